@@ -1,0 +1,1 @@
+"""Sound in: sources, the capture process, the resampler."""

@@ -1,0 +1,1 @@
+"""Hands on: every control source turns what it hears into commands."""

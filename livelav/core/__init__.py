@@ -1,0 +1,1 @@
+"""Values, parameters, shared memory, clocks: knows nothing of devices, networks or windows."""

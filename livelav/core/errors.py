@@ -1,0 +1,50 @@
+"""What may go wrong for a user. Each message is one line: what, value, range, remedy.
+
+The command line prints it and exits with 1; nothing below the command line prints. Programming errors are
+asserts, not these.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LivelavError(Exception):
+    """A fault that a user can mend; its text says how."""
+
+
+class ParamError(LivelavError):
+    """An unknown parameter or choice, or a value out of its range."""
+
+
+class PresetError(LivelavError):
+    """A preset that is missing, unreadable or names what does not exist."""
+
+
+class SourceError(LivelavError):
+    """A sound source that is missing, unreadable, or gave nothing."""
+
+
+class WeightsError(LivelavError):
+    """An encoder's weights that are missing, truncated, of another model, or not plain data."""
+
+
+class ModelError(LivelavError):
+    """A generator's file that is missing, unreadable, or of an architecture that livelav does not play."""
+
+
+class BackendError(LivelavError):
+    """An engine that is not installed, or that refused to build or run a network."""
+
+
+class DisplayError(LivelavError):
+    """No display, or one that gives no OpenGL 3.3 core context."""
+
+
+class StorageError(LivelavError):
+    """A folder or file that cannot be written."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: `; did you mean 'x'?` for the closest known name, or the empty string."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,140 @@
+"""The one table of parameters: flags, presets, HUD rows, MIDI targets and the README's table all derive from it.
+
+A parameter is a number that a hand may move; a choice is a word or whole number that picks between things.
+There is no second list: to add one, add a row here and read it where it acts.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from livelav.core.errors import ParamError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One number a performer can move, and the law of the knob that moves it."""
+
+    name: str
+    default: float
+    lo: float
+    hi: float
+    unit: str = ""
+    curve: Literal["lin", "log"] = "lin"
+    cc: int | None = None
+    help: str = ""
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace(".", "-").replace("_", "-")
+
+    def value(self, knob: float) -> float:
+        """Knob travel 0..1 to a value in units; travel outside 0..1 is clipped, as a real knob stops."""
+        knob = min(max(knob, 0.0), 1.0)
+        if self.curve == "log":
+            return min(max(self.lo * math.pow(self.hi / self.lo, knob), self.lo), self.hi)
+        return self.lo + (self.hi - self.lo) * knob
+
+    def knob(self, value: float) -> float:
+        """The inverse of `value`."""
+        if self.curve == "log":
+            return math.log(value / self.lo, self.hi / self.lo)
+        return (value - self.lo) / (self.hi - self.lo)
+
+    def checked(self, value: float) -> float:
+        """The value itself. Raises ParamError where it is no finite number in range."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not self.lo <= value <= self.hi:
+            unit = f" {self.unit}" if self.unit else ""
+            raise ParamError(f"{self.name} is {value!r}: it must be a number from {self.lo:g} to {self.hi:g}{unit}")
+        return float(value)
+
+
+PARAMS: tuple[Param, ...] = (
+    Param("audio.gain", 0.0, -24.0, 24.0, "dB", help="level of the sound before the encoder"),
+    Param("mapping.norm", 1.1, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
+    Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
+    Param("mapping.norm_time", 20.0, 1.0, 120.0, "s", "log", help="memory of the running normalisation"),
+    Param("mapping.onset", 0.4, 0.0, 2.0, cc=25, help="how far an onset pushes along its direction in W"),
+    Param("mapping.chroma", 0.3, 0.0, 2.0, cc=26, help="how far harmony pulls between twelve vectors in W"),
+    Param("mapping.noise", 0.5, 0.0, 4.0, cc=27, help="how much loudness adds to the noise maps"),
+    Param("smoothing.leak", 0.052, 0.001, 2.0, "s", "log", cc=28, help="time constant of the leaky integrator"),
+    Param("smoothing.coarse", 1.2, 0.01, 8.0, "s", "log", cc=22, help="window of the 4-8 px layers: layout"),
+    Param("smoothing.middle", 0.4, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
+    Param("smoothing.fine", 0.12, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
+    Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
+    Param("show.brightness", 1.0, 0.0, 1.0, cc=7, help="master brightness"),
+    Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
+    Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
+    Param("show.contour", 0.6, 0.0, 1.0, cc=30, help="glowing level lines drawn from the picture's own colours"),
+    Param("show.density", 4.0, 1.0, 12.0, "lines", "log", cc=31, help="how many level lines"),
+    Param("show.feedback", 0.0, 0.0, 0.95, help="how much of the last picture stays under the new one"),
+    Param("show.zoom", 1.0, 1.0, 2.0, help="enlarges the centre"),
+    Param("show.drift", 0.3, 0.0, 1.0, help="slow motion of the picture in the shader, also without new images"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing to pick: a word from a list, or (without options) any text."""
+
+    name: str
+    default: str
+    options: tuple[str, ...] = ()
+    help: str = ""
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace(".", "-").replace("_", "-")
+
+    def checked(self, value: str) -> str:
+        """The value itself. Raises ParamError where options exist and it is none of them."""
+        if not isinstance(value, str) or (self.options and value not in self.options):
+            allowed = ", ".join(self.options)
+            raise ParamError(
+                f"{self.name} is {value!r}: it must be one of {allowed}{nearest(str(value), self.options)}"
+            )
+        return value
+
+
+CHOICES: tuple[Choice, ...] = (
+    Choice("model", "default", help="generator: a name from `livelav models list`, or a .safetensors file"),
+    Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
+    Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),
+    Choice("mapping.mode", "running", ("running", "fixed", "track"), help="normalisation statistics"),
+    Choice("mapping.placement", "inside", ("inside", "outside"), help="leaky tanh before or after scaling to W"),
+    Choice("generate.noise", "const", ("const", "random", "none"), help="noise maps"),
+    Choice("show.aspect", "fill", ("fit", "fill"), help="how a square picture meets a wide window"),
+)
+
+BY_NAME: Mapping[str, Param] = {p.name: p for p in PARAMS}
+CHOICE_BY_NAME: Mapping[str, Choice] = {c.name: c for c in CHOICES}
+INDEX: Mapping[str, int] = {p.name: i for i, p in enumerate(PARAMS)}
+
+
+def param(name: str) -> Param:
+    """The parameter of that name. Raises ParamError naming the nearest."""
+    if name not in BY_NAME:
+        raise ParamError(f"no parameter {name!r}{nearest(name, BY_NAME)} `livelav params` lists them all")
+    return BY_NAME[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An immutable snapshot of every parameter's value, in the table's order."""
+
+    values: tuple[float, ...] = tuple(p.default for p in PARAMS)
+
+    def __getitem__(self, name: str) -> float:
+        return self.values[INDEX[name]]
+
+    def with_values(self, changes: Mapping[str, float]) -> "Settings":
+        """A new snapshot. Raises ParamError for an unknown name or a value out of range."""
+        values = list(self.values)
+        for name, value in changes.items():
+            values[INDEX[param(name).name]] = param(name).checked(value)
+        return Settings(tuple(values))
+
+    def as_dict(self) -> dict[str, float]:
+        return {p.name: v for p, v in zip(PARAMS, self.values, strict=True)}

@@ -1,0 +1,207 @@
+"""What processes share: a sample ring, newest-wins slots, boards of figures, histograms.
+
+Each has exactly one writer; readers only read, so a dead or stopped process never blocks another. All of it lives
+in anonymous shared memory (`multiprocessing.RawArray`): it has no name, is handed to a child when that is
+started, and is gone with the last process that maps it, whatever killed the others.
+
+Order between processes: data first, the counter that announces it last. x86 keeps that order for plain stores;
+on ARM nothing here forces it, so there a reader may, very rarely, see a block or image that is not yet whole.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livelav.core.values import Block, Floats
+
+CHANNELS = 2
+_ANCHORS = 64
+
+
+class _Shared:
+    """Anonymous shared arrays that survive being handed to a spawned child: the views are made anew there."""
+
+    def __init__(self, ctx: SpawnContext, **layout: tuple[str, int]) -> None:
+        self._raw = {name: (code, ctx.RawArray("B", np.dtype(code).itemsize * n)) for name, (code, n) in layout.items()}
+        self._view()
+
+    def _view(self) -> None:
+        self._arrays: dict[str, NDArray[Any]] = {
+            n: np.frombuffer(raw, dtype=code) for n, (code, raw) in self._raw.items()
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_arrays"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._view()
+
+
+class SampleRing(_Shared):
+    """Stereo float32 samples from one writer to any number of readers, each with a cursor of its own.
+
+    The writer never waits: a reader that falls behind by more than the ring loses the oldest samples and counts
+    them as overrun. Every write leaves an anchor (total samples, capture time, rate, where that rate began), so a
+    reader knows when each sample was captured and where the rate changed.
+    """
+
+    def __init__(self, ctx: SpawnContext, capacity: int = 1 << 18) -> None:
+        super().__init__(ctx, samples=("f4", capacity * CHANNELS), anchors=("f8", _ANCHORS * 4), writes=("i8", 1))
+        self.capacity = capacity
+
+    def write(self, samples: Floats, captured_s: float, rate_hz: float) -> None:
+        """Adds samples [n, 2] whose last one reached us at `captured_s`. Writer only. Never blocks."""
+        ring = self._arrays["samples"].reshape(-1, CHANNELS)
+        anchors, writes = self._arrays["anchors"].reshape(-1, 4), self._arrays["writes"]
+        total, _, rate_before, rate_start = anchors[(int(writes[0]) - 1) % _ANCHORS]
+        if rate_hz != rate_before:
+            rate_start = total
+        samples = samples[-self.capacity :]
+        at = int(total) % self.capacity
+        head = min(len(samples), self.capacity - at)
+        ring[at : at + head] = samples[:head]
+        ring[: len(samples) - head] = samples[head:]
+        anchors[int(writes[0]) % _ANCHORS] = (total + len(samples), captured_s, rate_hz, rate_start)
+        writes[0] += 1
+
+    def newest(self) -> tuple[int, float, float, int]:
+        """(samples written in all, capture time of the last, rate in Hz, sample at which that rate began)."""
+        anchors, writes = self._arrays["anchors"].reshape(-1, 4), self._arrays["writes"]
+        total, captured_s, rate_hz, rate_start = anchors[(int(writes[0]) - 1) % _ANCHORS]
+        return int(total), float(captured_s), float(rate_hz), int(rate_start)
+
+    def slice(self, start: int, stop: int) -> Floats:
+        """A copy of samples [start, stop) by their running number; the caller checks that they still stand."""
+        ring = self._arrays["samples"].reshape(-1, CHANNELS)
+        at, n = start % self.capacity, stop - start
+        head = min(n, self.capacity - at)
+        return np.concatenate([ring[at : at + head], ring[: n - head]])
+
+
+class RingReader:
+    """One reader's cursor in a SampleRing; starts at the newest sample. Not shared."""
+
+    def __init__(self, ring: SampleRing) -> None:
+        self._ring = ring
+        self.position, _, self._rate_hz, _ = ring.newest()
+        self.overruns = 0
+
+    def read(self, most: int = 1 << 14) -> Block | None:
+        """The next samples (at most `most`, all of one rate), or None where none are new."""
+        total, captured_s, rate_hz, rate_start = self._ring.newest()
+        oldest = total - self._ring.capacity * 3 // 4  # a quarter of margin: the writer goes on while we copy
+        if self.position < oldest:
+            self.overruns += oldest - self.position
+            self.position = oldest
+        if self.position >= rate_start:
+            self._rate_hz = rate_hz
+        stop = min(total, self.position + most)
+        if self.position < rate_start:
+            stop = min(stop, rate_start)
+        if stop <= self.position or self._rate_hz <= 0:
+            self.position = max(self.position, stop)
+            return None
+        samples = self._ring.slice(self.position, stop)
+        if self._ring.newest()[0] - self.position > self._ring.capacity:
+            return self.read(most)  # the writer overtook us while we copied: count it and go on behind it
+        self.position = stop
+        return Block(samples, captured_s - (total - stop) / self._rate_hz, self._rate_hz)
+
+
+class Latest(_Shared):
+    """A slot in which the newest wins: one writer, any number of readers, nobody waits.
+
+    Three buffers in turn: a reader has two whole publishing periods to make its copy, and notices if it did not.
+    """
+
+    _SLOTS = 3
+
+    def __init__(self, ctx: SpawnContext, capacity: int, dtype: str, fields: Sequence[str] = ()) -> None:
+        """`capacity` elements of `dtype` at most, and one float64 for each of `fields` beside them."""
+        super().__init__(
+            ctx,
+            payload=(dtype, capacity * self._SLOTS),
+            meta=("f8", (len(fields) + 1) * self._SLOTS),
+            published=("i8", 1),
+        )
+        self.capacity, self.fields = capacity, tuple(fields)
+
+    @property
+    def published(self) -> int:
+        return int(self._arrays["published"][0])
+
+    def publish(self, payload: NDArray[Any], *meta: float) -> None:
+        """Copies `payload` in (any shape, at most `capacity` elements). Writer only. Never blocks."""
+        assert payload.size <= self.capacity, f"{payload.size} elements for a slot of {self.capacity}"
+        assert len(meta) == len(self.fields), f"meta must be {self.fields}"
+        n = self.published
+        slot = n % self._SLOTS
+        self._arrays["payload"].reshape(self._SLOTS, -1)[slot, : payload.size] = payload.reshape(-1)
+        self._arrays["meta"].reshape(self._SLOTS, -1)[slot] = (payload.size, *meta)
+        self._arrays["published"][0] = n + 1
+
+    def read(self, seen: int = 0) -> tuple[int, NDArray[Any], dict[str, float]] | None:
+        """(number, copy of the payload as one row, fields by name), or None if nothing is newer than number `seen`."""
+        while (n := self.published) > seen:
+            slot = (n - 1) % self._SLOTS
+            size, *meta = self._arrays["meta"].reshape(self._SLOTS, -1)[slot]
+            payload = self._arrays["payload"].reshape(self._SLOTS, -1)[slot, : int(size)].copy()
+            if self.published - n < self._SLOTS - 1:
+                return n, payload, dict(zip(self.fields, map(float, meta), strict=True))
+        return None
+
+
+class Board(_Shared):
+    """Named float64 figures: one writer, any number of readers; each figure is whole, the set is not atomic."""
+
+    def __init__(self, ctx: SpawnContext, fields: Sequence[str]) -> None:
+        super().__init__(ctx, figures=("f8", len(fields)))
+        self._index = {name: i for i, name in enumerate(fields)}
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._arrays["figures"][self._index[name]])
+
+    def __setitem__(self, name: str, value: float) -> None:
+        self._arrays["figures"][self._index[name]] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def as_dict(self) -> dict[str, float]:
+        return {name: self[name] for name in self}
+
+
+class Histogram(_Shared):
+    """Counts of durations in buckets 1 % wide from 1 us to 1,000 s: percentiles of a whole night in 17 kB."""
+
+    _STEP = math.log(1.01)
+    _BUCKETS = int(math.log(1e9) / _STEP) + 2
+
+    def __init__(self, ctx: SpawnContext) -> None:
+        super().__init__(ctx, counts=("i8", self._BUCKETS))
+
+    def add(self, ms: float) -> None:
+        """Counts one duration. Writer only."""
+        bucket = int(math.log(max(ms, 1e-3) / 1e-3) / self._STEP)
+        self._arrays["counts"][min(bucket, self._BUCKETS - 1)] += 1
+
+    @property
+    def count(self) -> int:
+        return int(self._arrays["counts"].sum())
+
+    def percentile(self, q: float) -> float | None:
+        """The duration in ms that a share `q` (0..1) stays under, to 1 %; None where nothing was counted."""
+        cumulative = np.cumsum(self._arrays["counts"])
+        if cumulative[-1] == 0:
+            return None
+        bucket = int(np.searchsorted(cumulative, q * cumulative[-1]))
+        return 1e-3 * math.exp((bucket + 0.5) * self._STEP)
+
+    def percentiles(self, *qs: int) -> dict[str, float | None]:
+        """{"p50": ms, ...} for whole percents."""
+        return {f"p{q}": None if (ms := self.percentile(q / 100)) is None else round(ms, 3) for q in qs}

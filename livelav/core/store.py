@@ -1,0 +1,64 @@
+"""Where livelav's files lie, and writes that are whole or not there at all."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from livelav.core.errors import StorageError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def data_dir(name: str) -> Path:
+    """The shipped `shaders`, `presets`: inside an installed package, or beside it in a checkout."""
+    inside = PACKAGE / "_data" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def cache_dir() -> Path:
+    """Compiled networks and other things that can be made again. `LIVELAV_CACHE` moves it."""
+    return Path(os.environ.get("LIVELAV_CACHE") or platformdirs.user_cache_dir("livelav", appauthor=False))
+
+
+def models_dir() -> Path:
+    """Fetched and imported models. `LIVELAV_MODELS` moves it."""
+    return Path(
+        os.environ.get("LIVELAV_MODELS") or Path(platformdirs.user_data_dir("livelav", appauthor=False)) / "models"
+    )
+
+
+def config_dir() -> Path:
+    """The user's own presets and banks. `LIVELAV_CONFIG` moves it."""
+    return Path(os.environ.get("LIVELAV_CONFIG") or platformdirs.user_config_dir("livelav", appauthor=False))
+
+
+def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replaces `path` by `content` in one step: a reader, or a crash, meets the old file or the new one.
+
+    `durable` also waits until the disk has it; leave it out for figures written every second.
+    Raises StorageError where the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
+
+
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """`value` as indented JSON, written atomically. Raises StorageError."""
+    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), durable)

@@ -1,0 +1,76 @@
+"""The values that stages hand to each other: frozen, with shapes and units stated.
+
+Times are seconds of `time.monotonic()` of this machine, which all processes share. `captured_s` always means:
+when the newest sound that shaped this value reached us.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+W_DIM = 512
+EMBEDDING_DIM = 128
+CHROMA_BINS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one callback brought."""
+
+    samples: Floats  # [n, channels], nominally -1..1
+    captured_s: float  # when its last sample reached us
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """One encoder frame and what was heard by hand-made ears in the same samples."""
+
+    embedding: Floats  # [128], before quantisation
+    onset: float  # strength, 0 in steady sound, about 1 at a clear attack
+    chroma: Floats  # [12], C first, non-negative, sums to 1 (all zero in silence)
+    rms: float  # linear, 0..1 for sound within full scale
+    captured_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingStats:
+    """How an encoder's embeddings are spread over music; stored with the encoder."""
+
+    mean: Floats  # [128]
+    covariance: Floats  # [128, 128]
+
+
+@dataclass(frozen=True, slots=True)
+class WStats:
+    """How a generator's own W is spread (>= 10,000 z through its mapping network), and which layer each ws feeds."""
+
+    mean: Floats  # [512]
+    std: Floats  # [512]
+    w_avg: Floats  # [512], the centre that psi pulls to
+    resolutions: tuple[int, ...]  # per ws: the size in pixels of the first layer that it modulates
+
+    @property
+    def num_ws(self) -> int:
+        return len(self.resolutions)
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """All that one image needs."""
+
+    ws: Floats  # [num_ws, 512]
+    noise: float  # factor on the noise maps; 1 is the model's own strength
+    captured_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture as it goes to the window."""
+
+    pixels: Bytes  # [height, width, 4], RGBA, sRGB, alpha 255, top row first
+    captured_s: float

@@ -1,0 +1,1 @@
+"""Sound to features: the streaming EnCodec encoder and the hand-made features."""

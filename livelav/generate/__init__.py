@@ -1,0 +1,1 @@
+"""ws to images: StyleGAN2 and the engines that run it."""

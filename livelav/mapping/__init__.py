@@ -1,0 +1,1 @@
+"""Features to ws: projection, normalisation, modulation, smoothing. numpy only."""

@@ -1,0 +1,84 @@
+"""Features to controls: the whole LAV mapping, one encoder frame at a time. numpy only; knows no time but dt.
+
+    embedding -> A e -> normalise -> leaky tanh, scale to W -> + onset, chroma -> leaky integrator
+              -> moving average per layer group (coarse, middle, fine) -> psi -> ws
+
+Runs in the synth process, or in an offline render with the same result.
+"""
+
+from typing import Literal, Protocol
+
+import numpy as np
+
+from livelav.core.params import BY_NAME, Settings
+from livelav.core.values import Controls, EmbeddingStats, Features, WStats
+from livelav.mapping.modulation import Placement, loudness, push, scale_to_w
+from livelav.mapping.normalize import Normalizer, projected_stats
+from livelav.mapping.projection import chroma_vectors, onset_direction, projection
+from livelav.mapping.smoothing import Glide, LeakyIntegrator, MovingAverages
+
+Mode = Literal["running", "fixed", "track"]
+
+_WINDOWS = ("smoothing.coarse", "smoothing.middle", "smoothing.fine")
+_GLIDING = ("mapping.norm", "mapping.slope", "mapping.onset", "mapping.chroma", "mapping.noise", "generate.psi")
+
+
+class EncoderFacts(Protocol):
+    """What the mapping needs to know of an encoder."""
+
+    @property
+    def frame_rate(self) -> float: ...
+    @property
+    def stats(self) -> EmbeddingStats: ...
+
+
+def layer_group(resolution: int) -> int:
+    """0 coarse (4-8 px: layout), 1 middle (16-32 px: form), 2 fine (from 64 px: colour)."""
+    if resolution <= 8:
+        return 0
+    return 1 if resolution <= 32 else 2
+
+
+class Mapper:
+    """One stream's mapping and all that it remembers."""
+
+    def __init__(
+        self,
+        stats: WStats,
+        encoder: EncoderFacts,
+        seed: int = 0,
+        mode: Mode = "running",
+        placement: Placement = "inside",
+        track: EmbeddingStats | None = None,
+    ) -> None:
+        """`stats` is the generator's W. Mode `track` takes a whole file's embedding statistics as `track`."""
+        assert (track is not None) == (mode == "track"), "statistics of a track belong to mode 'track', and only to it"
+        self._stats, self._placement = stats, placement
+        self._dt_s = 1.0 / encoder.frame_rate
+        self._projection = projection(seed)
+        self._direction, self._vectors = onset_direction(seed), chroma_vectors(seed)
+        self._normalizer = Normalizer(*projected_stats(self._projection, track or encoder.stats), mode == "running")
+        self._glide = Glide()
+        self._integrator = LeakyIntegrator(np.append(stats.mean, np.float32(0.0)))
+        self._averages: MovingAverages | None = None
+        self._groups = np.array([layer_group(r) for r in stats.resolutions])
+
+    def step(self, features: Features, settings: Settings) -> Controls:
+        """One frame. Finite features give finite ws, whatever the settings."""
+        dt_s, stats = self._dt_s, self._stats
+        y, slope, onset, chroma, noise, psi = self._glide.step([settings[name] for name in _GLIDING], dt_s)
+        n = self._normalizer.step(
+            self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
+        )
+        w = scale_to_w(n, stats, y, slope, self._placement)
+        w = w + stats.std * push(features.onset, features.chroma, self._direction, self._vectors, (onset, chroma))
+
+        # loudness rides behind w through the same integrator, so that noise breathes as fast as the picture
+        s = self._integrator.step(np.append(w, np.float32(loudness(features.rms))), dt_s, settings["smoothing.leak"])
+        windows = [max(settings[name] / dt_s, 1.0) for name in _WINDOWS]
+        if self._averages is None:
+            longest = int(max(BY_NAME[name].hi for name in _WINDOWS) / dt_s) + 1
+            self._averages = MovingAverages(len(stats.mean), longest, windows)
+        groups = np.stack(self._averages.step(s[:-1] - stats.mean, windows)) + stats.mean
+        ws = stats.w_avg + psi * (groups[self._groups] - stats.w_avg)
+        return Controls(ws.astype(np.float32), 1.0 + noise * float(s[-1]), features.captured_s)

@@ -1,0 +1,1 @@
+"""Images to the audience: window, shaders, HUD, recording."""
