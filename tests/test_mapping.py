@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livelav.core.normals import normals
 from livelav.core.params import PARAMS, Settings
 from livelav.core.values import EmbeddingStats, Features, WStats
 from livelav.mapping.interpolate import between
@@ -14,7 +15,7 @@ from livelav.mapping.mapper import Mapper, layer_group
 from livelav.mapping.meters import Meters
 from livelav.mapping.modulation import leaky_tanh, scale_to_w
 from livelav.mapping.normalize import Normalizer, projected_stats
-from livelav.mapping.projection import normals, projection
+from livelav.mapping.projection import projection
 from livelav.mapping.smoothing import LeakyIntegrator, MovingAverages
 
 RESOLUTIONS = (4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128, 256, 256, 256)

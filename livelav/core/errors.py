@@ -11,6 +11,8 @@ from collections.abc import Iterable
 class LivelavError(Exception):
     """A fault that a user can mend; its text says how."""
 
+    exit_code = 1
+
 
 class ParamError(LivelavError):
     """An unknown parameter or choice, or a value out of its range."""
@@ -42,6 +44,12 @@ class DisplayError(LivelavError):
 
 class StorageError(LivelavError):
     """A folder or file that cannot be written."""
+
+
+class InstanceError(LivelavError):
+    """Another livelav runs already."""
+
+    exit_code = 3
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -12,6 +12,16 @@ from typing import Literal
 from livelav.core.errors import ParamError, nearest
 
 
+def flag(name: str) -> str:
+    """`audio.gain` as the command line writes it: `--audio-gain`."""
+    return "--" + name.replace(".", "-").replace("_", "-")
+
+
+def argument(name: str) -> str:
+    """`audio.gain` as the command line hands it on: `audio_gain`."""
+    return name.replace(".", "_")
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """One number a performer can move, and the law of the knob that moves it."""
@@ -27,7 +37,7 @@ class Param:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace(".", "-").replace("_", "-")
+        return flag(self.name)
 
     def value(self, knob: float) -> float:
         """Knob travel 0..1 to a value in units; travel outside 0..1 is clipped, as a real knob stops."""
@@ -86,7 +96,7 @@ class Choice:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace(".", "-").replace("_", "-")
+        return flag(self.name)
 
     def checked(self, value: str) -> str:
         """The value itself. Raises ParamError where options exist and it is none of them."""
@@ -105,6 +115,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice("mapping.mode", "running", ("running", "fixed", "track"), help="normalisation statistics"),
     Choice("mapping.placement", "inside", ("inside", "outside"), help="leaky tanh before or after scaling to W"),
     Choice("generate.noise", "const", ("const", "random", "none"), help="noise maps"),
+    Choice("generate.between", "newest", ("newest", "interpolate"), help="ws of a tick: newest frame, or between two"),
     Choice("show.aspect", "fill", ("fit", "fill"), help="how a square picture meets a wide window"),
 )
 

@@ -9,6 +9,7 @@ on ARM nothing here forces it, so there a reader may, very rarely, see a block o
 """
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import SpawnContext
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from livelav.core.values import Block, Floats
 
 CHANNELS = 2
-_ANCHORS = 64
+_ANCHORS = 1 << 12  # writes that are remembered: more than fill the ring
 
 
 class _Shared:
@@ -46,34 +47,49 @@ class SampleRing(_Shared):
     """Stereo float32 samples from one writer to any number of readers, each with a cursor of its own.
 
     The writer never waits: a reader that falls behind by more than the ring loses the oldest samples and counts
-    them as overrun. Every write leaves an anchor (total samples, capture time, rate, where that rate began), so a
-    reader knows when each sample was captured and where the rate changed.
+    them as overrun. Every write leaves an anchor (samples in all, capture time of the last, rate), so a reader knows
+    when each sample was captured and at which rate.
+
+        samples   ... already overwritten | whole ............................... | being written |
+                                            total - 7/8 capacity                  total           + at most 1/8
     """
 
     def __init__(self, ctx: SpawnContext, capacity: int = 1 << 18) -> None:
-        super().__init__(ctx, samples=("f4", capacity * CHANNELS), anchors=("f8", _ANCHORS * 4), writes=("i8", 1))
+        super().__init__(ctx, samples=("f4", capacity * CHANNELS), anchors=("f8", _ANCHORS * 3), writes=("i8", 1))
         self.capacity = capacity
 
     def write(self, samples: Floats, captured_s: float, rate_hz: float) -> None:
         """Adds samples [n, 2] whose last one reached us at `captured_s`. Writer only. Never blocks."""
+        piece = self.capacity // 8
+        for start in range(0, len(samples), piece):
+            part = samples[start : start + piece]
+            self._write(part, captured_s - (len(samples) - start - len(part)) / rate_hz, rate_hz)
+
+    def _write(self, samples: Floats, captured_s: float, rate_hz: float) -> None:
         ring = self._arrays["samples"].reshape(-1, CHANNELS)
-        anchors, writes = self._arrays["anchors"].reshape(-1, 4), self._arrays["writes"]
-        total, _, rate_before, rate_start = anchors[(int(writes[0]) - 1) % _ANCHORS]
-        if rate_hz != rate_before:
-            rate_start = total
-        samples = samples[-self.capacity :]
-        at = int(total) % self.capacity
+        writes = self.writes
+        total, _, _ = self.anchor(writes - 1)
+        at = total % self.capacity
         head = min(len(samples), self.capacity - at)
         ring[at : at + head] = samples[:head]
         ring[: len(samples) - head] = samples[head:]
-        anchors[int(writes[0]) % _ANCHORS] = (total + len(samples), captured_s, rate_hz, rate_start)
-        writes[0] += 1
+        self._arrays["anchors"].reshape(-1, 3)[writes % _ANCHORS] = (total + len(samples), captured_s, rate_hz)
+        self._arrays["writes"][0] = writes + 1
 
-    def newest(self) -> tuple[int, float, float, int]:
-        """(samples written in all, capture time of the last, rate in Hz, sample at which that rate began)."""
-        anchors, writes = self._arrays["anchors"].reshape(-1, 4), self._arrays["writes"]
-        total, captured_s, rate_hz, rate_start = anchors[(int(writes[0]) - 1) % _ANCHORS]
-        return int(total), float(captured_s), float(rate_hz), int(rate_start)
+    @property
+    def writes(self) -> int:
+        """How many writes there were; they are numbered from 0."""
+        return int(self._arrays["writes"][0])
+
+    def anchor(self, write: int) -> tuple[int, float, float]:
+        """(samples in all up to the end of that write, capture time of its last, rate in Hz); zeros before any."""
+        total, captured_s, rate_hz = self._arrays["anchors"].reshape(-1, 3)[write % _ANCHORS]
+        return int(total), float(captured_s), float(rate_hz)
+
+    def holds(self, write: int, position: int, share: float = 7 / 8) -> bool:
+        """Whether samples from `position` on, which lie in that write or later ones, still stand; see the drawing."""
+        total, _, _ = self.anchor(self.writes - 1)
+        return total - position <= share * self.capacity and self.writes - write <= share * _ANCHORS
 
     def slice(self, start: int, stop: int) -> Floats:
         """A copy of samples [start, stop) by their running number; the caller checks that they still stand."""
@@ -88,29 +104,41 @@ class RingReader:
 
     def __init__(self, ring: SampleRing) -> None:
         self._ring = ring
-        self.position, _, self._rate_hz, _ = ring.newest()
+        self._write = ring.writes  # the write in which the next sample lies
+        self.position, _, _ = ring.anchor(self._write - 1)
         self.overruns = 0
 
     def read(self, most: int = 1 << 14) -> Block | None:
         """The next samples (at most `most`, all of one rate), or None where none are new."""
-        total, captured_s, rate_hz, rate_start = self._ring.newest()
-        oldest = total - self._ring.capacity * 3 // 4  # a quarter of margin: the writer goes on while we copy
-        if self.position < oldest:
-            self.overruns += oldest - self.position
-            self.position = oldest
-        if self.position >= rate_start:
-            self._rate_hz = rate_hz
-        stop = min(total, self.position + most)
-        if self.position < rate_start:
-            stop = min(stop, rate_start)
-        if stop <= self.position or self._rate_hz <= 0:
-            self.position = max(self.position, stop)
+        ring = self._ring
+        self._skip_lost()
+        write, stop, captured_s, rate_hz = self._write, self.position, 0.0, 0.0
+        while write < ring.writes and stop < self.position + most:
+            end, end_s, end_rate_hz = ring.anchor(write)
+            if rate_hz not in (0.0, end_rate_hz):
+                break
+            stop, rate_hz = min(end, self.position + most), end_rate_hz
+            captured_s = end_s - (end - stop) / rate_hz
+            if stop < end:
+                break
+            write += 1
+        if stop == self.position:
             return None
-        samples = self._ring.slice(self.position, stop)
-        if self._ring.newest()[0] - self.position > self._ring.capacity:
+        samples = ring.slice(self.position, stop)
+        if not ring.holds(self._write, self.position):
             return self.read(most)  # the writer overtook us while we copied: count it and go on behind it
-        self.position = stop
-        return Block(samples, captured_s - (total - stop) / self._rate_hz, self._rate_hz)
+        self._write, self.position = write, stop
+        return Block(samples, captured_s, rate_hz)
+
+    def _skip_lost(self) -> None:
+        """Goes on to the oldest whole write, with some room before the writer, if the next sample is gone."""
+        before = self.position
+        # a quarter of room: the writer goes on while we copy
+        while not self._ring.holds(self._write, self.position, share=3 / 4):
+            behind = self._ring.writes - _ANCHORS * 3 // 4
+            self._write = max(self._write + 1, behind)
+            self.position, _, _ = self._ring.anchor(self._write - 1)
+        self.overruns += self.position - before
 
 
 class Latest(_Shared):
@@ -205,3 +233,23 @@ class Histogram(_Shared):
     def percentiles(self, *qs: int) -> dict[str, float | None]:
         """{"p50": ms, ...} for whole percents."""
         return {f"p{q}": None if (ms := self.percentile(q / 100)) is None else round(ms, 3) for q in qs}
+
+
+class StopFlag(_Shared):
+    """Raised once by main; the same calls as `multiprocessing.Event`, but nothing in the file system to be left."""
+
+    def __init__(self, ctx: SpawnContext) -> None:
+        super().__init__(ctx, flag=("u1", 1))
+
+    def set(self) -> None:
+        self._arrays["flag"][0] = 1
+
+    def is_set(self) -> bool:
+        return bool(self._arrays["flag"][0])
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleeps until the flag is raised, `timeout` seconds at most; whether it is raised."""
+        until_s = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.02))
+        return self.is_set()

@@ -1,14 +1,17 @@
 """Where livelav's files lie, and writes that are whole or not there at all."""
 
+import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import platformdirs
 
-from livelav.core.errors import StorageError
+from livelav.core.errors import InstanceError, StorageError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -57,6 +60,27 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
             raise
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
+
+
+@contextlib.contextmanager
+def only_instance() -> Iterator[None]:
+    """Holds the lock of the one running show. Raises InstanceError naming the process that has it."""
+    folder = cache_dir()
+    lock, pid_file = filelock.FileLock(folder / "livelav.lock"), folder / "livelav.pid"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        pid_file.write_text(str(os.getpid()))
+    except filelock.Timeout:
+        pid = pid_file.read_text() if pid_file.exists() else "unknown"
+        raise InstanceError(f"livelav runs already (process {pid}): quit that one first") from None
+    except OSError:  # a folder that cannot be written guards nothing, and must not stop a show
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:
