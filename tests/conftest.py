@@ -1,0 +1,41 @@
+"""What all tests share: folders of their own, one thread for arithmetic, and the virtual rig where it runs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig import MIC_SINK, SINK, Rig
+
+# test modules, and with them numpy and torch, are imported after this; what they start inherits it
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("LIVELAV_RIG") == "1":
+        return
+    skip = pytest.mark.skip(reason="needs the virtual rig: python tools/rig.py run python -m pytest -m rig")
+    for item in items:
+        if item.get_closest_marker("rig"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """livelav's cache, models and configuration of this test alone; nobody's home is touched."""
+    folder = tmp_path_factory.mktemp("livelav")
+    for name in ("CACHE", "MODELS", "CONFIG"):
+        monkeypatch.setenv(f"LIVELAV_{name}", str(folder / name.lower()))
+    return folder
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """The rig that the tests run in, handed on as it was found: sound server alive, both sinks plugged in."""
+    running = Rig.attach()
+    yield running
+    if not running.sound_lives():
+        running.start_sound()
+    for name in {SINK, MIC_SINK}.difference(running.sinks()):
+        running.load_sink(name)
