@@ -230,6 +230,7 @@ def _storages(read: Callable[[str], bytes | memoryview]) -> Callable[[Any], Stor
     return resolve
 
 
+_OPERATIONS = MappingProxyType({operation.code.encode("latin-1"): operation for operation in pickletools.opcodes})
 _CONSTANTS: Mapping[str, Any] = MappingProxyType({"NONE": None, "NEWTRUE": True, "NEWFALSE": False})
 _EMPTY: Mapping[str, Callable[[], Any]] = MappingProxyType(
     {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
@@ -257,7 +258,7 @@ def _run(stream: io.BytesIO, machine: "_Machine") -> Any:
     # pickletools only reads each instruction's argument. It reads from memory, where no length field can make it
     # allocate more than there is; reading from a file, it could.
     for _ in range(MAX_OPERATIONS):
-        operation = pickletools.code2op.get(stream.read(1).decode("latin-1"))
+        operation = _OPERATIONS.get(stream.read(1))
         if operation is None:
             raise PlainDataError("its pickle is damaged or truncated")
         if operation.name not in _RUN:
