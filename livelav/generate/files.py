@@ -1,0 +1,149 @@
+"""A generator's file: safetensors with its config in the metadata and the statistics of its W among the tensors.
+
+The only format at rest. Reading runs nothing from the file, checks every name, shape and number, and needs neither
+torch nor openvino. A card beside it (same name, .json) says where it comes from and on what terms.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from livelav.core.errors import ModelError
+from livelav.core.store import write_atomic
+from livelav.core.values import W_DIM, WStats
+from livelav.generate.layout import Config
+
+FORMAT = "livelav.stylegan2.1"
+METADATA_KEY = "livelav"
+SUFFIX = ".safetensors"
+FOREIGN = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".onnx")
+LARGEST_HEADER = 1 << 24
+
+Tensors = Mapping[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One generator as its file holds it."""
+
+    config: Config
+    tensors: dict[str, NDArray[np.floating]]  # names and shapes of config.tensor_shapes; float16 or float32
+    stats: WStats
+    sha256: str  # of the whole file
+
+
+def write_checkpoint(
+    path: Path, config: Config, tensors: Tensors, w_mean: NDArray[np.floating], w_std: NDArray[np.floating]
+) -> None:
+    """Writes a generator atomically, its tensors in the dtypes given. Raises StorageError, or ModelError where
+    `tensors` are not those of `config`."""
+    whole = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    whole |= {"stats.w_mean": np.asarray(w_mean, np.float32), "stats.w_std": np.asarray(w_std, np.float32)}
+    _check(config, whole, str(path))
+    # one key: safetensors writes several in an order that changes from run to run
+    header = {"format": FORMAT, "config": config.as_dict()}
+    write_atomic(path, save(whole, {METADATA_KEY: json.dumps(header, sort_keys=True)}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads and checks a whole file. Raises ModelError: missing, not ours, truncated, of another architecture."""
+    if path.suffix.lower() in FOREIGN:
+        raise ModelError(
+            f"cannot read {path}: only {SUFFIX} files in livelav's own layout are read in this version; "
+            f"`livelav models list` names what there is"
+        )
+    content = _read(path)
+    try:
+        header = _header(io.BytesIO(content))
+    except ValueError as error:
+        raise ModelError(f"cannot read {path}: not a safetensors file; `livelav models list` names some") from error
+    config = _config(header, path)
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise ModelError(f"cannot read {path}: damaged or truncated ({error}); fetch or write it anew") from error
+    _check(config, tensors, str(path))
+    stats = WStats(
+        mean=np.asarray(tensors.pop("stats.w_mean"), np.float32),
+        std=np.asarray(tensors.pop("stats.w_std"), np.float32),
+        w_avg=np.asarray(tensors["mapping.w_avg"], np.float32),
+        resolutions=config.ws_resolutions,
+    )
+    return Checkpoint(config, tensors, stats, hashlib.sha256(content).hexdigest())
+
+
+def is_generator(path: Path) -> bool:
+    """By its header alone: False for encoders and other files, true for a generator that is truncated further on."""
+    try:
+        with path.open("rb") as file:
+            return _header(file).get("format") == FORMAT
+    except (OSError, ValueError):
+        return False
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What the card beside a model's file says; empty where there is none or it is not readable."""
+    try:
+        card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}; `livelav models list` names what there is") from error
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    """What livelav wrote into a safetensors file's metadata; empty where it wrote nothing.
+    Such a file begins with the length of its JSON header as a little-endian uint64: ValueError where this does not."""
+    length = int.from_bytes(file.read(8), "little")
+    if not 0 < length <= LARGEST_HEADER:
+        raise ValueError("no safetensors header")
+    header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("no safetensors header")
+    try:
+        ours = json.loads(header["__metadata__"][METADATA_KEY])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return ours if isinstance(ours, dict) else {}
+
+
+def _config(header: Mapping[str, Any], path: Path) -> Config:
+    if header.get("format") != FORMAT:
+        raise ModelError(f"{path} is no generator in livelav's layout ({FORMAT}); `livelav models list` names some")
+    values = header.get("config")
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} has no readable config; fetch or write it anew")
+    return Config.from_dict(values)
+
+
+def _check(config: Config, tensors: Tensors, what: str) -> None:
+    expected = config.tensor_shapes | {"stats.w_mean": (W_DIM,), "stats.w_std": (W_DIM,)}
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise ModelError(f"{what} lacks the tensor {name}: not a whole generator of its config; write it anew")
+        found = tensors[name]
+        if found.shape != shape or found.dtype.kind != "f":
+            raise ModelError(
+                f"{what} has {name} as {found.dtype} {list(found.shape)} where floats {list(shape)} are due; "
+                f"write it anew"
+            )
+        if not np.isfinite(found).all():
+            raise ModelError(f"{what} has numbers in {name} that are not finite; fetch or write it anew")
+    surplus = sorted(set(tensors) - set(expected))
+    if surplus:
+        raise ModelError(f"{what} has the tensor {surplus[0]}, which its config does not know; write it anew")
