@@ -265,7 +265,11 @@ def _run(stream: io.BytesIO, machine: "_Machine") -> Any:
             raise PlainDataError(f"its pickle uses {operation.name}, which plain data does not need")
         if operation.name == "STOP":
             return machine.stack.pop()
-        machine.execute(operation.name, operation.arg.reader(stream) if operation.arg else None)
+        if operation.name == "GLOBAL":  # pickletools would interpret escapes in these two lines
+            argument: Any = tuple(stream.readline().rstrip(b"\n").decode("ascii") for _ in range(2))
+        else:
+            argument = operation.arg.reader(stream) if operation.arg else None
+        machine.execute(operation.name, argument)
     raise PlainDataError(f"a pickle of more than {MAX_OPERATIONS} instructions")
 
 
@@ -318,7 +322,7 @@ class _Machine:
             case "ADDITEMS":
                 self._include(self._marked())
             case "GLOBAL":
-                self._look_up(*argument.split(" "))
+                self._look_up(*argument)
             case "STACK_GLOBAL":
                 self._look_up(self.stack.pop(-2), self.stack.pop())
             case "REDUCE" | "NEWOBJ":

@@ -52,6 +52,10 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
+                if os.name == "posix":  # mkstemp lets nobody else read; this is no secret
+                    umask = os.umask(0)
+                    os.umask(umask)
+                    os.fchmod(file.fileno(), 0o666 & ~umask)
                 if durable:
                     os.fsync(file.fileno())
             os.replace(temporary, path)
