@@ -1,0 +1,108 @@
+"""What a performer can ask for, from whichever control: keys, MIDI, OSC, web. One list, one key table.
+
+Commands are values; nothing here performs them. Main feeds the show's commands to `ShowState.apply` and `SetParam`
+to its settings. Knows no device, no window and no clock: the time is passed in. Runs in main.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+FADE_S = 0.3  # blackout fades: a hard cut at a gig looks like a fault
+QUIT_AGAIN_S = 1.0  # within this a second quit key counts: no single accidental press ends a show
+
+
+@dataclass(frozen=True, slots=True)
+class SetParam:
+    """Put one parameter of `core.params.PARAMS` to a value in its units."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """Turn one switch of the show to its other side."""
+
+    switch: Literal["blackout", "freeze", "hud", "fullscreen"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFullscreen:
+    """Back to a window; nothing where it is one already."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskQuit:
+    """End the show if asked twice within `QUIT_AGAIN_S`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """End the show now: the window was closed, or a signal came."""
+
+
+ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
+Command = SetParam | ShowCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a key sends, and what the help says about it."""
+
+    command: ShowCommand
+    help: str
+
+
+KEYS: Mapping[str, Key] = {
+    "F": Key(Toggle("fullscreen"), "fullscreen"),
+    "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen (never quits)"),
+    "B": Key(Toggle("blackout"), "blackout, with a fade"),
+    "SPACE": Key(Toggle("freeze"), "freeze the picture"),
+    "H": Key(Toggle("hud"), "operator's HUD"),
+    "Q": Key(AskQuit(), f"quit: twice within {QUIT_AGAIN_S:g} s"),
+}
+
+
+def key_help() -> list[tuple[str, str]]:
+    """(key, what it does) for every key, as the README and the HUD print them."""
+    return [(name.capitalize(), key.help) for name, key in KEYS.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowState:
+    """The show's switches at one moment; every change makes a new state."""
+
+    blackout: bool = False
+    freeze: bool = False
+    hud: bool = False
+    fullscreen: bool = False
+    quit: bool = False
+    fade_from: float = 1.0  # light level when blackout was last switched
+    faded_s: float = float("-inf")  # when that was
+    asked_quit_s: float = float("-inf")
+
+    def apply(self, command: ShowCommand, now_s: float) -> "ShowState":
+        """The state after `command`, given at `now_s` (monotonic seconds)."""
+        match command:
+            case Toggle("blackout"):
+                return replace(self, blackout=not self.blackout, fade_from=self.light(now_s), faded_s=now_s)
+            case Toggle(switch):
+                return replace(self, **{switch: not getattr(self, switch)})
+            case LeaveFullscreen():
+                return replace(self, fullscreen=False)
+            case AskQuit():
+                return replace(self, quit=self.quit or now_s - self.asked_quit_s <= QUIT_AGAIN_S, asked_quit_s=now_s)
+            case Quit():
+                return replace(self, quit=True)
+
+    def light(self, now_s: float) -> float:
+        """How bright the output is: 1 shown, 0 black, between them while a blackout fades in or out."""
+        travelled = max(now_s - self.faded_s, 0.0) / FADE_S
+        if self.blackout:
+            return max(self.fade_from - travelled, 0.0)
+        return min(self.fade_from + travelled, 1.0)
+
+    def quit_pending(self, now_s: float) -> bool:
+        """Whether a first quit key waits for its second, so that the HUD can say so."""
+        return not self.quit and now_s - self.asked_quit_s <= QUIT_AGAIN_S

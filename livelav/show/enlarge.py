@@ -1,0 +1,108 @@
+"""The generator's image, on the card, enlarged once per image: bicubic colour, and the level that lines follow.
+
+Done at the image's own scale, so that a pass over a whole window needs one linear tap where it would need sixteen:
+on a processor that draws, taps are what a picture costs. Runs in the thread that owns the context.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import moderngl
+import numpy as np
+
+from livelav.core.values import Image
+from livelav.show.grade import grade
+from livelav.show.levels import CELLS, LevelRange, Spline, level_field
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+
+SIDE = 1024  # images are enlarged to this many pixels
+SOFTWARE_SIDE = 320  # the same where the processor draws; linear taps do the rest of the way
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """An image on its way: as it came with its level, enlarged across, enlarged both ways."""
+
+    image: moderngl.Texture  # [height, width] RGBA
+    levels: moderngl.Texture  # [height, CELLS]
+    wide: moderngl.Texture
+    full: moderngl.Texture
+    into_wide: moderngl.Framebuffer
+    into_full: moderngl.Framebuffer
+
+    def release(self) -> None:
+        for one in (self.into_wide, self.into_full, self.image, self.levels, self.wide, self.full):
+            one.release()
+
+
+class Enlarger:
+    """Holds the newest image and its enlargement."""
+
+    def __init__(self, ctx: moderngl.Context, software: bool, folder: Path | None = None) -> None:
+        """`software`: the processor draws. Raises DisplayError where a shader does not compile."""
+        self._ctx = ctx
+        self._side = SOFTWARE_SIDE if software else SIDE
+        self._across = mesh(ctx, build(ctx, "full.vert", "across.frag", folder=folder), EVERYWHERE)
+        self._down = mesh(ctx, build(ctx, "full.vert", "down.frag", folder=folder), EVERYWHERE)
+        self._stages: _Stages | None = None
+        self._spline = Spline(1)  # of the image's height
+        self._stale = False
+        self._grade = (0.0, 1.0)
+        self.range = LevelRange()
+
+    def set_image(self, image: Image) -> None:
+        """Uploads an image; enlarging waits until `texture` is asked for, so images nobody sees cost little."""
+        height, width, channels = image.pixels.shape
+        assert channels == 4, "images are RGBA: three channels upload ten times slower"
+        if self._stages is None or self._stages.image.size != (width, height):
+            if self._stages is not None:
+                self._stages.release()
+            self._stages = _stages(self._ctx, width, height, self._side)
+            self._spline = Spline(height)
+        level = level_field(image.pixels)
+        self.range.aim(level)
+        self._stages.image.write(np.ascontiguousarray(image.pixels))
+        self._stages.levels.write(self._spline(level))
+        self._stale = True
+
+    def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
+        """The enlargement, graded: float, rgb from 0 (a little over 1 at edges), level in alpha.
+
+        None before the first image. Draws, where there is something new, through texture units 0 and 1.
+        """
+        stages = self._stages
+        if stages is None:
+            return None
+        if self._stale:
+            stages.image.use(0)
+            stages.levels.use(1)
+            set_uniforms(self._across.program, image=0, levels=1, width=stages.wide.width)
+            stages.into_wide.use()
+            self._across.render()
+        if self._stale or self._grade != (hue_deg, saturation):
+            stages.wide.use(0)
+            matrix = tuple(grade(hue_deg, saturation).T.ravel())
+            set_uniforms(self._down.program, source=0, height=stages.full.height, grade=matrix)
+            stages.into_full.use()
+            self._down.render()
+        self._stale, self._grade = False, (hue_deg, saturation)
+        return stages.full
+
+    def close(self) -> None:
+        """Gives textures and programs back."""
+        if self._stages is not None:
+            self._stages.release()
+        for one in (self._across, self._down):
+            release(one)
+
+
+def _stages(ctx: moderngl.Context, width: int, height: int, side: int) -> _Stages:
+    scale = max(side / max(width, height), 1.0)
+    wide, tall = round(width * scale), round(height * scale)
+    image, levels = ctx.texture((width, height), 4), ctx.texture((CELLS, height), 1, dtype="f4")
+    image.filter = levels.filter = (moderngl.NEAREST, moderngl.NEAREST)
+    # float32: half floats filter slower on a processor, and their steps would show in the lines
+    across, full = ctx.texture((wide, height), 4, dtype="f4"), ctx.texture((wide, tall), 4, dtype="f4")
+    full.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    full.repeat_x = full.repeat_y = False
+    return _Stages(image, levels, across, full, ctx.framebuffer([across]), ctx.framebuffer([full]))

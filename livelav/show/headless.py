@@ -1,0 +1,46 @@
+"""The window's twin without a display: an EGL context and a framebuffer of fixed size.
+
+For recordings and tests on machines without a screen. Never blocks, has no keys, is never closed by anybody.
+Runs in one thread of main. Linux; EGL comes with Mesa or the card's driver.
+"""
+
+from typing import Any
+
+import moderngl
+
+from livelav.core.errors import DisplayError
+from livelav.show.surface import is_software
+
+REMEDY = "install EGL (`sudo apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`)"
+
+
+class HeadlessSurface:
+    """See `surface.Surface`."""
+
+    blocks = False
+    should_close = False
+    fullscreen = False
+
+    def __init__(self, size: tuple[int, int] = (1280, 720)) -> None:
+        """Raises DisplayError where EGL gives no OpenGL 3.3 core context."""
+        egl: dict[str, Any] = {"standalone": True, "backend": "egl"}
+        try:
+            self.ctx = moderngl.create_context(require=330, **egl)
+        except Exception as error:  # the binding raises bare Exceptions, ValueErrors and ImportErrors alike
+            raise DisplayError(f"no OpenGL 3.3 without a display ({error}); {REMEDY}") from error
+        self.size = size
+        self.software = is_software(self.ctx)
+        self.fbo = self.ctx.simple_framebuffer(size, components=4)
+
+    def poll(self) -> list[str]:
+        return []
+
+    def present(self) -> None:
+        self.ctx.finish()
+
+    def set_fullscreen(self, on: bool, monitor: str | None = None) -> None:
+        """Nothing to cover."""
+
+    def close(self) -> None:
+        self.fbo.release()
+        self.ctx.release()

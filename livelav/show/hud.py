@@ -1,0 +1,117 @@
+"""The operator's HUD: rows of text and a level meter in a corner of the window.
+
+Rows are handed in as text, so it knows no figure's meaning. It is drawn after everything else, straight into the
+window: recordings and headless videos never carry it. Runs in the thread that owns the context.
+The font is Aileron, which Pillow carries; its licence is CC0 1.0.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import moderngl
+import numpy as np
+
+from livelav.show.shaders import build, mesh, release, set_uniforms
+from livelav.show.surface import Surface
+
+if TYPE_CHECKING:
+    from PIL import Image as Pixmap
+
+HudRow = tuple[str, str, bool]  # what it is, how it stands, whether that needs the operator's eye
+
+REFRESH_S = 0.25  # text slower than this to draw is read no faster
+WHITE, GREY, AMBER = (235, 235, 235, 255), (150, 150, 150, 255), (255, 176, 32, 255)
+GROUND = (0, 0, 0, 170)
+
+
+class Hud:
+    """Draws the newest rows at most four times a second, and the meter every time."""
+
+    def __init__(self, surface: Surface, folder: Path | None = None) -> None:
+        """`folder`: other shaders than the shipped. Raises DisplayError where one does not compile."""
+        self._surface, ctx = surface, surface.ctx
+        corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+        self._panel = mesh(ctx, build(ctx, "panel.vert", "hud.frag", folder=folder), corners)
+        self._texture: moderngl.Texture | None = None
+        self._rows: tuple[HudRow, ...] = ()
+        self._window = (0, 0)
+        self._asked_s = float("-inf")
+
+    def draw(self, now_s: float, rows: Callable[[], Sequence[HudRow]], level: float) -> None:
+        """Draws over what the surface holds; call it only while the HUD is shown.
+
+        `rows` is asked at most four times a second; `level` 0..1 fills the meter every time.
+        """
+        size = width, height = self._surface.size
+        text_px = _text_px(size)
+        if self._texture is None or self._window != size or now_s - self._asked_s >= REFRESH_S:
+            self._asked_s = now_s
+            fresh = tuple(rows())
+            if self._texture is None or self._window != size or self._rows != fresh:
+                self._rows, self._window = fresh, size
+                self._write(_sheet(fresh, text_px))
+        assert self._texture is not None
+        across, down = self._texture.size
+        left, bottom = -1 + 2 * text_px / width, 1 - 2 * (text_px + down) / height
+        self._surface.fbo.use()
+        self._surface.fbo.viewport = (0, 0, width, height)
+        ctx = self._surface.ctx
+        ctx.enable(moderngl.BLEND)
+        ctx.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
+        self._texture.use(0)
+        set_uniforms(
+            self._panel.program,
+            text=0,
+            level=min(max(level, 0.0), 1.0),
+            place=(left, bottom, 2 * across / width, 2 * down / height),
+            meter=_meter(across, down, text_px),
+        )
+        self._panel.render(moderngl.TRIANGLE_STRIP)
+        ctx.disable(moderngl.BLEND)
+
+    def close(self) -> None:
+        """Gives texture and program back."""
+        if self._texture is not None:
+            self._texture.release()
+        release(self._panel)
+
+    def _write(self, sheet: "Pixmap.Image") -> None:
+        if self._texture is None or self._texture.size != sheet.size:
+            if self._texture is not None:
+                self._texture.release()
+            self._texture = self._surface.ctx.texture(sheet.size, 4)
+            self._texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+            self._texture.repeat_x = self._texture.repeat_y = False
+        self._texture.write(sheet.tobytes())
+
+
+def _text_px(size: tuple[int, int]) -> int:
+    """Height of the letters: readable across a booth, whatever the window."""
+    return max(round(min(size) / 45), 12)
+
+
+def _sheet(rows: Sequence[HudRow], text_px: int) -> "Pixmap.Image":
+    """The panel's picture: two columns of text, and room for the meter below. Its width changes in coarse steps."""
+    from PIL import Image as Pixmap  # here: a show without HUD starts without Pillow
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.load_default(text_px)
+    line, margin = round(text_px * 1.4), text_px // 2
+    labels = max((int(font.getlength(label)) for label, _, _ in rows), default=0)
+    texts = max((int(font.getlength(text)) for _, text, _ in rows), default=0)
+    step = 8 * text_px
+    width = -(-(labels + texts + text_px + 2 * margin) // step) * step
+    sheet = Pixmap.new("RGBA", (width, line * len(rows) + text_px + 2 * margin), GROUND)
+    draw = ImageDraw.Draw(sheet)
+    for number, (label, text, warn) in enumerate(rows):
+        top = margin + number * line
+        draw.text((margin, top), label, GREY, font)
+        draw.text((margin + labels + text_px, top), text, AMBER if warn else WHITE, font)
+    return sheet
+
+
+def _meter(across: int, down: int, text_px: int) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the meter in a panel of that many pixels, 0..1 from its top."""
+    margin = text_px // 2
+    return margin / across, (down - margin - text_px // 2) / down, (across - margin) / across, (down - margin) / down

@@ -1,0 +1,215 @@
+"""Draws the picture: the newest image enlarged, graded, lined with light, moving by itself.
+
+One pass over the window with a single texture tap per pixel; feedback puts a texture between and adds a copy. Knows
+no window, no process and no clock: the time is passed in. Runs in the thread that owns the context. Source of the
+look: level sets of a signed mix of the image's own channels, with a glow around them.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import moderngl
+import numpy as np
+
+from livelav.core.params import Settings
+from livelav.core.values import Bytes, Floats, Image
+from livelav.show.enlarge import Enlarger
+from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+
+GRID = (12, 7)  # cells of the mesh that the waves bend
+SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
+FEEDBACK_HZ = 60.0  # show.feedback is what stays after one image at this rate
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that one picture needs besides the image."""
+
+    settings: Settings
+    time_s: float
+    rms: float = 0.0  # linear, of the sound heard now
+    onset: float = 0.0  # about 1 at a clear attack
+    light: float = 1.0  # 1 shown, 0 black: blackout
+    aspect: Literal["fill", "fit"] = "fill"
+
+
+class Renderer:
+    """Keeps the newest image on the card and draws it as often as it is asked to."""
+
+    def __init__(self, ctx: moderngl.Context, software: bool, folder: Path | None = None) -> None:
+        """`software`: the processor draws (`surface.is_software`). `folder`: other shaders than the shipped.
+
+        Raises DisplayError where a shader does not compile.
+        """
+        self._ctx = ctx
+        self._enlarger = Enlarger(ctx, software, folder)
+        grid = _grid(*GRID)
+        self._plain = mesh(ctx, build(ctx, "picture.vert", "picture.frag", folder=folder), grid)
+        self._trail = mesh(ctx, build(ctx, "picture.vert", "picture.frag", "TRAIL", folder=folder), grid)
+        self._present = mesh(ctx, build(ctx, "full.vert", "present.frag", folder=folder), EVERYWHERE)
+        self._motion = Motion()
+        self._moment = Moment(Settings(), 0.0)
+        self._pose = self._motion.step(0.0, 0.0, 0.0, 0.0)
+        self._between: list[moderngl.Framebuffer] = []  # the last picture comes first, what is drawn next second
+        self._direct = True
+        self._target: moderngl.Framebuffer | None = None
+        self._target_size = (0, 0)
+        self._copy: moderngl.Framebuffer | None = None  # for readers of another size than the target's
+
+    def set_image(self, image: Image) -> None:
+        """Takes a new image: RGBA, square; the next `draw` shows it."""
+        self._enlarger.set_image(image)
+
+    def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, scale: float = 1.0) -> None:
+        """Draws into `target`, of `size` pixels. Black before the first image.
+
+        `scale` is the resolution of feedback's pictures, which cost twice as much as plain ones. Plain ones have
+        the target's: to draw fewer pixels and enlarge them costs a processor as much as to draw them all.
+        """
+        feedback = moment.settings["show.feedback"]
+        dt = min(max(moment.time_s - self._moment.time_s, 0.0), LONGEST_STEP_S)
+        self._moment = moment
+        self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
+        self._enlarger.range.step(dt)
+        self._direct = feedback == 0
+        if not self._direct:
+            inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
+            _texture(self._between[0]).use(2)  # units 0 and 1 are the enlarger's
+            fade, texel = feedback ** (dt * FEEDBACK_HZ), (1.0 / inner.width, 1.0 / inner.height)
+            set_uniforms(self._trail.program, trail=2, feedback=fade, texel=texel)
+            self._paint(self._trail, inner, inner.size)
+            self._between.reverse()
+        self._target, self._target_size = target, size
+        self._render(target, size)
+
+    def picture(self, size: Size) -> moderngl.Framebuffer:
+        """What holds the last picture at `size`: the target itself where it has that size, else it is drawn again.
+
+        To be read before the target is presented, or anything else is drawn into it.
+        """
+        if self._target is not None and self._target_size == size:
+            return self._target
+        if self._copy is None or self._copy.size != size:
+            self._release_copy()
+            self._copy = self._ctx.framebuffer([self._ctx.texture(size, 4)])
+        self._render(self._copy, size)
+        return self._copy
+
+    def read_rgba(self, size: Size) -> Bytes:
+        """The last picture, [height, width, 4] at `size`, at once, bottom row first as OpenGL has it."""
+        pixels = self.picture(size).read(viewport=(0, 0, *size), components=4)
+        return np.frombuffer(pixels, np.uint8).reshape(size[1], size[0], 4)
+
+    def close(self) -> None:
+        """Gives textures, buffers and programs back."""
+        self._enlarger.close()
+        self._release_between()
+        self._release_copy()
+        for one in (self._plain, self._trail, self._present):
+            release(one)
+
+    def _render(self, target: moderngl.Framebuffer, size: Size) -> None:
+        light = self._moment.light * self._moment.settings["show.brightness"]
+        if self._direct:
+            set_uniforms(self._plain.program, light=light)
+            self._paint(self._plain, target, size)
+        else:
+            target.use()
+            target.viewport = (0, 0, *size)
+            _texture(self._between[0]).use(0)
+            set_uniforms(self._present.program, picture=0, light=light)
+            self._present.render()
+
+    def _paint(self, picture: moderngl.VertexArray, target: moderngl.Framebuffer, size: Size) -> None:
+        settings, pose, levels = self._moment.settings, self._pose, self._enlarger.range
+        enlarged = self._enlarger.texture(
+            settings["show.hue"], settings["show.saturation"]
+        )  # draws into framebuffers of its own: before `target.use`
+        target.use()
+        target.viewport = (0, 0, *size)
+        cover, span = framing(size, self._moment.aspect)
+        if enlarged is None or cover != (1.0, 1.0):
+            target.clear(0.0, 0.0, 0.0, 1.0)
+        if enlarged is None:
+            return
+        enlarged.use(0)
+        density = settings["show.density"] / (SPREADS * levels.spread)
+        set_uniforms(
+            picture.program,
+            image=0,
+            cover=cover,
+            span=span,
+            turn=_turn(pose, settings["show.zoom"]),
+            shift=pose.shift,
+            warp=pose.warp,
+            phases=pose.phases,
+            contour=settings["show.contour"],
+            density=density,
+            phase=pose.lines - levels.centre * density,
+            glow=pose.glow,
+            pixel=min(size) / 720.0,
+        )
+        picture.render(moderngl.TRIANGLE_STRIP)
+
+    def _next_between(self, size: Size) -> moderngl.Framebuffer:
+        """The framebuffer to draw next; both are made anew, and black, where the size has changed."""
+        if not self._between or self._between[0].size != size:
+            self._release_between()
+            for _ in range(2):
+                texture = self._ctx.texture(size, 4)
+                texture.repeat_x = texture.repeat_y = False
+                self._between.append(self._ctx.framebuffer([texture]))
+                self._between[-1].clear(0.0, 0.0, 0.0, 1.0)
+        return self._between[1]
+
+    def _release_copy(self) -> None:
+        if self._copy is not None:
+            _texture(self._copy).release()
+            self._copy.release()
+
+    def _release_between(self) -> None:
+        for target in self._between:
+            _texture(target).release()
+            target.release()
+        self._between = []
+
+
+def framing(size: Size, aspect: Literal["fill", "fit"]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(share of the window that the picture covers, half of the image seen), each across and down.
+
+    fill: the window is full and the image's longer way is cut; fit: the image is whole and the rest is black.
+    """
+    width, height = size
+    across, down = (1.0, height / width) if width >= height else (width / height, 1.0)
+    if aspect == "fill":
+        return (1.0, 1.0), (0.5 * across, 0.5 * down)
+    return (down, across), (0.5, 0.5)
+
+
+def _turn(pose: Pose, zoom: float) -> tuple[float, float, float, float]:
+    """Window to image: turned, and 1 / zoom; by columns."""
+    scale = 1.0 / (pose.zoom * zoom)
+    cos, sin = scale * math.cos(pose.turn), scale * math.sin(pose.turn)
+    return cos, sin, -sin, cos
+
+
+def _grid(columns: int, rows: int) -> Floats:
+    """[n, 2] corners of one triangle strip over -1..1: rows from the bottom, joined by triangles without area."""
+    xs, ys = np.linspace(-1, 1, columns + 1), np.linspace(-1, 1, rows + 1)
+    strip: list[tuple[float, float]] = []
+    for low, high in pairwise(ys):
+        row = [(x, y) for x in xs for y in (low, high)]
+        strip += [row[0], *row, row[-1]] if strip else [*row, row[-1]]
+    return np.array(strip, np.float32)
+
+
+def _texture(target: moderngl.Framebuffer) -> moderngl.Texture:
+    texture = target.color_attachments[0]
+    assert isinstance(texture, moderngl.Texture)
+    return texture

@@ -1,0 +1,61 @@
+"""The show's switches: what each key does, fades without jumps, and what it takes to quit."""
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livelav.control.commands import FADE_S, KEYS, QUIT_AGAIN_S, AskQuit, Quit, ShowState, Toggle, key_help
+
+
+def pressed(*keys: tuple[str, float]) -> ShowState:
+    state = ShowState()
+    for name, at_s in keys:
+        state = state.apply(KEYS[name].command, at_s)
+    return state
+
+
+@pytest.mark.parametrize(("key", "switch"), [("F", "fullscreen"), ("B", "blackout"), ("SPACE", "freeze"), ("H", "hud")])
+def test_a_switch_turns_on_and_off_and_touches_no_other(key: str, switch: str) -> None:
+    switches = {"fullscreen", "blackout", "freeze", "hud", "quit"}
+    once = pressed((key, 1.0))
+    assert {name for name in switches if getattr(once, name)} == {switch}
+    assert not any(getattr(pressed((key, 1.0), (key, 2.0)), name) for name in switches)
+
+
+def test_escape_leaves_fullscreen_and_never_quits() -> None:
+    assert not pressed(("F", 0.0), ("ESCAPE", 0.1)).fullscreen
+    state = pressed(*[("ESCAPE", 0.01 * n) for n in range(50)])
+    assert state == ShowState()
+
+
+def test_quitting_takes_two_presses_close_together() -> None:
+    assert not pressed(("Q", 5.0)).quit
+    assert pressed(("Q", 5.0)).quit_pending(5.5)
+    assert pressed(("Q", 5.0), ("Q", 5.0 + QUIT_AGAIN_S)).quit
+    late = pressed(("Q", 5.0), ("Q", 5.1 + QUIT_AGAIN_S))
+    assert not late.quit
+    assert late.apply(AskQuit(), 5.2 + QUIT_AGAIN_S).quit, "the late press counts as a first one"
+    assert ShowState().apply(Quit(), 0.0).quit
+
+
+@given(st.lists(st.floats(0.0, 1.0), max_size=8), st.floats(0.0, 2.0))
+def test_light_never_jumps_however_blackout_is_hammered(waits_s: list[float], after_s: float) -> None:
+    state, now_s = ShowState(), 10.0
+    for wait_s in waits_s:
+        now_s += wait_s
+        before = state.light(now_s)
+        state = state.apply(Toggle("blackout"), now_s)
+        assert state.light(now_s) == pytest.approx(before)
+    assert 0.0 <= state.light(now_s + after_s) <= 1.0
+    assert state.light(now_s + FADE_S) == pytest.approx(0.0 if state.blackout else 1.0)
+
+
+def test_the_help_is_the_key_table() -> None:
+    assert [text for _, text in key_help()] == [key.help for key in KEYS.values()]
+
+
+def test_every_switch_that_a_key_toggles_exists() -> None:
+    names = {field.name for field in fields(ShowState)}
+    assert {key.command.switch for key in KEYS.values() if isinstance(key.command, Toggle)} <= names
