@@ -1,0 +1,248 @@
+"""How fast this machine is: the parts one by one, the whole program, and sound to screen.
+
+Every figure is a median (and tail) of many runs in this process. Timings live here and not in tests, because other
+machines are slower, faster or noisier than the one a limit was written on.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import platform
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from livelav import __version__
+from livelav.core.errors import LivelavError
+from livelav.core.params import PARAMS, Settings
+from livelav.core.shm import StopFlag
+from livelav.core.values import Features, Image
+from livelav.engine import Live, run_live
+from livelav.play import live_config, opener
+
+Figures = dict[str, Any]
+
+_WARM_UP_S = 3.0
+_MAX_CHANGE = 2  # of 255: what counts as a changed pixel
+
+
+def measure(latency: bool = False, live: bool = False, seconds: float = 20.0) -> Figures:
+    """The figures asked for, as JSON values; without either, those of the parts."""
+    figures: Figures = {"version": __version__, "machine": machine()}
+    if latency:
+        figures["latency_ms"] = sound_to_screen(seconds)
+    if live:
+        figures["live"] = whole(seconds)
+    if not latency and not live:
+        figures["parts"] = parts()
+    return figures
+
+
+def machine() -> dict[str, Any]:
+    """What the figures belong to."""
+    name = platform.processor()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        name = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), name)
+    return {"cpu": name, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+
+
+def rows(figures: Figures) -> Iterator[str]:
+    """The figures as lines to read."""
+    machine_ = figures["machine"]
+    yield f"livelav {figures['version']} on {machine_['cpu']}, {machine_['cores']} cores"
+    for name, value in figures.get("parts", {}).items():
+        yield f"{name:44} p50 {value['p50']:8.3f} ms   p99 {value['p99']:8.3f} ms"
+    if clicks := figures.get("latency_ms"):
+        yield (
+            f"click to changed pixel: p50 {clicks['p50']:.1f} ms, p95 {clicks['p95']:.1f} ms, "
+            f"over {clicks['clicks']} clicks, {clicks['missed']} missed"
+        )
+    if live := figures.get("live"):
+        present = live["present"]
+        yield f"presented {present['fps']} a second, {present['new_fps']} of them new images"
+        yield f"first picture after {live['first_picture_s']} s; capture to present {live['latency_ms']} ms"
+        yield f"tick {live['generate']['tick_ms']} ms; encoder step {live['encode']['step_ms']} ms"
+        yield f"peak memory in MiB {live['peak_rss_mb']}; restarts {live['restarts']}; capture {live['capture']}"
+
+
+def _timed(work: Callable[[], object], runs: int) -> dict[str, float]:
+    for _ in range(max(runs // 10, 3)):
+        work()
+    took_ms = []
+    for _ in range(runs):
+        begin_s = time.perf_counter()
+        work()
+        took_ms.append((time.perf_counter() - begin_s) * 1000)
+    p50, p99 = np.percentile(took_ms, [50, 99])
+    return {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+
+
+def parts() -> dict[str, dict[str, float]]:
+    """Each stage alone: one encoder frame, one image, one picture."""
+    from livelav.audio.resample import Resampler
+    from livelav.encode.features import FeatureExtractor
+    from livelav.generate.library import load_generator
+    from livelav.mapping.mapper import Mapper
+
+    figures: dict[str, dict[str, float]] = {}
+    rng = np.random.default_rng(0)
+    for label, encoder in _encoders():
+        hop = (0.1 * rng.standard_normal(encoder.hop)).astype(np.float32)
+        box = [encoder.primed_state()]
+
+        def encode(encoder: Any = encoder, hop: Any = hop, box: Any = box) -> None:
+            _, box[0] = encoder.step(hop, box[0])
+
+        figures[f"encoder step, {label}"] = _timed(encode, 500)
+    sound = (0.1 * rng.standard_normal(480)).astype(np.float32)
+    resampler = Resampler(48000, encoder.sample_rate)
+    figures["resample 10 ms, 48 kHz"] = _timed(lambda: resampler.step(sound), 1000)
+    extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)
+    figures["features of one frame"] = _timed(lambda: extractor.step(hop), 500)
+    for backend in ("openvino", "torch"):
+        try:
+            generator = load_generator("default", backend)
+        except LivelavError as error:
+            figures[f"tick, default model, {backend}: {error}"] = {"p50": float("nan"), "p99": float("nan")}
+            continue
+        mapper = Mapper(generator.stats, encoder)
+        heard = Features(rng.standard_normal(128).astype(np.float32), 0.0, np.zeros(12, np.float32), 0.1, 0.0)
+        figures.setdefault("mapping of one frame", _timed(lambda: mapper.step(heard, Settings()), 1000))  # noqa: B023
+        ws = mapper.step(heard, Settings()).ws
+        figures[f"tick, default model, {generator.backend_name}"] = _timed(
+            lambda: generator.synthesize(ws),  # noqa: B023
+            200,
+        )
+    figures |= _picture(generator.synthesize(ws))
+    return figures
+
+
+def _encoders() -> Iterator[tuple[str, Any]]:
+    from livelav.encode.encoder import load_encoder, random_encoder
+
+    yield "official 24 kHz architecture, random weights", random_encoder("encodec-24khz")
+    yield "embedded", load_encoder(None)
+
+
+def _picture(pixels: Any) -> dict[str, dict[str, float]]:
+    """Shaders at 1280x720, without a window."""
+    from livelav.show.headless import HeadlessSurface
+    from livelav.show.renderer import Moment, Renderer
+
+    size = (1280, 720)
+    try:
+        surface = HeadlessSurface(size)
+    except LivelavError:
+        return {}
+    renderer = Renderer(surface.ctx, surface.software)
+    now_s = [0.0]
+
+    def draw() -> None:
+        now_s[0] += 1 / 60
+        renderer.set_image(Image(pixels, 0.0))
+        renderer.draw(surface.fbo, size, Moment(Settings(), now_s[0]))
+        surface.present()
+
+    figures = _timed(draw, 120)
+    name = surface.ctx.info["GL_RENDERER"].split("(")[0].strip()
+    surface.close()
+    return {f"picture 1280x720, {name}": figures}
+
+
+def whole(seconds: float) -> Figures:
+    """The whole program for `seconds`, on the demo's sound: the record of `--stats`."""
+    from livelav import statistics
+
+    config = replace(live_config(), seconds=seconds)
+    live = run_live(config, opener(config.size, headless=not _window()))
+    return statistics.record(live, live.ended_s)
+
+
+def _window() -> bool:
+    from livelav.play import has_display
+
+    return has_display()
+
+
+def sound_to_screen(seconds: float) -> Figures:
+    """Plays clicks into the default sink; times each from its writing to the first present with a changed pixel.
+
+    All smoothing at its minimum, and nothing in the shader that moves by itself.
+    """
+    ctx = multiprocessing.get_context("spawn")
+    stop, (ours, theirs) = StopFlag(ctx), ctx.Pipe(duplex=False)
+    from livelav.audio.clicks import play_clicks
+
+    lowest = {p.name: p.lo for p in PARAMS if p.name.startswith("smoothing.")}
+    settings = Settings().with_values(lowest | {"show.drift": 0.0, "mapping.noise": 0.0, "mapping.norm": 2.0})
+    config = live_config()
+    config = replace(config, fallback=None, settings=settings, seconds=seconds + _WARM_UP_S)
+    watch = _Watch()
+    player = ctx.Process(target=play_clicks, args=(theirs, stop, random.Random(0).random()), daemon=True)
+    player.start()
+    theirs.close()
+    try:
+        run_live(config, opener(config.size, headless=not _window()), watch.step)
+    finally:
+        stop.set()
+        player.join(2.0)
+        if player.exitcode is None:
+            player.kill()
+    clicks = []
+    with contextlib.suppress(EOFError):
+        while ours.poll():
+            clicks.append(ours.recv())
+    return watch.latencies(clicks)
+
+
+class _Watch:
+    """Notes when the middle of the presented picture changed."""
+
+    _PATCH = 96
+
+    def __init__(self) -> None:
+        self._last: Any = None
+        self._changes: list[tuple[float, bool]] = []
+        self._begin_s = 0.0
+
+    def step(self, live: Live) -> None:
+        now_s = time.monotonic()
+        if not live.board["first_s"]:
+            return
+        width, height = live.surface.size
+        x, y = (width - self._PATCH) // 2, (height - self._PATCH) // 2
+        patch = np.frombuffer(live.surface.fbo.read((x, y, self._PATCH, self._PATCH), 3), np.uint8).astype(np.int16)
+        changed = self._last is not None and int(np.abs(patch - self._last).max()) > _MAX_CHANGE
+        self._last = patch
+        self._changes.append((now_s, changed))
+
+    def latencies(self, clicks: list[float]) -> Figures:
+        """Of every click before which the picture had stood still for 0.1 s."""
+        times = np.array([t for t, _ in self._changes])
+        changed = np.array([c for _, c in self._changes])
+        found, missed, restless = [], 0, 0
+        for click_s in clicks:
+            if not len(times) or not times[0] + _WARM_UP_S < click_s < times[-1] - 0.4:
+                continue
+            if changed[(times > click_s - 0.1) & (times <= click_s)].any():
+                restless += 1
+                continue
+            after = times[changed & (times > click_s) & (times < click_s + 0.4)]
+            if len(after):
+                found.append((after[0] - click_s) * 1000)
+            else:
+                missed += 1
+        if not found:
+            raise LivelavError(f"no click of {len(clicks)} was seen; is the loopback the sink that sounds go to?")
+        p50, p95 = np.percentile(found, [50, 95])
+        return {
+            "p50": round(p50, 1),
+            "p95": round(p95, 1),
+            "clicks": len(found),
+            "missed": missed,
+            "restless": restless,
+        }

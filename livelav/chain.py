@@ -1,0 +1,70 @@
+"""Sound to controls: the stages in order, in one object, the same for the live show and for an offline render.
+
+    Block -> gain, mono -> Resampler -> Encoder, FeatureExtractor -> Mapper -> Controls
+
+Knows no clock, process or device. Pushing the same samples gives the same controls, whatever the block sizes.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from livelav.audio.resample import Resampler
+from livelav.core.params import Settings
+from livelav.core.values import Block, Controls, Features, Floats
+from livelav.encode.encoder import Encoder
+from livelav.encode.features import FeatureExtractor
+from livelav.mapping.mapper import Mapper
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One encoder step: what was heard, and what the picture is to do."""
+
+    features: Features
+    controls: Controls
+
+
+class Chain:
+    """One stream through all stages that come before the generator."""
+
+    def __init__(self, encoder: Encoder, mapper: Mapper) -> None:
+        self._encoder, self._mapper = encoder, mapper
+        self._state = encoder.primed_state()
+        self._extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)
+        self._resampler = Resampler(encoder.sample_rate, encoder.sample_rate)
+        self._rate_hz = float(encoder.sample_rate)
+        # Features of frames whose embedding is still to come, where the encoder looks ahead.
+        self._waiting: deque[tuple[float, Floats, float]] = deque()
+        self._pending = np.zeros(0, np.float32)
+        self._samples_in = 0
+        self._frames_out = 0
+
+    def push(self, block: Block, settings: Settings) -> Iterator[Frame]:
+        """The frames that this block completes, oldest first. The block may have any rate and length."""
+        if block.rate_hz != self._rate_hz:
+            self._resampler = Resampler(round(block.rate_hz), self._encoder.sample_rate)
+            self._rate_hz = block.rate_hz
+        gain = np.float32(10.0 ** (settings["audio.gain"] / 20.0))
+        samples = self._resampler.step(block.samples.mean(axis=1) * gain)
+        self._samples_in += len(samples)
+        self._pending = np.concatenate([self._pending, samples])
+        # Pieces of one size, so that rounding, too, is the same whatever the block sizes; of half a hop, so that
+        # half of a frame's work is done before its last sample comes.
+        piece = self._encoder.hop // 2
+        while len(self._pending) >= piece:
+            samples, self._pending = self._pending[:piece], self._pending[piece:]
+            heard = self._extractor.step(samples)
+            self._waiting.extend(zip(heard.onset.tolist(), heard.chroma, heard.rms.tolist(), strict=True))
+            embeddings, self._state = self._encoder.step(samples, self._state)
+            for embedding in embeddings:
+                yield self._frame(embedding, block.captured_s, settings)
+
+    def _frame(self, embedding: Floats, captured_s: float, settings: Settings) -> Frame:
+        onset, chroma, rms = self._waiting.popleft()
+        self._frames_out += 1
+        newer = self._samples_in - self._frames_out * self._encoder.hop
+        features = Features(embedding, onset, chroma, rms, captured_s - newer / self._encoder.sample_rate)
+        return Frame(features, self._mapper.step(features, settings))

@@ -1,0 +1,300 @@
+"""The command line: flags from the tables, the verbs, errors as one line. A thin shell: all work is done elsewhere.
+
+Heavy packages are imported by the verb that needs them, so that `livelav params` answers at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from livelav import __version__
+from livelav.core.errors import DisplayError, LivelavError, ParamError
+from livelav.core.params import CHOICES, PARAMS, argument
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
+    width, _, height = value.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 7680 and 16 <= int(height) <= 4320):
+        raise ParamError(f"--size is {value!r}: it must be WIDTHxHEIGHT, from 16x16 to 7680x4320, like 1280x720")
+    return int(width), int(height)
+
+
+def _table_flags(command: F) -> F:
+    """One flag for every row of the parameter and choice tables."""
+    for choice in reversed(CHOICES):
+        listed = f" [{'|'.join(choice.options)}]" if choice.options else ""
+        command = click.option(choice.flag, argument(choice.name), metavar="WORD", help=choice.help + listed)(command)
+    for p in reversed(PARAMS):
+        text = f"{p.help} [{p.lo:g}..{p.hi:g}{f' {p.unit}' if p.unit else ''}; {p.default:g}]"
+        command = click.option(p.flag, argument(p.name), metavar="VALUE", help=text)(command)
+    return command
+
+
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, prog_name="livelav")
+@click.option(
+    "--input",
+    "source",
+    default="loopback",
+    metavar="SOURCE",
+    help="loopback, mic, demo, a sound file, or a device by name or number",
+)
+@click.option("--loop", is_flag=True, help="begin a sound file again at its end")
+@click.option("--preset", metavar="NAME", help="preset by name, or a .toml file")
+@click.option("--seed", metavar="N", help="whole number that picks the projection from sound to W")
+@click.option("--size", default="1280x720", metavar="WxH", callback=_size, help="window, in pixels")
+@click.option("--fullscreen", is_flag=True, help="cover a monitor")
+@click.option("--monitor", metavar="N", help="which one, by number or name")
+@click.option("--headless", is_flag=True, help="draw without a display")
+@click.option("--fps", default="60", metavar="N", help="pictures per second, 1 to 240")
+@click.option("--seconds", metavar="S", help="end after so long")
+@click.option(
+    "--stats", type=click.Path(path_type=Path, dir_okay=False), help="figures as JSON, every second and at the end"
+)
+@click.option(
+    "--record", type=click.Path(path_type=Path, dir_okay=False), help="record picture and sound (.mp4 or .mkv)"
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    hidden=True,
+    help="what was heard and the ws it made (.npz)",
+)
+@_table_flags
+@click.pass_context
+def cli(ctx: click.Context, /, **flags: Any) -> None:
+    """Listens to whatever the machine plays and turns it into pictures, live."""
+    if ctx.invoked_subcommand is None:
+        from livelav.play import play
+
+        play(**flags)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+def devices(as_json: bool) -> None:
+    """Sound sources (loopbacks first), and monitors."""
+    from livelav.audio.devices import survey_devices
+    from livelav.show.window import monitors
+
+    survey = survey_devices()
+    try:
+        screens = monitors()
+    except DisplayError:
+        screens = []
+    if as_json:
+        sources = [asdict(device) for device in survey.devices]
+        click.echo(json.dumps({"sources": sources, "monitors": [asdict(m) for m in screens]}, indent=2))
+        return
+    for device in survey.devices:
+        mark = "*" if device.would_take else " "
+        rate = f"{device.rate_hz:g} Hz, {device.channels} ch"
+        click.echo(f"{mark} {device.number:>3}  {device.kind:8}  {device.name}  ({device.api}, {rate})")
+    if any(device.would_take for device in survey.devices):
+        click.echo("* is what `--input loopback` takes")
+    for trouble in survey.troubles:
+        click.echo(f"! {trouble}")
+    for number, screen in enumerate(screens):
+        click.echo(f"  {number:>3}  monitor   {screen.name}  ({screen.width}x{screen.height}, {screen.rate_hz} Hz)")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+def doctor(as_json: bool) -> None:
+    """What this machine has and lacks, and the line that mends it."""
+    from livelav.doctor import examine
+
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in findings], indent=2))
+        return
+    for finding in findings:
+        click.echo(f"{finding.state:8} {finding.what:22} {finding.found}")
+        if finding.remedy:
+            click.echo(f"{'':8} {'':22} -> {finding.remedy}")
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="the README's table")
+@click.option("--json", "as_json", is_flag=True)
+def params(markdown: bool, as_json: bool) -> None:
+    """Every parameter and choice, with its range."""
+    from livelav.tables import markdown_table
+
+    if as_json:
+        click.echo(
+            json.dumps({"params": [asdict(p) for p in PARAMS], "choices": [asdict(c) for c in CHOICES]}, indent=2)
+        )
+    elif markdown:
+        click.echo(markdown_table(), nl=False)
+    else:
+        for p in PARAMS:
+            click.echo(f"{p.flag:22} {p.lo:g}..{p.hi:g} {p.unit:6} ({p.default:g})  {p.help}")
+        for c in CHOICES:
+            click.echo(f"{c.flag:22} {'|'.join(c.options) or 'text'} ({c.default})  {c.help}")
+
+
+@cli.group()
+def presets() -> None:
+    """Settings by name."""
+
+
+@presets.command("list")
+def presets_list() -> None:
+    """What there is."""
+    from livelav.core.presets import list_presets
+
+    for listed in list_presets():
+        click.echo(f"{listed.name:20} {'shipped' if listed.shipped else listed.path}")
+
+
+@presets.command("show")
+@click.argument("name")
+def presets_show(name: str) -> None:
+    """What a preset sets."""
+    from livelav.core.presets import load_preset
+
+    preset = load_preset(name)
+    for key, value in {**preset.choices, **preset.changes}.items():
+        click.echo(f"{key} = {value}")
+    if preset.seed is not None:
+        click.echo(f"seed = {preset.seed}")
+
+
+@presets.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def presets_check(files: tuple[Path, ...]) -> None:
+    """Whether preset files can be played."""
+    from livelav.core.presets import check_preset
+
+    problems = [problem for file in files for problem in check_preset(file)]
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise SystemExit(1)
+    click.echo(f"{len(files)} fine")
+
+
+@cli.group()
+def models() -> None:
+    """Generators and encoders."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def models_list(as_json: bool) -> None:
+    """What is installed, and what can be fetched."""
+    from livelav.catalogue import catalogue
+
+    entries = catalogue()
+    if as_json:
+        click.echo(json.dumps([asdict(e) for e in entries], indent=2))
+        return
+    for entry in entries:
+        click.echo(f"{entry.name:20} {entry.kind:10} {entry.state:10} {entry.note}")
+
+
+@models.command("info")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def models_info(name: str, as_json: bool) -> None:
+    """A model's card: what it is, what made it, its licence."""
+    from livelav.catalogue import card
+
+    facts = card(name)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        click.echo(f"{key:16} {value if not isinstance(value, dict | list) else json.dumps(value)}")
+
+
+@models.command("fetch")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="accept the licence shown, without being asked")
+def models_fetch(name: str, yes: bool) -> None:
+    """Download official encoder weights, after their licence was shown and accepted."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from livelav.encode.fetch import fetch
+
+    def confirm(licence: str) -> bool:
+        click.echo(licence)
+        return yes or click.confirm("Download it?", default=False)
+
+    bar = Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    task = bar.add_task(name, total=None)
+
+    def progress(have: int, total: int) -> None:
+        bar.start()  # not before the question
+        bar.update(task, completed=have, total=total)
+
+    try:
+        path = fetch(name, confirm, progress)
+    finally:
+        bar.stop()
+    click.echo(f"{name} is at {path}")
+
+
+@models.command("remove")
+@click.argument("name")
+def models_remove(name: str) -> None:
+    """Delete a fetched or imported model."""
+    from livelav.catalogue import remove
+
+    click.echo(f"removed {remove(name)}")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option(
+    "--latency", is_flag=True, help="sound to screen: clicks played into the default sink until a pixel changes"
+)
+@click.option("--live", "whole", is_flag=True, help="the whole program, for --seconds")
+@click.option("--seconds", default=20.0, show_default=True, help="how long --latency and --live run")
+def bench(as_json: bool, latency: bool, whole: bool, seconds: float) -> None:
+    """How fast the parts are on this machine."""
+    from livelav.bench import measure, rows
+
+    figures = measure(latency=latency, live=whole, seconds=seconds)
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+    else:
+        for row in rows(figures):
+            click.echo(row)
+
+
+def main() -> None:
+    """The entry point: a LivelavError is one line and exit code 1, never a traceback."""
+    # Before anybody imports numpy, and for every process that comes after: more threads for its small matrices only
+    # take the cores from the picture and the generator.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        code = cli.main(standalone_mode=False)
+    except LivelavError as error:
+        click.echo(f"livelav: {error}", err=True)
+        code = error.exit_code
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""From flags to a running show: reads preset and flags, checks them, and starts the engine. Runs in main."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from livelav.audio.capture import CaptureConfig
+from livelav.audio.sources import SourceRequest
+from livelav.core.errors import LivelavError, ParamError, StorageError
+from livelav.core.params import CHOICES, PARAMS, Settings, argument
+from livelav.core.presets import load_preset
+from livelav.core.store import only_instance
+from livelav.engine import LiveConfig, run_live
+from livelav.show.container import checked_path
+from livelav.show.record import RecordConfig, contact_sheet
+from livelav.show.surface import Surface
+from livelav.synth import SynthConfig
+
+_SHOWN_S = 10.0  # length of the video that stands in for a window
+_RECORD_FPS = 30.0
+
+
+def number(name: str, text: str, lo: float, hi: float) -> float:
+    """A flag's number. Raises ParamError where it is none, or out of range."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not lo <= value <= hi:
+        raise ParamError(f"{name} is {text!r}: it must be a number from {lo:g} to {hi:g}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What preset and flags come to: flags win over the preset, the preset over the defaults."""
+
+    settings: Settings
+    choices: dict[str, str]
+    seed: int
+
+
+def picks(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> Picks:
+    """Raises ParamError and PresetError, each naming the nearest that exists."""
+    settings, choices, preset_seed = Settings(), {c.name: c.default for c in CHOICES}, None
+    if preset_name is not None:
+        preset = load_preset(preset_name)
+        settings, preset_seed = preset.settings, preset.seed
+        choices |= preset.choices
+    given = {p.name: (p, flags[argument(p.name)]) for p in PARAMS if flags.get(argument(p.name)) is not None}
+    settings = settings.with_values({name: number(p.flag, text, p.lo, p.hi) for name, (p, text) in given.items()})
+    for choice in CHOICES:
+        if (word := flags.get(argument(choice.name))) is not None:
+            choices[choice.name] = choice.checked(word)
+    if choices["mapping.mode"] == "track":
+        raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
+    if seed is not None and not (seed.isdecimal() and int(seed) < 2**32):
+        raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
+    return Picks(settings, choices, int(seed) if seed is not None else preset_seed or 0)
+
+
+def has_display() -> bool:
+    """Whether a window can be asked for at all."""
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def opener(size: tuple[int, int], headless: bool) -> Callable[[], Surface]:
+    """What opens the window or its headless twin, when its time has come."""
+
+    def open_surface() -> Surface:
+        if headless:
+            from livelav.show.headless import HeadlessSurface
+
+            return HeadlessSurface(size)
+        from livelav.show.window import Window
+
+        return Window(size)
+
+    return open_surface
+
+
+def live_config(source: str = "loopback", loop: bool = False, picked: Picks | None = None) -> LiveConfig:
+    """A run on `source` with these picks (None: the defaults); the caller replaces what else it wants."""
+    picked = picked or picks(None, None, {})
+    choices: dict[str, Any] = {**picked.choices}  # every word was checked against its options
+    return LiveConfig(
+        capture=CaptureConfig(SourceRequest(source, loop)),
+        fallback=CaptureConfig(SourceRequest("demo")) if source == "loopback" else None,
+        synth=SynthConfig(
+            model=choices["model"],
+            backend=choices["backend"],
+            encoder=choices["encoder"],
+            seed=picked.seed,
+            mode=choices["mapping.mode"],
+            placement=choices["mapping.placement"],
+            noise=choices["generate.noise"],
+            between=choices["generate.between"],
+        ),
+        settings=picked.settings,
+        aspect=choices["show.aspect"],
+    )
+
+
+def _checked_folder(flag: str, path: Path) -> None:
+    """Raises StorageError now, not after the show, where `path` could never be written."""
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise StorageError(f"{flag} {path}: the folder {folder} does not exist or cannot be written; choose another")
+
+
+def play(
+    source: str,
+    loop: bool,
+    preset: str | None,
+    seed: str | None,
+    size: tuple[int, int],
+    fullscreen: bool,
+    monitor: str | None,
+    headless: bool,
+    fps: str,
+    seconds: str | None,
+    stats: Path | None,
+    record: Path | None,
+    trace: Path | None,
+    **table_flags: Any,
+) -> None:
+    """The verb without a name: `livelav --input ...`. Raises LivelavError."""
+    picked = picks(preset, seed, table_flags)
+    rate_hz = number("--fps", fps, 1, 240)
+    run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
+    sheet = None
+    if not headless and not has_display():
+        headless, run_s = True, run_s or _SHOWN_S
+        if record is None:
+            record = Path("livelav-show") / f"{datetime.now():%Y-%m-%d-%H%M%S}.mp4"
+            record.parent.mkdir(exist_ok=True)
+            sheet = record.with_suffix(".png")
+        print(f"livelav: no display here: drawing {run_s:g} s without one, into {record}", file=sys.stderr)
+    for flag, path in (("--stats", stats), ("--trace", trace)):
+        if path is not None:
+            _checked_folder(flag, path)
+    if record:
+        checked_path(record)
+
+    config = live_config(source, loop, picked)
+    config = replace(
+        config,
+        synth=replace(config.synth, trace=trace),
+        size=size,
+        fps=rate_hz,
+        fullscreen=fullscreen,
+        monitor=monitor,
+        seconds=run_s,
+        stats=stats,
+        record=RecordConfig(record, size, min(_RECORD_FPS, rate_hz)) if record else None,
+    )
+    with only_instance():
+        live = run_live(config, opener(size, headless))
+    if record and sheet and live.board["presented"]:
+        contact_sheet(record, sheet)
+        print(f"livelav: wrote {record} and {sheet}", file=sys.stderr)
+    if not live.board["presented"] and not live.state.quit:
+        raise LivelavError("no picture was made; `livelav doctor` says what is missing")

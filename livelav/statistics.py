@@ -1,0 +1,101 @@
+"""What is said about a running show: the record of `--stats`, and the rows of the HUD. Reads figures, changes none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from livelav import __version__
+from livelav.core.metrics import picked, rounded
+
+if TYPE_CHECKING:
+    from livelav.engine import Live
+
+HudRow = tuple[str, str, bool]
+
+
+def record(live: Live, now_s: float) -> dict[str, Any]:
+    """The statistics record: plain JSON values."""
+    shared, board, source, loaded = live.shared, live.board, live.source, live.loaded
+    seconds = max(now_s - board["first_s"], 0.0) if board["first_s"] else 0.0
+
+    def per_second(count: float) -> float:
+        return round(count / seconds, 2) if seconds else 0.0
+
+    return {
+        "version": __version__,
+        "seconds": round(seconds, 3),
+        "first_picture_s": round(board["first_s"] - board["started_s"], 3) if board["first_s"] else None,
+        "source": {
+            "kind": source.get("source_kind"),
+            "name": source.get("name"),
+            "rate": int(shared.capture["rate_hz"]),
+            "channels": int(shared.capture["channels"]),
+        },
+        "encoder": {"name": loaded.get("encoder"), "frame_rate": shared.synth["frame_rate"]},
+        "model": {
+            "name": loaded.get("model"),
+            "resolution": int(shared.synth["resolution"]),
+            "sha256": loaded.get("sha256"),
+        },
+        "backend": loaded.get("backend"),
+        "capture": {
+            **picked(shared.capture, "blocks", "samples", "xruns", "reconnects", "cleaned"),
+            "overruns": int(shared.synth["overruns"]),  # the ring's writer never waits: its reader knows what it missed
+        },
+        "encode": {"frames": int(shared.synth["frames"]), "step_ms": shared.step_ms.percentiles(50, 99)},
+        "generate": {
+            "images": int(shared.synth["images"]),
+            "fps": per_second(shared.synth["images"]),
+            "tick_ms": shared.tick_ms.percentiles(50, 99),
+        },
+        "present": {
+            "presented": int(board["presented"]),
+            "fps": per_second(board["presented"]),
+            "new_fps": per_second(board["presented"] - board["repeated"]),
+            "late": int(board["late"]),
+            "repeated": int(board["repeated"]),
+        },
+        "latency_ms": live.latency_ms.percentiles(50, 95, 99),
+        "settings": live.settings.as_dict(),
+        "features": {
+            "rms_db": round(shared.capture["level_db"], 1),
+            "onset": round(shared.synth["onset"], 3),
+        },
+        "ws": rounded({name: shared.synth[name] for name in ("spread", "step", "distance")}),
+        "restarts": {"capture": live.capture.restarts, "synth": live.synth.restarts},
+        "peak_rss_mb": {
+            "main": round(board["peak_rss_mb"]),
+            "capture": round(shared.capture["peak_rss_mb"]),
+            "synth": round(shared.synth["peak_rss_mb"]),
+        },
+    }
+
+
+def hud_rows(live: Live, now_s: float) -> list[HudRow]:
+    """(label, text, whether it is a warning), for the operator's eyes."""
+    shared, board = live.shared, live.board
+    presented = live.rates["presented"].step(board["presented"], now_s)
+    images = live.rates["images"].step(shared.synth["images"], now_s)
+    latency = live.latency_ms.percentile(0.5)
+    restarts = sum(child.restarts for child in live.children)
+    rows: list[HudRow] = [
+        ("picture", f"{presented:.0f} fps, {images:.0f} new", presented < 50),
+        ("latency", f"{latency:.0f} ms" if latency else "-", bool(latency and latency > 100)),
+        ("source", str(live.source.get("name", "-")), shared.capture["live"] == 0),
+        ("encoder", str(live.loaded.get("encoder", "-")), False),
+        ("model", f"{live.loaded.get('model', '-')} on {live.loaded.get('backend', '-')}", False),
+        ("spread", f"{shared.synth['spread']:.2f} of W, step {shared.synth['step']:.3f}", False),
+        ("dropped", f"{shared.synth['overruns']:.0f} samples, {board['late']:.0f} pictures late", False),
+        ("restarts", str(restarts), restarts > 0),
+    ]
+    if live.recorder:
+        figures = shared.recorder
+        rows.append(
+            ("recording", f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped", figures["live"] == 0)
+        )
+    if silent_s := live.silent_s(now_s):
+        rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
+    if live.state.quit_pending(now_s):
+        rows.append(("quit?", "press Q again", True))
+    rows += [("!", text, True) for text in live.warnings[-2:]]
+    return rows

@@ -1,0 +1,149 @@
+"""Starts, watches and restarts one child process. Main's thread only; never waits for the child.
+
+A child proves that it lives by the `heartbeat_s` on its board. One that died, or whose heartbeat stopped, is killed
+and started again, with the same shared memory, while main goes on showing pictures.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from livelav.core.shm import Board
+
+Event = dict[str, Any]
+
+_CRASH_MEMORY_S = 60.0
+_BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0)
+
+
+def _leave_with_parent() -> None:
+    """Ends this process when main does, also after a kill -9 of main, when nobody else would."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _child_main(target: Callable[..., None], args: tuple[Any, ...], events: Connection) -> None:
+    threading.Thread(target=_leave_with_parent, name="parent-watch", daemon=True).start()
+    try:
+        target(*args, events)
+    except Exception as error:  # a fault of ours: one line for the operator, and the supervisor begins anew
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"
+        with contextlib.suppress(OSError):
+            events.send({"kind": "warning", "text": text})
+        sys.exit(1)
+
+
+class Child:
+    """One supervised process: `target(*args, events)` with a fresh event pipe at every start."""
+
+    def __init__(
+        self,
+        ctx: SpawnContext,
+        name: str,
+        target: Callable[..., None],
+        args: tuple[Any, ...],
+        board: Board,
+        hung_after_s: float,
+        starting_s: float = 60.0,
+    ) -> None:
+        """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`."""
+        self._ctx, self._name, self._target, self.args, self._board = ctx, name, target, args, board
+        self._hung_after_s, self._starting_s = hung_after_s, starting_s
+        self._process: BaseProcess | None = None
+        self._events: Connection | None = None
+        self._crashes: deque[float] = deque()
+        self._start_at_s = 0.0
+        self.was_live = False
+        self.finished = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self, now_s: float) -> None:
+        """Starts the process; the events of the one before are gone."""
+        self._board["heartbeat_s"], self._board["live"] = now_s, 0.0
+        self._events, theirs = self._ctx.Pipe(duplex=False)
+        self._process = self._ctx.Process(
+            target=_child_main, args=(self._target, self.args, theirs), name=f"livelav-{self._name}", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def start_over(self, args: tuple[Any, ...], now_s: float) -> None:
+        """Starts it anew with other arguments: a change of mind, not a crash."""
+        self._reap()
+        self.args = args
+        self.start(now_s)
+
+    def crashes(self, now_s: float) -> int:
+        """How often it died or hung in the last minute."""
+        while self._crashes and now_s - self._crashes[0] > _CRASH_MEMORY_S:
+            self._crashes.popleft()
+        return len(self._crashes)
+
+    def poll(self, now_s: float) -> list[Event]:
+        """What the child said since the last call; starts it again where it died or hung."""
+        if self._process is None:
+            if now_s >= self._start_at_s and not self.finished:
+                self.start(now_s)
+            return []
+        events = self._drain()
+        live = self._board["live"] > 0
+        self.was_live |= live
+        self.finished |= any(event["kind"] == "ended" for event in events)
+        if any(event["kind"] == "error" for event in events) and not self.was_live:
+            return events  # it could not begin: whether to try again, and how, is for the caller to say
+        dead = self._process.exitcode is not None
+        silent_s = now_s - self._board["heartbeat_s"]
+        hung = silent_s > (self._hung_after_s if live else self._starting_s)
+        if (dead or hung) and not self.finished:
+            why = f"ended with code {self._process.exitcode}" if dead else f"gave no sign for {silent_s:.1f} s"
+            events += self._drain()
+            self._reap()
+            self._crashes.append(now_s)
+            self.restarts += 1
+            self._start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
+            events.append({"kind": "restart", "text": f"{self._name} {why}: starting it again"})
+        return events
+
+    def _drain(self) -> list[Event]:
+        events: list[Event] = []
+        with contextlib.suppress(EOFError, OSError):
+            while self._events is not None and self._events.poll():
+                events.append(self._events.recv())
+        return events
+
+    def _reap(self) -> None:
+        assert self._process is not None
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join(0.5)
+        self._process = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def stop(self, wait_s: float) -> list[Event]:
+        """Waits for the child to follow the stop flag, kills it if it does not; returns its last words."""
+        if self._process is None:
+            return []
+        self._process.join(wait_s)
+        events = self._drain()
+        self._reap()
+        self.finished = True
+        return events

@@ -1,0 +1,232 @@
+"""Body of the synth process: ring -> chain -> generator -> newest image. Its one thread is the only writer here.
+
+Reads sound as it comes and ticks at the pace at which main presents, timed so that an image is ready just before it
+is shown. When no sound comes it hears silence, so that the picture comes to rest by the same mapping that moved it.
+"""
+
+import gc
+import math
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from livelav.chain import Chain, Frame
+from livelav.core.clock import Clock, MonotonicClock
+from livelav.core.errors import LivelavError
+from livelav.core.metrics import PeakMemory
+from livelav.core.params import Settings
+from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
+from livelav.core.values import Block, Controls, Floats
+from livelav.encode.encoder import load_encoder
+from livelav.generate.library import load_generator
+from livelav.mapping.interpolate import between
+from livelav.mapping.mapper import Mapper, Mode
+from livelav.mapping.meters import Meters
+from livelav.mapping.modulation import Placement
+
+SYNTH_FIELDS = (
+    "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",
+    "resolution", "frame_rate", "peak_rss_mb",
+)  # fmt: skip
+IMAGE_FIELDS = ("captured_s", "height", "width", "rms", "onset")
+PACE_FIELDS = ("present_s", "period_s")
+
+_SILENT_AFTER_S = 0.2
+_POLL_S = 0.001
+_MARGIN_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class SynthConfig:
+    """What is chosen at start."""
+
+    model: str
+    backend: str
+    encoder: str
+    seed: int
+    mode: Mode
+    placement: Placement
+    noise: Literal["const", "random", "none"]
+    between: Literal["newest", "interpolate"]
+    trace: Path | None = None  # where to leave what was heard and the ws it made, for tests of live against offline
+
+
+@dataclass(frozen=True, slots=True)
+class SynthShared:
+    """The shared memory of the synth process. It writes images, board and histograms, and reads the others."""
+
+    ring: SampleRing
+    settings: Latest
+    pace: Board
+    images: Latest
+    board: Board
+    step_ms: Histogram
+    tick_ms: Histogram
+    stop: StopFlag
+
+
+def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> None:
+    """The process's main function. A LivelavError while loading is sent as an `error` event."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        synth = _Synth(config, shared, events, MonotonicClock())
+    except LivelavError as error:
+        events.send({"kind": "error", "text": str(error)})
+        return
+    gc.collect()
+    gc.freeze()
+    synth.run()
+
+
+class _Trace:
+    """Everything that was heard, block by block, and the ws of every frame. Only with `--trace`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._blocks: list[Block] = []
+        self._ws: list[Floats] = []
+
+    def add(self, block: Block, frames: list[Frame]) -> None:
+        self._blocks.append(block)
+        self._ws.extend(frame.controls.ws for frame in frames)
+
+    def save(self) -> None:
+        np.savez(
+            self._path,
+            samples=np.concatenate([b.samples for b in self._blocks]),
+            lengths=np.array([len(b.samples) for b in self._blocks]),
+            rates_hz=np.array([b.rate_hz for b in self._blocks]),
+            ws=np.stack(self._ws),
+        )
+
+
+class _Synth:
+    def __init__(self, config: SynthConfig, shared: SynthShared, events: Connection, clock: Clock) -> None:
+        self._config, self._shared, self._clock = config, shared, clock
+        encoder = load_encoder(config.encoder)
+        self._generator = load_generator(config.model, config.backend, noise_mode=config.noise)
+        mapper = Mapper(self._generator.stats, encoder, config.seed, config.mode, config.placement)
+        self._generator.warmup()
+        self._chain = Chain(encoder, mapper)
+        self._meters = Meters(self._generator.stats, encoder.frame_rate)
+        self._reader = RingReader(shared.ring)
+        self._settings, self._settings_seen = Settings(), 0
+        self._frames: list[Frame] = []  # the last two
+        self._heard_s = clock.now_s()  # when the newest frame came in
+        self._silence_until_s = 0.0
+        self._rate_hz = float(encoder.sample_rate)
+        self._frame_s = 1.0 / encoder.frame_rate
+        self._tick_s = 0.005  # how long a tick takes, following the slow ones
+        self._trace = _Trace(config.trace) if config.trace else None
+        board = shared.board
+        board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
+        for text in self._generator.warnings:
+            events.send({"kind": "warning", "text": text})
+        events.send(
+            {
+                "kind": "loaded",
+                "model": self._generator.name,
+                "sha256": self._generator.sha256,
+                "backend": self._generator.backend_name,
+                "encoder": encoder.name,
+            }
+        )
+
+    def run(self) -> None:
+        shared, memory = self._shared, PeakMemory()
+        due_s = self._silence_until_s = self._clock.now_s()
+        noted_s = 0.0
+        while not shared.stop.is_set():
+            now_s = self._clock.now_s()
+            shared.board["heartbeat_s"] = now_s
+            heard = self._hear(now_s)
+            if self._frames and now_s >= due_s:
+                self._tick()
+                shared.board["live"] = 1.0
+                due_s = self._next_tick_s(self._clock.now_s())
+            elif not heard:
+                self._clock.sleep(_POLL_S)
+            if now_s - noted_s > 0.5:
+                noted_s = now_s
+                shared.board["peak_rss_mb"] = memory.peak_mb()
+        if self._trace:
+            self._trace.save()
+
+    def _hear(self, now_s: float) -> bool:
+        """Takes what is new in the ring; True if there was something."""
+        block = self._reader.read()
+        if block is None:
+            return self._hear_silence(now_s)
+        self._silence_until_s = now_s + _SILENT_AFTER_S
+        self._rate_hz = block.rate_hz
+        self._push(block, now_s)
+        return True
+
+    def _hear_silence(self, now_s: float) -> bool:
+        """No block for a while (source gone, or a system that sends none in silence): zeros, at the pace of time."""
+        late_s = now_s - self._silence_until_s
+        if late_s < self._frame_s:
+            return False
+        late_s = min(late_s, 1.0)  # after the machine slept
+        self._silence_until_s = now_s
+        self._shared.board["idle_s"] += late_s
+        self._push(Block(np.zeros((round(late_s * self._rate_hz), 2), np.float32), now_s, self._rate_hz), now_s)
+        return True
+
+    def _push(self, block: Block, now_s: float) -> None:
+        shared = self._shared
+        if newest := shared.settings.read(self._settings_seen):
+            self._settings_seen = newest[0]
+            self._settings = Settings(tuple(newest[1].tolist()))
+        frames = list(self._chain.push(block, self._settings))
+        if self._trace:
+            self._trace.add(block, frames)
+        if not frames:
+            return
+        each_ms = (self._clock.now_s() - now_s) / len(frames) * 1000
+        for frame in frames:
+            shared.step_ms.add(each_ms)
+            self._meters.step(frame.controls.ws)
+        self._frames = [*self._frames, *frames][-2:]
+        self._heard_s = now_s
+        board, meters, features = shared.board, self._meters, frames[-1].features
+        board["frames"] += len(frames)
+        board["overruns"] = self._reader.overruns
+        board["onset"], board["rms"] = features.onset, features.rms
+        board["spread"], board["step"], board["distance"] = meters.spread, meters.step_size, meters.distance
+
+    def _controls(self, now_s: float) -> Controls:
+        newest = self._frames[-1].controls
+        if self._config.between == "newest" or len(self._frames) < 2:
+            return newest
+        return between(self._frames[-2].controls, newest, (now_s - self._heard_s) / self._frame_s)
+
+    def _tick(self) -> None:
+        """One generate pass."""
+        shared, begin_s = self._shared, self._clock.now_s()
+        controls, features = self._controls(begin_s), self._frames[-1].features
+        pixels = self._generator.synthesize(controls.ws, controls.noise)
+        height, width = pixels.shape[:2]
+        shared.images.publish(pixels, controls.captured_s, height, width, features.rms, features.onset)
+        took_s = self._clock.now_s() - begin_s
+        shared.tick_ms.add(took_s * 1000)
+        shared.board["images"] += 1
+        # quick to grow, slow to shrink: a tick that ends after the present is a picture late
+        self._tick_s = max(took_s, self._tick_s + 0.05 * (took_s - self._tick_s))
+
+    def _next_tick_s(self, now_s: float) -> float:
+        """When to begin so that the image is ready just before main presents; at once where there is no such time.
+
+        present          present          present
+           |------[ tick ].|------[ tick ].|
+        """
+        period_s, present_s = self._shared.pace["period_s"], self._shared.pace["present_s"]
+        lead_s = self._tick_s + _MARGIN_S
+        if lead_s > 0.8 * period_s:
+            return now_s
+        shows_s = present_s + math.ceil((now_s - present_s) / period_s) * period_s  # the image just made
+        return shows_s + period_s - lead_s

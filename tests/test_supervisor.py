@@ -1,0 +1,157 @@
+"""A child that dies, hangs or ends is noticed, killed and started again, with the same shared memory."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from livelav.core.shm import Board, StopFlag
+from livelav.supervisor import Child
+
+DEADLINE_S = 20.0
+
+
+def work(board, stop, events):
+    """Lives as the capture and synth processes do: a heartbeat until told to stop."""
+    board["live"] = 1.0
+    events.send({"kind": "hello", "pid": os.getpid()})
+    while not stop.is_set():
+        board["heartbeat_s"] = time.monotonic()
+        time.sleep(0.005)
+    events.send({"kind": "bye"})
+
+
+def crash(board, stop, events):
+    events.send({"kind": "error", "text": "what broke"})
+
+
+def fault(board, stop, events):
+    raise ValueError("a number was odd")
+
+
+def die(board, stop, events):
+    os._exit(7)
+
+
+def end(board, stop, events):
+    events.send({"kind": "ended"})
+
+
+@pytest.fixture
+def make_child():
+    ctx = multiprocessing.get_context("spawn")
+    children = []
+
+    def make(target, hung_after_s=1.0):
+        board, stop = Board(ctx, ("heartbeat_s", "live")), StopFlag(ctx)
+        child = Child(ctx, "test", target, (board, stop), board, hung_after_s)
+        children.append((child, stop))
+        child.start(time.monotonic())
+        return child, stop
+
+    yield make
+    for child, stop in children:
+        stop.set()
+        child.stop(1.0)
+
+
+def wait_for(child, kind):
+    """Polls until an event of that kind comes; returns it."""
+    until_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        for event in child.poll(time.monotonic()):
+            if event["kind"] == kind:
+                return event
+        time.sleep(0.01)
+    raise AssertionError(f"no {kind!r} within {DEADLINE_S} s")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_child_that_dies_or_hangs_is_back(make_child, number):
+    child, _ = make_child(work)
+    first = wait_for(child, "hello")["pid"]
+    os.kill(first, number)
+    assert "starting it again" in wait_for(child, "restart")["text"]
+    assert wait_for(child, "hello")["pid"] != first
+    assert child.restarts == 1 and child.was_live
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_crashes_are_counted_and_forgotten_after_a_minute(make_child):
+    child, _ = make_child(die)
+    assert "code 7" in wait_for(child, "restart")["text"]
+    wait_for(child, "restart")
+    assert child.crashes(time.monotonic()) == child.restarts == 2
+    assert child.crashes(time.monotonic() + 100) == 0
+    assert not child.was_live
+
+
+def test_a_fault_is_one_line_and_no_traceback(make_child, capfd):
+    child, _ = make_child(fault)
+    text = wait_for(child, "warning")["text"]
+    assert "ValueError" in text and "a number was odd" in text and "test_supervisor.py" in text
+    wait_for(child, "restart")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_could_not_begin_is_told_and_may_start_over_otherwise(make_child):
+    child, _ = make_child(crash)
+    assert wait_for(child, "error")["text"] == "what broke"
+    child._target = work
+    child.start_over(child.args, time.monotonic())
+    wait_for(child, "hello")
+    assert child.restarts == 0
+
+
+def test_a_child_that_ended_by_itself_stays_ended(make_child):
+    child, _ = make_child(end)
+    wait_for(child, "ended")
+    child.stop(5.0)
+    assert child.poll(time.monotonic() + 1000) == []
+    assert child.restarts == 0
+
+
+def test_stop_is_followed_and_last_words_are_heard(make_child):
+    child, stop = make_child(work)
+    wait_for(child, "hello")
+    stop.set()
+    assert [event["kind"] for event in child.stop(5.0)] == ["bye"]
+    assert child.pid is None
+
+
+def test_a_child_leaves_when_main_is_killed():
+    """main is killed by -9: nobody is left to stop its children, so they leave by themselves."""
+    main = subprocess.Popen(
+        [sys.executable, __file__],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=os.path.dirname(__file__),
+    )
+    assert main.stdout is not None
+    pid = int(main.stdout.readline())
+    main.kill()
+    main.wait()
+    until_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    raise AssertionError("the child outlived main")
+
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    figures, flag = Board(context, ("heartbeat_s", "live")), StopFlag(context)
+    lone = Child(context, "lone", work, (figures, flag), figures, 5.0)
+    lone.start(time.monotonic())
+    print(wait_for(lone, "hello")["pid"], flush=True)
+    time.sleep(60)
