@@ -258,20 +258,21 @@ def models_remove(name: str) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option(
-    "--latency", is_flag=True, help="sound to screen: clicks played into the default sink until a pixel changes"
+    "--latency", is_flag=True, help="clicks played into the default sink, until a pixel on the screen changes"
 )
-@click.option("--live", "whole", is_flag=True, help="the whole program, for --seconds")
+@click.option("--live", is_flag=True, help="the whole program")
+@click.option("--input", "source", default="demo", show_default=True, help="what --live listens to")
 @click.option("--seconds", default=20.0, show_default=True, help="how long --latency and --live run")
-def bench(as_json: bool, latency: bool, whole: bool, seconds: float) -> None:
-    """How fast the parts are on this machine."""
+def bench(as_json: bool, latency: bool, live: bool, source: str, seconds: float) -> None:
+    """How fast this machine is: the parts, or the whole."""
     from livelav.bench import measure, rows
 
-    figures = measure(latency=latency, live=whole, seconds=seconds)
+    figures = measure(latency, live, seconds, source)
     if as_json:
         click.echo(json.dumps(figures, indent=2))
-    else:
-        for row in rows(figures):
-            click.echo(row)
+        return
+    for row in rows(figures):
+        click.echo(row)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class Live:
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._ends_s: float | None = None
         self._surface: Surface | None = None
-        self.ended_s = 0.0  # when it was told to stop
+        self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
 
     @property
@@ -318,14 +318,15 @@ class Live:
 
     def close(self) -> None:
         """Stops everything within two seconds, whatever state it is in, and writes the last statistics."""
-        self.ended_s = self._clock.now_s()
+        now_s = self._clock.now_s()
+        self.final = statistics.record(self, now_s)
         try:
             if self._config.stats and self._surface is not None:
-                write_json(self._config.stats, statistics.record(self, self.ended_s))
+                write_json(self._config.stats, self.final)
         finally:
             self.shared.stop.set()
             for child in self.children:
-                for event in child.stop(max(self.ended_s + _STOP_S - self._clock.now_s(), 0.05)):
+                for event in child.stop(max(now_s + _STOP_S - self._clock.now_s(), 0.05)):
                     if event["kind"] in {"error", "warning"}:
                         self._warn(event["text"])
             if self._surface is not None:

@@ -38,6 +38,7 @@ PACE_FIELDS = ("present_s", "period_s")
 _SILENT_AFTER_S = 0.2
 _POLL_S = 0.001
 _MARGIN_S = 0.002
+_STILL = 2e-4  # of W's standard deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class _Synth:
         self._reader = RingReader(shared.ring)
         self._settings, self._settings_seen = Settings(), 0
         self._frames: list[Frame] = []  # the last two
+        self._made: Controls | None = None  # what the last image was made of
         self._heard_s = clock.now_s()  # when the newest frame came in
         self._silence_until_s = 0.0
         self._rate_hz = float(encoder.sample_rate)
@@ -205,10 +207,23 @@ class _Synth:
             return newest
         return between(self._frames[-2].controls, newest, (now_s - self._heard_s) / self._frame_s)
 
+    def _stands_still(self, controls: Controls) -> bool:
+        """Whether the image would differ from the last one by no more than the engine's rounding.
+
+        In silence ws comes to rest; images made all the same would shimmer by a grey level or two.
+        """
+        if self._made is None or self._config.noise == "random":
+            return False
+        moved = (controls.ws - self._made.ws) / self._generator.stats.std
+        return float(np.square(moved).mean()) < _STILL**2 and abs(controls.noise - self._made.noise) < _STILL
+
     def _tick(self) -> None:
-        """One generate pass."""
+        """One generate pass, unless nothing moves."""
         shared, begin_s = self._shared, self._clock.now_s()
         controls, features = self._controls(begin_s), self._frames[-1].features
+        if self._stands_still(controls):
+            return
+        self._made = controls
         pixels = self._generator.synthesize(controls.ws, controls.noise)
         height, width = pixels.shape[:2]
         shared.images.publish(pixels, controls.captured_s, height, width, features.rms, features.onset)
