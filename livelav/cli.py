@@ -129,14 +129,14 @@ def doctor(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def params(markdown: bool, as_json: bool) -> None:
     """Every parameter and choice, with its range."""
-    from livelav.tables import markdown_table
+    from livelav.tables import params_markdown
 
     if as_json:
         click.echo(
             json.dumps({"params": [asdict(p) for p in PARAMS], "choices": [asdict(c) for c in CHOICES]}, indent=2)
         )
     elif markdown:
-        click.echo(markdown_table(), nl=False)
+        click.echo(params_markdown(), nl=False)
     else:
         for p in PARAMS:
             click.echo(f"{p.flag:22} {p.lo:g}..{p.hi:g} {p.unit:6} ({p.default:g})  {p.help}")

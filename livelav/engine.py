@@ -42,7 +42,7 @@ from livelav.synth import IMAGE_FIELDS, PACE_FIELDS, SYNTH_FIELDS, SynthConfig, 
 MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "peak_rss_mb")
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
-_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S = 0.8, 2.0, 10.0
+_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S = 1.0, 2.5, 10.0
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3

@@ -23,6 +23,7 @@ from livelav.core.shm import Board
 Event = dict[str, Any]
 
 _CRASH_MEMORY_S = 60.0
+_STALL_S = 0.3
 _BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -65,7 +66,7 @@ class Child:
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
         self._crashes: deque[float] = deque()
-        self._start_at_s = 0.0
+        self._start_at_s = self._polled_s = self._watched_s = 0.0
         self.was_live = False
         self.finished = False
         self.restarts = 0
@@ -109,7 +110,10 @@ class Child:
         if any(event["kind"] == "error" for event in events) and not self.was_live:
             return events  # it could not begin: whether to try again, and how, is for the caller to say
         dead = self._process.exitcode is not None
-        silent_s = now_s - self._board["heartbeat_s"]
+        if now_s - self._polled_s > _STALL_S:
+            self._watched_s = now_s  # the machine slept, or stopped us too: that proves nothing against the child
+        self._polled_s = now_s
+        silent_s = now_s - max(self._board["heartbeat_s"], self._watched_s)
         hung = silent_s > (self._hung_after_s if live else self._starting_s)
         if (dead or hung) and not self.finished:
             why = f"ended with code {self._process.exitcode}" if dead else f"gave no sign for {silent_s:.1f} s"

@@ -1,10 +1,11 @@
-"""The parameter table as the README prints it; a test compares the two."""
+"""Tables that the README prints from the program's own; a test compares the two."""
 
+from livelav.control.commands import key_help
 from livelav.core.params import CHOICES, PARAMS
 
 
-def markdown_table() -> str:
-    """Markdown, with a last newline: parameters, then choices."""
+def params_markdown() -> str:
+    """Parameters, then choices; Markdown with a last newline."""
     lines = ["| parameter | flag | default | range | MIDI CC | what it does |", "|---|---|---|---|---|---|"]
     for p in PARAMS:
         unit = f" {p.unit}" if p.unit else ""
@@ -15,4 +16,10 @@ def markdown_table() -> str:
     lines += ["", "| choice | flag | default | words | what it picks |", "|---|---|---|---|---|"]
     for c in CHOICES:
         lines.append(f"| `{c.name}` | `{c.flag}` | {c.default} | {', '.join(c.options) or 'any'} | {c.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def keys_markdown() -> str:
+    """Keys and what they do; Markdown with a last newline."""
+    lines = ["| key | what it does |", "|---|---|", *(f"| {name} | {text} |" for name, text in key_help())]
     return "\n".join(lines) + "\n"

@@ -82,6 +82,16 @@ def test_a_child_that_dies_or_hangs_is_back(make_child, number):
         os.kill(first, 0)
 
 
+def test_a_sleep_of_the_whole_machine_is_no_fault_of_the_child(make_child):
+    child, _ = make_child(work)
+    wait_for(child, "hello")
+    later_s = time.monotonic() + 3600.0
+    assert child.poll(later_s) == []
+    assert child.poll(later_s + 0.2) == [] and child.restarts == 0
+    late = [event for n in range(2, 20) for event in child.poll(later_s + n * 0.2)]
+    assert [event["kind"] for event in late][:1] == ["restart"]
+
+
 def test_crashes_are_counted_and_forgotten_after_a_minute(make_child):
     child, _ = make_child(die)
     assert "code 7" in wait_for(child, "restart")["text"]

@@ -15,12 +15,14 @@ from livelav.core.values import Controls, EmbeddingStats, Features, WStats
 from livelav.mapping.modulation import Placement, loudness, push, scale_to_w
 from livelav.mapping.normalize import Normalizer, projected_stats
 from livelav.mapping.projection import chroma_vectors, onset_direction, projection
-from livelav.mapping.smoothing import Glide, LeakyIntegrator, MovingAverages
+from livelav.mapping.smoothing import Decay, Glide, LeakyIntegrator, MovingAverages
 
 Mode = Literal["running", "fixed", "track"]
 
 _WINDOWS = ("smoothing.coarse", "smoothing.middle", "smoothing.fine")
 _GLIDING = ("mapping.norm", "mapping.slope", "mapping.onset", "mapping.chroma", "mapping.noise", "generate.psi")
+# An onset lasts one frame: without this the integrator and the windows would leave a tenth of it.
+_ATTACK_S = 0.12
 
 
 class EncoderFacts(Protocol):
@@ -58,6 +60,7 @@ class Mapper:
         self._projection = projection(seed)
         self._direction, self._vectors = onset_direction(seed), chroma_vectors(seed)
         self._normalizer = Normalizer(*projected_stats(self._projection, track or encoder.stats), mode == "running")
+        self._attack = Decay(_ATTACK_S)
         self._glide = Glide()
         self._integrator = LeakyIntegrator(np.append(stats.mean, np.float32(0.0)))
         self._averages: MovingAverages | None = None
@@ -71,7 +74,8 @@ class Mapper:
             self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
         )
         w = scale_to_w(n, stats, y, slope, self._placement)
-        w = w + stats.std * push(features.onset, features.chroma, self._direction, self._vectors, (onset, chroma))
+        attack = self._attack.step(features.onset, dt_s)
+        w = w + stats.std * push(attack, features.chroma, self._direction, self._vectors, (onset, chroma))
 
         # loudness rides behind w through the same integrator, so that noise breathes as fast as the picture
         s = self._integrator.step(np.append(w, np.float32(loudness(features.rms))), dt_s, settings["smoothing.leak"])

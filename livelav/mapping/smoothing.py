@@ -31,6 +31,18 @@ class LeakyIntegrator:
         return self._state
 
 
+class Decay:
+    """Follows a value up at once and lets it fall by 1/e in `tau_s`: an attack of one frame outlives the smoothing."""
+
+    def __init__(self, tau_s: float) -> None:
+        self._tau_s = tau_s
+        self._value = 0.0
+
+    def step(self, value: float, dt_s: float) -> float:
+        self._value = max(value, self._value * math.exp(-dt_s / self._tau_s))
+        return self._value
+
+
 class MovingAverages:
     """Several moving averages of one signal, each over its own, movable, fractional window. O(1) per frame.
 
