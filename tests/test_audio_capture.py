@@ -53,6 +53,7 @@ class Running:
         while time.monotonic() < deadline_s:
             if (block := self.reader.read()) is not None:
                 yield block
+                deadline_s = time.monotonic() + PATIENCE_S
             else:
                 time.sleep(0.002)
         raise AssertionError("no more sound came")
