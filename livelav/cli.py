@@ -54,7 +54,7 @@ def _table_flags(command: F) -> F:
 @click.option("--seed", metavar="N", help="whole number that picks the projection from sound to W")
 @click.option("--size", default="1280x720", metavar="WxH", callback=_size, help="window, in pixels")
 @click.option("--fullscreen", is_flag=True, help="cover a monitor")
-@click.option("--monitor", metavar="N", help="which one, by number or name")
+@click.option("--monitor", metavar="N", help="where to open and to cover, by number or name (see devices)")
 @click.option("--headless", is_flag=True, help="draw without a display")
 @click.option("--fps", default="60", metavar="N", help="pictures per second, 1 to 240")
 @click.option("--seconds", metavar="S", help="end after so long")

@@ -25,7 +25,7 @@ from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
 from livelav.core.clock import Clock, MonotonicClock, Pacer
 from livelav.core.errors import LivelavError
-from livelav.core.metrics import PeakMemory, Rate
+from livelav.core.metrics import PeakMemory, Rate, process_age_s
 from livelav.core.params import PARAMS, Settings
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
@@ -62,7 +62,6 @@ class LiveConfig:
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
     fullscreen: bool = False
-    monitor: str | None = None
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
@@ -161,7 +160,8 @@ class Live:
 
     def start(self, open_surface: Callable[[], Surface]) -> None:
         """Starts the processes, and opens the surface while they load. Raises DisplayError."""
-        now_s = self.board["started_s"] = self._clock.now_s()
+        now_s = self._clock.now_s()
+        self.board["started_s"] = now_s - process_age_s()
         for child in self.children:
             child.start(now_s)
         self._surface = surface = open_surface()
@@ -193,7 +193,7 @@ class Live:
         before, self.state = self.state, self.state.apply(command, self._clock.now_s())
         if self.state.fullscreen != before.fullscreen:
             try:
-                self.surface.set_fullscreen(self.state.fullscreen, self._config.monitor)
+                self.surface.set_fullscreen(self.state.fullscreen)
             except LivelavError as error:
                 self.state = replace(self.state, fullscreen=before.fullscreen)
                 self._warn(str(error))

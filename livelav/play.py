@@ -68,8 +68,8 @@ def has_display() -> bool:
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def opener(size: tuple[int, int], headless: bool) -> Callable[[], Surface]:
-    """What opens the window or its headless twin, when its time has come."""
+def opener(size: tuple[int, int], headless: bool, monitor: str | None = None) -> Callable[[], Surface]:
+    """What opens the window (on a monitor by number or name) or its headless twin, when its time has come."""
 
     def open_surface() -> Surface:
         if headless:
@@ -78,7 +78,7 @@ def opener(size: tuple[int, int], headless: bool) -> Callable[[], Surface]:
             return HeadlessSurface(size)
         from livelav.show.window import Window
 
-        return Window(size)
+        return Window(size, monitor)
 
     return open_surface
 
@@ -153,13 +153,12 @@ def play(
         size=size,
         fps=rate_hz,
         fullscreen=fullscreen,
-        monitor=monitor,
         seconds=run_s,
         stats=stats,
         record=RecordConfig(record, size, min(_RECORD_FPS, rate_hz)) if record else None,
     )
     with only_instance():
-        live = run_live(config, opener(size, headless))
+        live = run_live(config, opener(size, headless, monitor))
     if record and sheet and live.board["presented"]:
         contact_sheet(record, sheet)
         print(f"livelav: wrote {record} and {sheet}", file=sys.stderr)

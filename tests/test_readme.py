@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -43,6 +44,13 @@ def test_every_shipped_preset_is_named():
 def test_local_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_its_python_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {"samples": np.zeros(24_000, np.float32)}
+    exec(code, names)
+    assert names["image"].shape == (256, 256, 4)
 
 
 def test_params_are_printed_for_people_and_for_programs():

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import rig as rig_tool
 from numpy.typing import NDArray
-from rig import MIC, SINK, Rig, RigError
+from rig import FIRST, MIC, SECOND, SINK, Rig, RigError
 
 RATE_HZ = 48_000
 TOOL = [sys.executable, rig_tool.__file__]
@@ -125,6 +125,24 @@ sys.stdin.read()
 
 
 @pytest.mark.rig
+def test_a_second_monitor_is_unplugged_comes_back_and_leaves_no_process() -> None:
+    with rig_tool.running(640, 480, monitors=2, sound=False) as desk:
+        connected = [line.split()[:3] for line in desk.xrandr().splitlines() if " connected" in line]
+        assert [name for name, *_ in connected] == [FIRST, SECOND]
+        assert "640x480+0+0" in desk.xrandr() and f"{SECOND} connected 1024x576+640+0" in desk.xrandr()
+        assert desk.screenshot().shape == (576, 640 + 1024, 3)
+        desk.unplug(SECOND)
+        assert f"{SECOND} connected 1" not in desk.xrandr()
+        desk.plug(SECOND, "800x600", x=700)
+        assert f"{SECOND} connected 800x600+700+0" in desk.xrandr()
+        with pytest.raises(RigError, match=r"^xrandr .*cannot find mode"):
+            desk.plug(SECOND, "3x3")
+        [pid] = [int(file.read_text()) for file in desk.folder.glob("*.pid")]
+        assert alive(pid)
+    assert not alive(pid) and not desk.folder.exists()
+
+
+@pytest.mark.rig
 def test_midi_passes_between_two_clients(rig: Rig) -> None:
     talk = """
 import queue, rtmidi
@@ -171,11 +189,15 @@ def test_a_second_rig_stands_beside_and_leaves_no_process(rig: Rig, end: signal.
 
 
 def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
-    command = [*TOOL, "run", "true"]
     (tmp_path / "true").symlink_to("/bin/true")
-    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "sudo apt-get install jackd2 pulseaudio pulseaudio-utils util-linux xvfb" in done.stderr
+    for extra, packages in (
+        ([], "jackd2 pulseaudio pulseaudio-utils util-linux xvfb"),
+        (["--monitors", "2"], "jackd2 pulseaudio pulseaudio-utils util-linux x11-xserver-utils xserver-xorg-core"),
+    ):
+        command = [*TOOL, "run", *extra, "true"]
+        done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"sudo apt-get install {packages}" in done.stderr
 
 
 def test_outside_of_a_rig_nothing_attaches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_a_headless_surface_needs_no_display_and_closes_twice() -> None:
 if os.environ.get("LIVELAV_RIG") == "1":
     import glfw
 
-    from livelav.show.window import Monitor, Window, _describe, monitors
+    from livelav.show.window import Window, _listed, monitors
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_window_shows_what_is_drawn_and_waits_for_nothing_on_a_virtual_display
 
 @pytest.mark.rig
 def test_fullscreen_covers_the_monitor_at_its_mode_and_comes_back(window: "Window") -> None:
-    [monitor] = monitors_of(window)
+    [(_handle, monitor)] = _listed()
     window.set_fullscreen(True)
     for _ in range(20):
         window.poll()
@@ -111,8 +112,59 @@ def test_fullscreen_covers_the_monitor_at_its_mode_and_comes_back(window: "Windo
     assert window.fullscreen
 
 
-def monitors_of(_window: "Window") -> "list[Monitor]":
-    return [_describe(handle) for handle in glfw.get_monitors()]
+@pytest.mark.rig
+def test_a_monitor_is_covered_again_when_it_is_back_but_not_its_twin(
+    window: "Window", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two projectors of one make have one name; a twin that stayed must not be taken for the one that went."""
+    [(handle, first)] = _listed()
+    twins = [(handle, first), (handle, replace(first, x=first.x + first.width))]
+    present = twins
+    monkeypatch.setattr("livelav.show.window._listed", lambda: present)
+
+    def polled() -> "Window":
+        for _ in range(10):
+            window.poll()
+        return window
+
+    window.set_fullscreen(True, "0")
+    assert polled().size == (first.width, first.height)
+    present = twins[1:]
+    glfw.set_window_monitor(window._window, None, 0, 0, first.width, first.height, glfw.DONT_CARE)  # as GLFW does
+    assert not polled().fullscreen
+    assert polled().size == (400, 300)
+    present = []
+    assert not polled().fullscreen and not window.blocks
+    present = twins
+    assert polled().fullscreen
+    window.set_fullscreen(False)
+    assert polled().size == (400, 300)
+
+
+@pytest.mark.rig
+def test_a_monitor_is_covered_from_a_window_on_it(window: "Window", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some window managers know no other monitor to cover than the one that they find the window on."""
+    calls = []
+    monkeypatch.setattr("livelav.show.window.glfw.set_window_monitor", lambda *arguments: calls.append(arguments[1:]))
+    [(_handle, monitor)] = _listed()
+    window.set_fullscreen(True, "0")
+    x, y = (monitor.width - 400) // 2, (monitor.height - 300) // 2
+    assert calls[0] == (None, x, y, 400, 300, glfw.DONT_CARE)
+    assert calls[1][1:5] == (0, 0, monitor.width, monitor.height)
+
+
+@pytest.mark.rig
+def test_a_window_opens_in_the_middle_of_the_monitor_asked_for() -> None:
+    window = Window((400, 300), "0")
+    [(_handle, monitor)] = _listed()
+    assert glfw.get_window_pos(window._window) == ((monitor.width - 400) // 2, (monitor.height - 300) // 2)
+    window.close()
+    for wrong in ("7", "beamer"):
+        with pytest.raises(DisplayError, match=rf"monitor '{wrong}' does not exist; choose one of: 0 {monitor.name}"):
+            Window((400, 300), wrong)
+    window = Window((4000, 3000), "0")  # larger than the monitor: its top left corner stays in sight
+    assert glfw.get_window_pos(window._window) == (0, 0)
+    window.close()
 
 
 @pytest.mark.rig
@@ -153,6 +205,7 @@ def test_the_renderer_draws_into_a_window(window: "Window") -> None:
     renderer = Renderer(window.ctx, window.software)
     renderer.set_image(Image(np.full((64, 64, 4), 90, np.uint8), 0.0))
     settings = Settings().with_values({"show.contour": 0.0})
+    renderer.draw(window.fbo, (1, 1), Moment(settings, 0.0))  # as when minimised
     renderer.draw(window.fbo, window.size, Moment(settings, 0.0))
     assert pixel(window, 200, 150) == [90, 90, 90]
     assert np.abs(renderer.read_rgba((400, 300))[..., 0].astype(int) - 90).max() <= 1

@@ -57,6 +57,15 @@ LIVELAV: tuple[Need, ...] = (
 
 RIG: tuple[Need, ...] = (
     Need("xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb", programs=("Xvfb",)),
+    # two monitors that can be unplugged
+    Need("xserver-xorg-core", "xorg-x11-server-Xorg", "xorg-server", programs=("Xorg",)),
+    Need(
+        "xserver-xorg-video-dummy",
+        "xorg-x11-drv-dummy",
+        "xf86-video-dummy",
+        files=("/usr/lib*/xorg/modules/drivers/dummy_drv.so",),
+    ),
+    Need("x11-xserver-utils", "xrandr", "xorg-xrandr", programs=("xrandr",)),
     Need("pulseaudio", "pulseaudio", "pulseaudio", programs=("pulseaudio",)),
     Need("pulseaudio-utils", "pulseaudio-utils", "libpulse", programs=("pactl",)),
     Need("jackd2", "jack-audio-connection-kit", "jack2", programs=("jackd",)),

@@ -4,13 +4,15 @@
 inside reach the running rig through `Rig.attach()`. Several rigs stand side by side: each has its own folder,
 display number, sockets and JACK server, and its programs die with whoever started them, even by `kill -9`.
 
-Xvfb draws with Mesa's llvmpipe; PulseAudio has a null sink `lav`, whose monitor is the default source (what
+Xvfb draws with Mesa's llvmpipe; `--monitors 2` puts Xorg's dummy driver in its place, whose monitors can be
+unplugged and change their mode. PulseAudio has a null sink `lav`, whose monitor is the default source (what
 `--input loopback` takes), and a source `lavmic`, fed by the sink `lavmic_in`; jackd's dummy driver carries MIDI.
 Linux only. Knows nothing of livelav. numpy and Pillow are used by the helpers for tests alone.
 """
 
 import argparse
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -30,15 +32,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PROGRAMS = {
-    "Xvfb": "xvfb",
+# program -> its package in Debian
+SOUND = {
     "pulseaudio": "pulseaudio",
     "pactl": "pulseaudio-utils",
     "pacat": "pulseaudio-utils",
     "jackd": "jackd2",
     "jack_wait": "jackd2",
-    "setpriv": "util-linux",
 }
+TWO_MONITORS = {"Xorg": "xserver-xorg-core", "xrandr": "x11-xserver-utils"}
+DUMMY_DRIVER = "xserver-xorg-video-dummy"
+DUMMY_DRIVER_FILE = "/usr/lib*/xorg/modules/drivers/dummy_drv.so"
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")  # Linux ends the program when its parent is gone
 SINK, MIC_SINK, MIC = "lav", "lavmic_in", "lavmic"
 SCREEN = "Xvfb_screen0"  # the name that Xvfb gives the file of its first screen
@@ -50,6 +54,36 @@ pcm.lav_monitor { type pulse device "lav.monitor" hint { show on description "ri
 pcm.lav_sink { type pulse device "lav" hint { show on description "rig: output" } }
 pcm.lav_mic { type pulse device "lavmic" hint { show on description "rig: microphone" } }
 """
+
+# the host's keyboards, cards and consoles are left alone; every mode of its own list fits twice into the space
+XORG_CONF = """\
+Section "ServerFlags"
+  Option "AutoAddDevices" "false"
+  Option "AutoAddGPU" "false"
+  Option "DontVTSwitch" "true"
+EndSection
+Section "Monitor"
+  Identifier "monitor"
+  HorizSync 5-1000
+  VertRefresh 5-1000
+EndSection
+Section "Device"
+  Identifier "card"
+  Driver "dummy"
+  VideoRam 65536
+EndSection
+Section "Screen"
+  Identifier "screen"
+  Device "card"
+  Monitor "monitor"
+  DefaultDepth 24
+  SubSection "Display"
+    Virtual 4096 2160
+    Modes "%(width)dx%(height)d" "1024x576"
+  EndSubSection
+EndSection
+"""
+FIRST, SECOND = "DUMMY0", "DUMMY1"  # the dummy driver's monitors
 
 
 class RigError(Exception):
@@ -193,6 +227,10 @@ class Rig:
         """The whole screen as [height, width, 3], RGB, top row first."""
         import numpy as np
 
+        if not (self.folder / SCREEN).exists():
+            from PIL import ImageGrab
+
+            return np.asarray(ImageGrab.grab(xdisplay=self.env["DISPLAY"]).convert("RGB"))
         content = (self.folder / SCREEN).read_bytes()  # Xvfb keeps its frame buffer in an XWD file
         header = struct.unpack(">25I", content[:100])
         start, width, height, row, colours = header[0], header[4], header[5], header[12], header[19]
@@ -204,6 +242,26 @@ class Rig:
         from PIL import Image
 
         Image.fromarray(self.screenshot()).save(path)
+
+    def plug(self, monitor: str, mode: str = "1024x576", x: int = 1280) -> None:
+        """Plugs a monitor of a rig with two in, its left edge at `x`; one that is there changes mode and place."""
+        if f"{monitor} connected" not in self.xrandr():
+            self.xrandr("--addmode", monitor, mode)
+        self.xrandr("--output", monitor, "--mode", mode, "--pos", f"{x}x0")
+        self.xrandr()  # probes again: programs read a list in which the monitor is disconnected still
+
+    def unplug(self, monitor: str) -> None:
+        """Pulls a monitor of a rig with two out."""
+        self.xrandr("--output", monitor, "--off")
+
+    def xrandr(self, *arguments: str) -> str:
+        """What xrandr answers. Raises RigError where it fails."""
+        done = subprocess.run(
+            ["xrandr", *arguments], env=self.env, capture_output=True, text=True, timeout=10, check=False
+        )
+        if done.returncode:
+            raise RigError(f"xrandr {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
 
     # ---- programs
 
@@ -226,15 +284,15 @@ class Rig:
         return int((self.folder / f"{name}.pid").read_text())
 
     def _wait(self, name: str, ready: Callable[[], bool], most_s: float = 10.0) -> None:
-        """Until `ready()`. Raises RigError with the log's last line where the program died or takes too long."""
+        """Until `ready()`. Raises RigError with what its log says where the program died or takes too long."""
         deadline = time.monotonic() + most_s
         while not ready():
             if not _lives(self._pid(name)) or time.monotonic() > deadline:
-                lines = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
-                raise RigError(f"{name} did not start: {lines[-1] if lines else 'it said nothing'}")
+                said = (self.folder / f"{name}.log").read_text(errors="replace")
+                raise RigError(f"{name} did not start: {_reason(said)}")
             time.sleep(0.02)
 
-    def _start(self, width: int, height: int) -> None:
+    def _start(self, width: int, height: int, monitors: int, sound: bool) -> None:
         (self.folder / "client.conf").write_text("autospawn = no\nauto-connect-display = no\n")
         (self.folder / "alsa.conf").write_text(ALSA_CONF)
         (self.folder / "xdg").mkdir(mode=0o700)
@@ -252,41 +310,64 @@ class Rig:
             "JACK_NO_START_SERVER": "1",
         }
         self._write_env(ours)
-        screen = ["-screen", "0", f"{width}x{height}x24", "-fbdir", str(self.folder)]
         read, write = os.pipe()
         with os.fdopen(read) as number, os.fdopen(write, "w") as sender:
             options = ["-displayfd", str(sender.fileno()), "-noreset", "-nolisten", "tcp"]
-            self._spawn("xvfb", ["Xvfb", *options, *screen], pass_fds=[sender.fileno()])
-            # 128 samples: a message waits 2.7 ms at most; without real-time rights, which a container may lack
-            self._spawn("jackd", ["jackd", "-r", "-n", jack, "-d", "dummy", "-r48000", "-p128", "-C0", "-P0"])
-            self.start_sound()
-            sender.close()  # only Xvfb holds it now: where that died, the line below reads an end and not for ever
+            server = self._xvfb(width, height) if monitors == 1 else self._xorg(width, height)
+            self._spawn("display", [*server, *options], pass_fds=[sender.fileno()])
+            if sound:
+                # 128 samples: a message waits 2.7 ms at most; without real-time rights, which a container may lack
+                self._spawn("jackd", ["jackd", "-r", "-n", jack, "-d", "dummy", "-r48000", "-p128", "-C0", "-P0"])
+                self.start_sound()
+            sender.close()  # the server's alone now: where that died, the line below reads an end and not for ever
             display = number.readline().strip()
-        self._wait("xvfb", lambda: display != "")
+        self._wait("display", lambda: display != "")
         self._write_env(ours | {"DISPLAY": f":{display}", "PULSE_SINK": SINK, "PULSE_SOURCE": f"{SINK}.monitor"})
+        if monitors == 2:
+            self.plug(SECOND, x=width)
         wait = ["jack_wait", "-s", jack, "-w", "-t", "10"]
-        if subprocess.run(wait, env=self.env, capture_output=True, check=False).returncode:
+        if sound and subprocess.run(wait, env=self.env, capture_output=True, check=False).returncode:
             self._wait("jackd", lambda: False, most_s=0)
+
+    def _xvfb(self, width: int, height: int) -> list[str]:
+        return ["Xvfb", "-screen", "0", f"{width}x{height}x24", "-fbdir", str(self.folder)]
+
+    def _xorg(self, width: int, height: int) -> list[str]:
+        conf = self.folder / "xorg.conf"
+        conf.write_text(XORG_CONF % {"width": width, "height": height})
+        # not by its wrapper, which lets only a person at the console start it, nor with the host's own settings
+        paths = ("/usr/lib/xorg/Xorg", "/usr/libexec/Xorg", "/usr/lib/Xorg")
+        server = next(filter(os.path.exists, paths), "Xorg")
+        options = ["-config", str(conf), "-configdir", str(self.folder / "xdg"), "-logfile", "/dev/null"]
+        return [server, *options, "-novtswitch", "-sharevts"]
 
     def _write_env(self, ours: Mapping[str, str]) -> None:
         (self.folder / "env.json").write_text(json.dumps(ours))
 
     def _end(self) -> None:
-        for file in sorted(self.folder.glob("*.pid"), key=lambda f: f.name == "xvfb.pid"):  # the display last
+        for file in sorted(self.folder.glob("*.pid"), key=lambda f: f.name == "display.pid"):  # the display last
             _stop(int(file.read_text()), patience_s=2.0)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def running(width: int = 1280, height: int = 720) -> Iterator[Rig]:
-    """A rig with a screen of that size, stopped on leaving. Raises RigError where it cannot start."""
+def running(width: int = 1280, height: int = 720, monitors: int = 1, sound: bool = True) -> Iterator[Rig]:
+    """A rig with a first monitor of that size, stopped on leaving; `sound=False` leaves out PulseAudio and JACK.
+
+    A second monitor has 1024x576 and stands at the right of the first. Raises RigError where the rig cannot start.
+    """
     if sys.platform != "linux":
         raise RigError("the rig needs Linux")
-    if lacking := {package for program, package in PROGRAMS.items() if not shutil.which(program)}:
+    display = TWO_MONITORS if monitors == 2 else {"Xvfb": "xvfb"}
+    programs = display | {"setpriv": "util-linux"} | (SOUND if sound else {})
+    lacking = {package for program, package in programs.items() if not shutil.which(program)}
+    if monitors == 2 and not glob.glob(DUMMY_DRIVER_FILE):
+        lacking.add(DUMMY_DRIVER)
+    if lacking:
         raise RigError(f"programs are missing: sudo apt-get install {' '.join(sorted(lacking))}")
     rig = Rig(Path(tempfile.mkdtemp(prefix="livelav-rig-")))
     try:
-        rig._start(width, height)
+        rig._start(width, height, monitors, sound)
         yield rig
     finally:
         rig._end()
@@ -295,6 +376,14 @@ def running(width: int = 1280, height: int = 720) -> Iterator[Rig]:
 def _pacat(sink: str, rate_hz: int, channels: int) -> list[str]:
     shape = [f"--rate={rate_hz}", f"--channels={channels}", "--format=float32le", "--raw"]
     return ["pacat", "--playback", f"--device={sink}", "--latency-msec=10", *shape]
+
+
+def _reason(log: str) -> str:
+    """The one line of a program's log that says why it ended."""
+    _, fatal, after = log.partition("Fatal server error:")  # X servers say it before their farewells
+    lines = [line.replace("(EE)", "").strip() for line in (after if fatal else log).splitlines()]
+    lines = [line for line in lines if line]
+    return (lines[0] if fatal else lines[-1]) if lines else "it said nothing"
 
 
 def _answers(path: Path) -> bool:
@@ -337,8 +426,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="rig.py", description="A virtual display, sound server and MIDI server.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="run a command inside a rig")
+    run.add_argument("--monitors", type=int, choices=(1, 2), default=1, help="2: they can be unplugged (1)")
     run.add_argument("command", nargs=argparse.REMAINDER)
-    command = parser.parse_args(arguments).command
+    asked = parser.parse_args(arguments)
+    command: list[str] = asked.command
     if not command:
         parser.error("run what? give a command")
     if not shutil.which(command[0]):
@@ -347,7 +438,10 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
     try:
-        with running() as rig, subprocess.Popen([*DIE_WITH_PARENT, *command], env=rig.env) as inside:
+        with (
+            running(monitors=asked.monitors) as rig,
+            subprocess.Popen([*DIE_WITH_PARENT, *command], env=rig.env) as inside,
+        ):
             try:
                 return inside.wait()
             except BaseException:

@@ -1,5 +1,6 @@
 """Figures about the running program: memory and rates."""
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,11 @@ import psutil
 from livelav.core.shm import Board
 
 _SHORT_S = 2.0
+
+
+def process_age_s() -> float:
+    """For how long this process exists: what a user has waited, imports included."""
+    return max(time.time() - float(psutil.Process().create_time()), 0.0)
 
 
 class PeakMemory:

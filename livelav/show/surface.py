@@ -53,7 +53,8 @@ class Surface(Protocol):
         ...
 
     def set_fullscreen(self, on: bool, monitor: str | None = None) -> None:
-        """Covers a monitor, given by number or name (None: the one the window is on), or becomes a window again.
+        """Covers a monitor, given by number or name (None: the one the window was opened for, or is on), or becomes a
+        window again.
 
         Raises DisplayError for a monitor that does not exist.
         """

@@ -1,7 +1,8 @@
 """The window: GLFW and an OpenGL 3.3 core context; keys in, pictures out.
 
 Fullscreen always takes the monitor's current mode. Another mode would have to be undone when that monitor is
-unplugged, and GLFW dies of an X error trying. Knows no key's meaning. Runs in main's first thread, as GLFW demands.
+unplugged, and GLFW dies of an X error trying. A monitor that goes leaves a window; when it is back, under the same
+name, it is covered again. Knows no key's meaning. Runs in main's first thread, as GLFW demands.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from livelav.show.surface import is_software
 
 TITLE = "livelav"
 REMEDY = "set DISPLAY or log in to a desktop, or run with --headless"
+NO_MONITOR = "no monitor is connected; plug one in, or run with --headless"
+
+_POLLS_PER_LOOK = 10  # a look at the monitors asks the display server; at 60 polls a second six of them are enough
 
 _NAMED_KEYS = {
     glfw.KEY_SPACE: "SPACE",
@@ -48,7 +52,7 @@ def monitors() -> list[Monitor]:
     """
     _start_glfw()
     try:
-        return [_describe(handle) for handle in glfw.get_monitors()]
+        return [monitor for _handle, monitor in _listed()]
     finally:
         glfw.terminate()
 
@@ -56,11 +60,15 @@ def monitors() -> list[Monitor]:
 class Window:
     """See `surface.Surface`. One at a time: GLFW is one per process, and closing the window ends it."""
 
-    def __init__(self, size: tuple[int, int] = (1280, 720)) -> None:
-        """Raises DisplayError without a display or OpenGL 3.3."""
+    def __init__(self, size: tuple[int, int] = (1280, 720), monitor: str | None = None) -> None:
+        """Opens on a monitor, given by number or name, and later covers that one; None leaves it to the desktop.
+
+        Raises DisplayError without a display or OpenGL 3.3, and for a monitor that does not exist.
+        """
         _start_glfw()
         try:
-            self._window = _create(size)
+            home = None if monitor is None else _find(monitor)
+            self._window = _create(size, home[0] if home else None)
             glfw.make_context_current(self._window)
             self.ctx = moderngl.create_context(require=330)
         except DisplayError:
@@ -71,14 +79,19 @@ class Window:
             raise DisplayError(
                 f"the display gives no OpenGL 3.3 ({error}); update its driver, or --headless"
             ) from error
+        self._home = home[1].name if home else None  # by name: numbers change when another monitor goes
         self._pressed: list[str] = []
         self._windowed = (0, 0, *size)
-        self._wanted: str | None = None  # name of the monitor to cover
+        self._wanted: Monitor | None = None  # the monitor to cover, as it was when last covered
+        self._covers = False  # and whether the window has its size, or had when the monitor went
+        self._namesakes = 1  # how many had its name then
+        self._polls = 0
         self._closed = False
         glfw.set_key_callback(self._window, self._on_key)
         glfw.swap_interval(1)
         self.software = is_software(self.ctx)
         self.fbo = self.ctx.screen
+        self._waits = self._displayed()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,8 +100,8 @@ class Window:
 
     @property
     def blocks(self) -> bool:
-        """A software renderer has no vertical blank to wait for, nor has a display that names no refresh rate."""
-        return not self.software and _describe(self._monitor_here()).rate_hz > 0
+        """There is no vertical blank to wait for in software, without a refresh rate, or while minimised."""
+        return self._waits
 
     @property
     def should_close(self) -> bool:
@@ -100,8 +113,9 @@ class Window:
 
     def poll(self) -> list[str]:
         glfw.poll_events()
-        if self._wanted is not None and not self.fullscreen:
-            self._cover_again(self._wanted)
+        self._polls += 1
+        if self._polls % _POLLS_PER_LOOK == 0:
+            self._look()
         pressed, self._pressed = self._pressed, []
         return pressed
 
@@ -109,19 +123,16 @@ class Window:
         glfw.swap_buffers(self._window)
 
     def set_fullscreen(self, on: bool, monitor: str | None = None) -> None:
-        """See `surface.Surface`. A monitor that is unplugged and comes back is covered again by the next `poll`."""
+        """See `surface.Surface`. None is first the monitor that the window was opened on, where that is still there."""
         if on:
-            handle = self._monitor_here() if monitor is None else _find(monitor)
-            if not self.fullscreen:
+            handle, described = self._target() if monitor is None else _find(monitor)
+            if self._wanted is None:
                 self._windowed = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
-            self._wanted = _describe(handle).name
-            self._cover(handle)
-        else:
+            self._cover(handle, described)
+        elif self._wanted is not None:
             self._wanted = None
-            if self.fullscreen:
-                no_monitor: Any = None
-                glfw.set_window_monitor(self._window, no_monitor, *self._windowed, glfw.DONT_CARE)
-                glfw.set_input_mode(self._window, glfw.CURSOR, glfw.CURSOR_NORMAL)
+            if self._covers:
+                self._uncover()
 
     def close(self) -> None:
         if not self._closed:
@@ -133,31 +144,64 @@ class Window:
         if action == glfw.PRESS and (name := _key_name(key, scancode)):
             self._pressed.append(name)
 
-    def _cover(self, handle: Any) -> None:
-        mode = glfw.get_video_mode(handle)
-        glfw.set_window_monitor(self._window, handle, 0, 0, *mode.size, mode.refresh_rate or glfw.DONT_CARE)
+    def _look(self) -> None:
+        """Follows what happened to the monitors: one came, went, moved or changed its mode."""
+        self._waits = self._displayed()
+        if (wanted := self._wanted) is None:
+            return
+        named = [(handle, monitor) for handle, monitor in _listed() if monitor.name == wanted.name]
+        if self.fullscreen:
+            place = glfw.get_monitor_pos(glfw.get_window_monitor(self._window))
+            for handle, monitor in named:
+                if (monitor.x, monitor.y) == place and monitor != wanted:
+                    self._cover(handle, monitor)
+        elif len(named) >= self._namesakes:  # else a twin of the same name stayed, and is not the one
+            self._cover(*min(named, key=lambda one: abs(one[1].x - wanted.x) + abs(one[1].y - wanted.y)))
+        elif self._covers:
+            self._uncover()  # GLFW has left a window as large as the monitor that went, on top of another
+
+    def _cover(self, handle: Any, monitor: Monitor) -> None:
+        # first a window there: a desktop may know no other monitor to cover than the one it finds the window on
+        self._place(*_centred(handle, *self._windowed[2:]))
+        rate_hz = monitor.rate_hz or glfw.DONT_CARE
+        glfw.set_window_monitor(self._window, handle, 0, 0, monitor.width, monitor.height, rate_hz)
         glfw.set_input_mode(self._window, glfw.CURSOR, glfw.CURSOR_HIDDEN)
+        self._wanted, self._covers = monitor, True
+        self._namesakes = sum(other.name == monitor.name for _handle, other in _listed())
 
-    def _cover_again(self, name: str) -> None:
-        """The monitor went, and the window survived as one: back onto it when a monitor of that name is there."""
-        for handle in glfw.get_monitors():
-            if _describe(handle).name == name:
-                self._cover(handle)
+    def _uncover(self) -> None:
+        """A window again, where it was before; on the first monitor if nothing shows that place any more."""
+        x, y, width, height = self._windowed
+        listed = _listed()
+        if listed and not any(_shown(monitor, x, y, width, height) for _handle, monitor in listed):
+            x, y = _centred(listed[0][0], width, height)
+        self._place(x, y)
+        glfw.set_input_mode(self._window, glfw.CURSOR, glfw.CURSOR_NORMAL)
+        self._covers = False
 
-    def _monitor_here(self) -> Any:
-        """The monitor that shows most of the window; the primary one where none does."""
-        if handle := glfw.get_window_monitor(self._window):
-            return handle
-        x, y = glfw.get_window_pos(self._window)
-        width, height = glfw.get_window_size(self._window)
+    def _place(self, x: int, y: int) -> None:
+        """Makes it a window of its own size at that place."""
+        no_monitor: Any = None
+        glfw.set_window_monitor(self._window, no_monitor, x, y, *self._windowed[2:], glfw.DONT_CARE)
 
-        def shown(handle: Any) -> int:
-            m = _describe(handle)
-            across = min(x + width, m.x + m.width) - max(x, m.x)
-            down = min(y + height, m.y + m.height) - max(y, m.y)
-            return max(across, 0) * max(down, 0)
+    def _target(self) -> tuple[Any, Monitor]:
+        """What to cover where nobody says which. Raises DisplayError where no monitor is connected."""
+        at_home = [one for one in _listed() if one[1].name == self._home]
+        if target := at_home[0] if at_home else self._here():
+            return target
+        raise DisplayError(NO_MONITOR)
 
-        return max(_handles(), key=shown)
+    def _here(self) -> tuple[Any, Monitor] | None:
+        """The monitor that shows most of the window; the primary one where none does; None without any."""
+        place = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
+        return max(_listed(), key=lambda one: _shown(one[1], *place), default=None)
+
+    def _displayed(self) -> bool:
+        """Whether a card shows the window on a monitor that names its rate: only then does `present` wait for it."""
+        if self.software or glfw.get_window_attrib(self._window, glfw.ICONIFIED):
+            return False
+        here = self._here()
+        return here is not None and here[1].rate_hz > 0
 
 
 def _start_glfw() -> None:
@@ -167,7 +211,8 @@ def _start_glfw() -> None:
         raise DisplayError(f"no display: {_last_error()}; {REMEDY}")
 
 
-def _create(size: tuple[int, int]) -> Any:
+def _create(size: tuple[int, int], on: Any) -> Any:
+    x, y = (glfw.ANY_POSITION, glfw.ANY_POSITION) if on is None else _centred(on, *size)
     for hint, value in (
         (glfw.CONTEXT_VERSION_MAJOR, 3),
         (glfw.CONTEXT_VERSION_MINOR, 3),
@@ -175,6 +220,8 @@ def _create(size: tuple[int, int]) -> Any:
         (glfw.OPENGL_FORWARD_COMPAT, True),  # macOS gives a core context only so
         (glfw.DEPTH_BITS, 0),
         (glfw.STENCIL_BITS, 0),
+        (glfw.POSITION_X, x),
+        (glfw.POSITION_Y, y),
         (glfw.AUTO_ICONIFY, False),  # a click on the operator's screen must not take the show off the other
     ):
         glfw.window_hint(hint, value)
@@ -194,29 +241,44 @@ def _decoded(text: bytes | str) -> str:
     return text.decode(errors="replace") if isinstance(text, bytes) else text
 
 
-def _handles() -> list[Any]:
-    handles = glfw.get_monitors()
-    if not handles:
-        raise DisplayError("no monitor is connected; plug one in, or run with --headless")
-    return list(handles)
+def _listed() -> list[tuple[Any, Monitor]]:
+    """Every monitor with its handle, the primary one first."""
+    listed = []
+    for handle in glfw.get_monitors():
+        try:
+            mode = glfw.get_video_mode(handle)
+        except ValueError:  # unplugged since the last poll: the binding reads through a null pointer
+            continue
+        name, (x, y) = _decoded(glfw.get_monitor_name(handle)), glfw.get_monitor_pos(handle)
+        listed.append((handle, Monitor(name, x, y, mode.size.width, mode.size.height, mode.refresh_rate)))
+    return listed
 
 
-def _describe(handle: Any) -> Monitor:
-    mode = glfw.get_video_mode(handle)
-    x, y = glfw.get_monitor_pos(handle)
-    return Monitor(_decoded(glfw.get_monitor_name(handle)), x, y, mode.size.width, mode.size.height, mode.refresh_rate)
+def _shown(monitor: Monitor, x: int, y: int, width: int, height: int) -> int:
+    """How many pixels of a window at that place a monitor shows."""
+    across = min(x + width, monitor.x + monitor.width) - max(x, monitor.x)
+    down = min(y + height, monitor.y + monitor.height) - max(y, monitor.y)
+    return max(across, 0) * max(down, 0)
 
 
-def _find(monitor: str) -> Any:
-    """The handle of a monitor given by its number from 0, or by its name. Raises DisplayError."""
-    handles = _handles()
-    names = [_describe(handle).name for handle in handles]
-    if monitor.isdecimal() and int(monitor) < len(handles):
-        return handles[int(monitor)]
-    if monitor in names:
-        return handles[names.index(monitor)]
-    listed = ", ".join(f"{number} {name}" for number, name in enumerate(names))
-    raise DisplayError(f"monitor {monitor!r} does not exist; choose one of: {listed}")
+def _centred(handle: Any, width: int, height: int) -> tuple[int, int]:
+    """Where on a monitor a window of that size goes; a larger one keeps its title bar in sight."""
+    x, y, across, down = glfw.get_monitor_workarea(handle)
+    return x + max(across - width, 0) // 2, y + max(down - height, 0) // 2
+
+
+def _find(wanted: str) -> tuple[Any, Monitor]:
+    """A monitor given by its number from 0, or by its name. Raises DisplayError."""
+    listed = _listed()
+    if not listed:
+        raise DisplayError(NO_MONITOR)
+    if wanted.isdecimal() and int(wanted) < len(listed):
+        return listed[int(wanted)]
+    for one in listed:
+        if one[1].name == wanted:
+            return one
+    choices = ", ".join(f"{number} {monitor.name}" for number, (_handle, monitor) in enumerate(listed))
+    raise DisplayError(f"monitor {wanted!r} does not exist; choose one of: {choices}")
 
 
 def _key_name(key: int, scancode: int) -> str | None:
