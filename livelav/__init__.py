@@ -10,9 +10,12 @@ For scripts and notebooks:
 """
 
 import importlib
+import time
 from typing import Any
 
 __version__ = "0.1.0"
+
+IMPORTED_S = time.monotonic()  # as good as the start of the process: what comes before is Python's own
 
 _WHERE = {
     "Features": "livelav.core.values",

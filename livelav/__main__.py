@@ -1,6 +1,19 @@
-"""`python -m livelav`."""
+"""`python -m livelav`, and the entry point: quiet about Ctrl-C from its first moment.
 
-from livelav.cli import main
+Processes of the show import this module by another name, and nothing with it.
+"""
+
+import signal
+
+
+def main() -> None:
+    """The command line, once it is imported; Ctrl-C before that ends the process without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from livelav import cli
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

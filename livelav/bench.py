@@ -8,7 +8,6 @@ import contextlib
 import multiprocessing
 import os
 import platform
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from livelav import __version__
-from livelav.core.errors import LivelavError
+from livelav.audio.clicks import play_clicks
+from livelav.audio.devices import survey_devices
+from livelav.core.errors import LivelavError, SourceError
 from livelav.core.params import PARAMS, Settings
 from livelav.core.shm import StopFlag
+from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
 from livelav.engine import Live, run_live
-from livelav.play import live_config, opener
+from livelav.play import has_display, live_config, opener
 
 Figures = dict[str, Any]
 
@@ -104,11 +106,7 @@ def parts() -> dict[str, dict[str, float]]:
     extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)
     figures["features of one frame"] = _timed(lambda: extractor.step(hop), 500)
     for backend in ("openvino", "torch"):
-        try:
-            generator = load_generator("default", backend)
-        except LivelavError as error:
-            figures[f"tick, default model, {backend}: {error}"] = {"p50": float("nan"), "p99": float("nan")}
-            continue
+        generator = load_generator("default", backend)
         mapper = Mapper(generator.stats, encoder)
         heard = Features(rng.standard_normal(128).astype(np.float32), 0.0, np.zeros(12, np.float32), 0.1, 0.0)
         figures.setdefault("mapping of one frame", _timed(lambda: mapper.step(heard, Settings()), 1000))  # noqa: B023
@@ -156,13 +154,8 @@ def _picture(pixels: Any) -> dict[str, dict[str, float]]:
 def whole(source: str, seconds: float) -> Figures:
     """The whole program for `seconds`: the record of `--stats`."""
     config = replace(live_config(source), seconds=seconds)
-    return run_live(config, opener(config.size, headless=not _window())).final
-
-
-def _window() -> bool:
-    from livelav.play import has_display
-
-    return has_display()
+    with only_instance():
+        return run_live(config, opener(config.size, headless=not has_display())).final
 
 
 def sound_to_screen(seconds: float) -> Figures:
@@ -170,20 +163,21 @@ def sound_to_screen(seconds: float) -> Figures:
 
     All smoothing at its minimum, and nothing in the shader that moves by itself.
     """
+    if not any(device.would_take for device in survey_devices().devices):
+        raise SourceError("no loopback to hear clicks in; `livelav devices` says what there is")
     ctx = multiprocessing.get_context("spawn")
     stop, (ours, theirs) = StopFlag(ctx), ctx.Pipe(duplex=False)
-    from livelav.audio.clicks import play_clicks
-
     lowest = {p.name: p.lo for p in PARAMS if p.name.startswith("smoothing.")}
     settings = Settings().with_values(lowest | {"show.drift": 0.0, "show.contour": 0.0})
     config = live_config()
     config = replace(config, fallback=None, settings=settings, seconds=seconds + _WARM_UP_S)
     watch = _Watch()
-    player = ctx.Process(target=play_clicks, args=(theirs, stop, random.Random(0).random()), daemon=True)
+    player = ctx.Process(target=play_clicks, args=(theirs, stop), daemon=True)
     player.start()
     theirs.close()
     try:
-        run_live(config, opener(config.size, headless=not _window()), watch.step)
+        with only_instance():
+            run_live(config, opener(config.size, headless=not has_display()), watch.step)
     finally:
         stop.set()
         player.join(2.0)
@@ -208,7 +202,7 @@ class _Watch:
 
     def step(self, live: Live) -> None:
         now_s = time.monotonic()
-        if not live.board["first_s"]:
+        if not live.shared.main["first_s"]:
             return
         width, height = live.surface.size
         x, y = (width - self._PATCH) // 2, (height - self._PATCH) // 2

@@ -1,7 +1,7 @@
 """Generators and encoders under one roof, for `livelav models`: what there is, its card, and removing it."""
 
+import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from livelav.core.errors import ModelError, nearest
@@ -30,7 +30,7 @@ def catalogue() -> list[Entry]:
         entries.append(Entry(name, "generator", "shipped" if info.shipped else "yours", note))
     entries.append(Entry("embedded", "encoder", "shipped", f"24 kHz, licence {encoders.card('embedded')['licence']}"))
     for source in SOURCES.values():
-        fetched = encoders.fetched_path(source.name).is_file()
+        fetched = os.path.isfile(encoders.fetched_path(source.name))
         entries.append(Entry(source.name, "encoder", "fetched" if fetched else "to fetch", source.licence))
     return entries
 
@@ -40,7 +40,7 @@ def card(name: str) -> dict[str, Any]:
     if name == "embedded" or name in SOURCES:
         return encoders.card(name)
     known = [*list_models(), "embedded", *SOURCES]
-    if name not in known and not Path(name).exists():
+    if name not in known and not os.path.exists(name):
         raise ModelError(f"no model {name!r}{nearest(name, known)}; `livelav models list` names what there is")
     facts = asdict(model_info(name))
     return {**facts.pop("card"), **facts}
@@ -50,7 +50,7 @@ def remove(name: str) -> str:
     """Deletes what was fetched or imported; returns its name. Raises ModelError."""
     if name in SOURCES:
         path = encoders.fetched_path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelError(f"encoder {name} was not fetched: there is nothing to remove")
         path.unlink()
         path.with_suffix(".json").unlink(missing_ok=True)

@@ -6,7 +6,6 @@ Knows no clock, process or device. Pushing the same samples gives the same contr
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +35,14 @@ class Chain:
         self._extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)
         self._resampler = Resampler(encoder.sample_rate, encoder.sample_rate)
         self._rate_hz = float(encoder.sample_rate)
-        # Features of frames whose embedding is still to come, where the encoder looks ahead.
-        self._waiting: deque[tuple[float, Floats, float]] = deque()
+        # Frame by frame; an encoder that looks ahead and the features need not come in step.
+        self._heard: deque[tuple[float, Floats, float]] = deque()
+        self._embeddings: deque[Floats] = deque()
         self._pending = np.zeros(0, np.float32)
         self._samples_in = 0
         self._frames_out = 0
 
-    def push(self, block: Block, settings: Settings) -> Iterator[Frame]:
+    def push(self, block: Block, settings: Settings) -> list[Frame]:
         """The frames that this block completes, oldest first. The block may have any rate and length."""
         if block.rate_hz != self._rate_hz:
             self._resampler = Resampler(round(block.rate_hz), self._encoder.sample_rate)
@@ -51,19 +51,22 @@ class Chain:
         samples = self._resampler.step(block.samples.mean(axis=1) * gain)
         self._samples_in += len(samples)
         self._pending = np.concatenate([self._pending, samples])
-        # Pieces of one size, so that rounding, too, is the same whatever the block sizes; of half a hop, so that
-        # half of a frame's work is done before its last sample comes.
-        piece = self._encoder.hop // 2
+        # Pieces of one size, so that rounding, too, is the same whatever the block sizes; of half a hop, so that no
+        # frame is late by more than that where the encoder looks ahead.
+        piece, frames = self._encoder.hop // 2, []
         while len(self._pending) >= piece:
             samples, self._pending = self._pending[:piece], self._pending[piece:]
             heard = self._extractor.step(samples)
-            self._waiting.extend(zip(heard.onset.tolist(), heard.chroma, heard.rms.tolist(), strict=True))
+            self._heard.extend(zip(heard.onset.tolist(), heard.chroma, heard.rms.tolist(), strict=True))
             embeddings, self._state = self._encoder.step(samples, self._state)
-            for embedding in embeddings:
-                yield self._frame(embedding, block.captured_s, settings)
+            self._embeddings.extend(embeddings)
+            while self._heard and self._embeddings:
+                frames.append(self._frame(block.captured_s, settings))
+        return frames
 
-    def _frame(self, embedding: Floats, captured_s: float, settings: Settings) -> Frame:
-        onset, chroma, rms = self._waiting.popleft()
+    def _frame(self, captured_s: float, settings: Settings) -> Frame:
+        onset, chroma, rms = self._heard.popleft()
+        embedding = self._embeddings.popleft()
         self._frames_out += 1
         newer = self._samples_in - self._frames_out * self._encoder.hop
         features = Features(embedding, onset, chroma, rms, captured_s - newer / self._encoder.sample_rate)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from livelav import __version__
-from livelav.core.errors import DisplayError, LivelavError, ParamError
+from livelav.core.errors import DisplayError, LivelavError, ParamError, one_line
 from livelav.core.params import CHOICES, PARAMS, argument
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,8 +93,7 @@ def devices(as_json: bool) -> None:
     except DisplayError:
         screens = []
     if as_json:
-        sources = [asdict(device) for device in survey.devices]
-        click.echo(json.dumps({"sources": sources, "monitors": [asdict(m) for m in screens]}, indent=2))
+        click.echo(json.dumps({**asdict(survey), "monitors": [asdict(m) for m in screens]}, indent=2))
         return
     for device in survey.devices:
         mark = "*" if device.would_take else " "
@@ -262,12 +261,13 @@ def models_remove(name: str) -> None:
 )
 @click.option("--live", is_flag=True, help="the whole program")
 @click.option("--input", "source", default="demo", show_default=True, help="what --live listens to")
-@click.option("--seconds", default=20.0, show_default=True, help="how long --latency and --live run")
-def bench(as_json: bool, latency: bool, live: bool, source: str, seconds: float) -> None:
+@click.option("--seconds", default="20", show_default=True, help="how long --latency and --live run, 5 to 3600")
+def bench(as_json: bool, latency: bool, live: bool, source: str, seconds: str) -> None:
     """How fast this machine is: the parts, or the whole."""
     from livelav.bench import measure, rows
+    from livelav.play import number
 
-    figures = measure(latency, live, seconds, source)
+    figures = measure(latency, live, number("--seconds", seconds, 5, 3600), source)
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
@@ -291,7 +291,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:
+    except OSError as error:  # the reader of our output went, or its disk is full
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"livelav: {one_line(str(error))}; free some space, or write elsewhere", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)

@@ -10,9 +10,9 @@ started it.
 
 import contextlib
 import gc
+import math
 import multiprocessing
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,34 +20,30 @@ from typing import Any, Literal
 
 import numpy as np
 
-from livelav import statistics
+from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
-from livelav.core.clock import Clock, MonotonicClock, Pacer
-from livelav.core.errors import LivelavError
-from livelav.core.metrics import PeakMemory, Rate, process_age_s
+from livelav.core.clock import MonotonicClock
+from livelav.core.errors import LivelavError, StorageError, tell
+from livelav.core.metrics import PeakMemory
 from livelav.core.params import PARAMS, Settings
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
-from livelav.core.values import Image
-from livelav.show.governor import Governor
-from livelav.show.hud import Hud
-from livelav.show.pixels import PixelReader
+from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
-from livelav.show.renderer import Moment, Renderer
 from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
-from livelav.synth import IMAGE_FIELDS, PACE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
-
-MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "peak_rss_mb")
+from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S = 1.0, 2.5, 10.0
+_TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
 _SILENT_S = 3.0
-_DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
+_WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
+_WARNING_S = 20.0  # for so long a warning stays on the HUD
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +71,14 @@ class Shared:
     settings: Latest
     pace: Board
     images: Latest
-    pictures: Latest | None
+    pictures: Latest
     capture: Board
     synth: Board
     recorder: Board
+    main: Board
     step_ms: Histogram
     tick_ms: Histogram
+    latency_ms: Histogram
     stop: StopFlag
 
 
@@ -90,12 +88,14 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         settings=Latest(ctx, len(PARAMS), "f8"),
         pace=Board(ctx, PACE_FIELDS),
         images=Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS),
-        pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS) if picture_size else None,
+        pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS),
         capture=Board(ctx, CAPTURE_FIELDS),
         synth=Board(ctx, SYNTH_FIELDS),
         recorder=Board(ctx, RECORD_FIELDS),
+        main=Board(ctx, MAIN_FIELDS),
         step_ms=Histogram(ctx),
         tick_ms=Histogram(ctx),
+        latency_ms=Histogram(ctx),
         stop=StopFlag(ctx),
     )
 
@@ -115,12 +115,12 @@ def _signals(on_signal: Callable[[], None]) -> Iterator[None]:
 class Live:
     """One run of the show. Make it, `start`, call `step` until it says False, `close`."""
 
-    def __init__(self, config: LiveConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: LiveConfig) -> None:
         self._config = config
-        self._clock = clock or MonotonicClock()
+        self._clock = MonotonicClock()
         ctx = multiprocessing.get_context("spawn")
-        width, height = config.record.size if config.record else (0, 0)
-        self.shared = shared = _make_shared(ctx, width * height * 4)
+        record = config.record
+        self.shared = shared = _make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
         self.settings = config.settings
         shared.settings.publish(np.array(self.settings.values))
         self.capture = Child(
@@ -133,56 +133,54 @@ class Live:
         )  # fmt: skip
         self.synth = Child(ctx, "synth", run_synth, (config.synth, synth_shared), shared.synth, _SYNTH_HUNG_S)
         self.recorder = None
-        if config.record:
+        if record:
             self.recorder = Child(
-                ctx, "recorder", run_recorder,
-                (config.record, shared.ring, shared.pictures, shared.recorder, shared.stop),
+                ctx, "recorder", run_recorder, (record, shared.ring, shared.pictures, shared.recorder, shared.stop),
                 shared.recorder, _RECORDER_HUNG_S,
             )  # fmt: skip
-        self.board = Board(ctx, MAIN_FIELDS)
-        self.latency_ms = Histogram(ctx)
         self.state = ShowState()
         self.source: Event = {}
         self.loaded: Event = {}
-        self.warnings: list[str] = []
-        self.rates = {"presented": Rate(), "images": Rate()}
-        self._memory = PeakMemory()
-        self._seen = 0
-        self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
-        self._ends_s: float | None = None
-        self._surface: Surface | None = None
+        self._warnings: list[tuple[float, str]] = []  # (when, what)
+        self._hud_text = statistics.HudText()
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
+        self._memory = PeakMemory()
+        self._asked_to_end = False
+        self._ends_s = math.inf
+        self._watch_s = self._note_s = self._stats_s = 0.0
+        self._surface: Surface | None = None
+        self._presenter: Presenter | None = None
 
     @property
     def children(self) -> list[Child]:
         return [child for child in (self.capture, self.synth, self.recorder) if child]
 
-    def start(self, open_surface: Callable[[], Surface]) -> None:
-        """Starts the processes, and opens the surface while they load. Raises DisplayError."""
-        now_s = self._clock.now_s()
-        self.board["started_s"] = now_s - process_age_s()
-        for child in self.children:
-            child.start(now_s)
-        self._surface = surface = open_surface()
-        self._renderer = Renderer(surface.ctx, surface.software)
-        self._hud = Hud(surface)
-        self._governor = Governor(_DRAW_BUDGET_MS) if surface.software else None
-        if self._config.fullscreen:
-            self.apply(KEYS["F"].command)
-        self._pacer = Pacer(self._config.fps, self._clock.now_s())
-        self.shared.pace["period_s"] = self._pacer.period_s
-        if record := self._config.record:
-            self._record_pacer = Pacer(record.fps, self._clock.now_s())
-            self._pixels = PixelReader(surface.ctx, self._renderer, record.size, surface.software)
-        self._watch_s = self._note_s = self._stats_s = 0.0
-        gc.collect()
-        gc.freeze()
-
     @property
     def surface(self) -> Surface:
         assert self._surface is not None, "start first"
         return self._surface
+
+    def start(self, open_surface: Callable[[], Surface]) -> None:
+        """Starts the processes, and opens the surface while they load. Raises DisplayError."""
+        now_s = self._clock.now_s()
+        self.shared.main["started_s"] = IMPORTED_S
+        for child in self.children:
+            child.start(now_s)
+        config, shared = self._config, self.shared
+        self._surface = open_surface()
+        self._presenter = Presenter(
+            self._surface, shared.images, shared.pace, shared.main, shared.latency_ms, self._clock, config.fps,
+            config.aspect, (config.record, shared.pictures) if config.record else None,
+        )  # fmt: skip
+        if config.fullscreen:
+            self.apply(KEYS["F"].command)
+        gc.collect()
+        gc.freeze()
+
+    def ask_to_end(self) -> None:
+        """Ends the show with the next turn. Safe in a signal handler."""
+        self._asked_to_end = True
 
     def apply(self, command: Command) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
@@ -196,85 +194,54 @@ class Live:
                 self.surface.set_fullscreen(self.state.fullscreen)
             except LivelavError as error:
                 self.state = replace(self.state, fullscreen=before.fullscreen)
-                self._warn(str(error))
+                self._warn(str(error), self._clock.now_s())
 
     def step(self) -> bool:
         """One turn of the loop: hands, processes, one picture. False once the show is over.
 
         Raises LivelavError where a process could not even begin: a missing source, an unreadable model.
         """
-        surface, clock = self.surface, self._clock
-        for key in surface.poll():
+        assert self._presenter is not None, "start first"
+        for key in self.surface.poll():
             if key in KEYS:
                 self.apply(KEYS[key].command)
-        if surface.should_close:
+        if self._asked_to_end or self.surface.should_close:
             self.apply(Quit())
-        now_s = clock.now_s()
-        if now_s - self._watch_s > 0.05:
+        now_s = self._clock.now_s()
+        if now_s - self._watch_s > _WATCH_S:
             self._watch_s = now_s
             self._watch(now_s)
         if self.state.quit or self._over(now_s):
             return False
-        if not surface.blocks:  # else the display itself sets the pace
-            clock.sleep(self._pacer.due_s - now_s)
-        self._present()
+        self._presenter.wait()
+        level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
+        self._presenter.present(self.settings, self.state, lambda: self._hud_text.rows(self, now_s), level)
         return True
 
     def _over(self, now_s: float) -> bool:
-        first_s, seconds = self.board["first_s"], self._config.seconds
-        if self._ends_s is not None and now_s >= self._ends_s:
-            return True
-        return seconds is not None and first_s > 0 and now_s - first_s >= seconds
-
-    def _present(self) -> None:
-        surface, clock, board, shared = self.surface, self._clock, self.board, self.shared
-        begin_s = clock.now_s()
-        board["late"] += self._pacer.advance(begin_s)
-        shared.pace["present_s"] = begin_s
-        new = None if self.state.freeze else shared.images.read(self._seen)
-        image = None
-        if new:
-            self._seen, flat, facts = new
-            image = Image(flat.reshape(int(facts["height"]), int(facts["width"]), 4), facts["captured_s"])
-            self._renderer.set_image(image)
-            self._heard = facts["rms"], facts["onset"]
-            if board["first_s"] == 0:
-                board["first_s"] = begin_s
-        elif board["first_s"] == 0:
-            surface.present()  # nothing to show yet, but the window answers
-            return
-        rms, onset = self._heard
-        moment = Moment(self.settings, begin_s, rms, onset, self.state.light(begin_s), self._config.aspect)
-        self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
-        if shared.pictures is not None and begin_s >= self._record_pacer.due_s:
-            self._record_pacer.advance(begin_s)
-            if picture := self._pixels.read(begin_s):
-                pixels, presented_s = picture
-                shared.pictures.publish(pixels, presented_s, pixels.shape[1], pixels.shape[0])
-        if self.state.hud:
-            self._hud.draw(begin_s, lambda: statistics.hud_rows(self, begin_s), self._level())
-        surface.present()
-        shown_s = clock.now_s()
-        if self._governor:
-            self._governor.step((shown_s - begin_s) * 1000, shown_s)
-        board["presented"] += 1
-        board["repeated"] += image is None
-        if image is not None:
-            self.latency_ms.add((shown_s - image.captured_s) * 1000)
-        if shown_s - self._note_s > 0.5:
-            self._note_s = shown_s
-            board["peak_rss_mb"] = self._memory.peak_mb()
-        if self._config.stats and shown_s - self._stats_s > 1.0:
-            self._stats_s = shown_s
-            write_json(self._config.stats, statistics.record(self, shown_s), durable=False)
+        first_s, seconds = self.shared.main["first_s"], self._config.seconds
+        if not first_s:
+            return False  # a sound may be over before the models are loaded
+        return now_s >= self._ends_s or (seconds is not None and now_s - first_s >= seconds)
 
     def _watch(self, now_s: float) -> None:
-        """Looks after the children, and takes in what they say."""
+        """Looks after the children, takes in what they say, and keeps the figures."""
+        self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
             for event in child.poll(now_s):
                 self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:
-            self._fall_back()
+            self._fall_back(now_s)
+        if now_s - self._note_s > _NOTE_S:
+            self._note_s = now_s
+            self.shared.main["peak_rss_mb"] = self._memory.peak_mb()
+        if self._config.stats and now_s - self._stats_s > _STATS_S and self.shared.main["first_s"]:
+            self._stats_s = now_s
+            try:
+                write_json(self._config.stats, statistics.record(self, now_s), durable=False)
+            except StorageError as error:  # a full disk ends no show
+                self._stats_s = math.inf
+                self._warn(str(error), now_s)
 
     def _on_event(self, child: Child, event: Event, now_s: float) -> None:
         match event["kind"]:
@@ -287,34 +254,43 @@ class Live:
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:
-                self._warn(f"{event['text']}; playing {self._fallback.request.input!r} instead")
+                self._warn(f"{event['text']}; playing {self._fallback.request.input!r} instead", now_s)
                 child.start_over((self._fallback, *child.args[1:]), now_s)
                 self._fallback = None
             case "error" if not child.was_live:
                 raise LivelavError(event["text"])
             case "error" | "warning" | "restart":
-                self._warn(event["text"])
+                self._warn(event["text"], now_s)
 
-    def _warn(self, text: str) -> None:
-        self.warnings = [*self.warnings, text][-5:]
-        print(f"livelav: {text}", file=sys.stderr, flush=True)
+    def _warn(self, text: str, now_s: float) -> None:
+        self._warnings = [*self._warnings, (now_s, text)][-3:]
+        tell(text)
 
-    def _fall_back(self) -> None:
-        """The generator keeps dying: the embedded model on the processor has nothing left to fail on."""
+    def recent_warnings(self, now_s: float) -> list[str]:
+        """Those that the operator should still see."""
+        return [text for when_s, text in self._warnings if now_s - when_s < _WARNING_S]
+
+    def _fall_back(self, now_s: float) -> None:
+        """The generator keeps dying: the embedded model on the processor has least to fail on.
+
+        Raises LivelavError where it was on that already, and there never was a picture.
+        """
         config, shared = self.synth.args
-        safe = replace(config, model="default", encoder="embedded", backend="auto")
+        safe = replace(config, model="default", encoder="embedded", backend="openvino")
         if config != safe:
-            self._warn("the generator failed three times in a minute: going on with the embedded model")
+            self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
             self.synth.args = (safe, shared)
+        elif not self.synth.was_live:
+            reasons = [text for _, text in self._warnings if "starting it again" not in text]
+            raise LivelavError(
+                f"no generator runs here ({reasons[-1] if reasons else 'it gives no reason'}); "
+                "`livelav doctor` says what is missing"
+            )
 
     def silent_s(self, now_s: float) -> float:
         """For how long nothing was heard, where that is long enough to warn of; else 0."""
-        silent_s = now_s - max(self.shared.capture["last_sound_s"], self.board["first_s"])
+        silent_s = now_s - max(self.shared.capture["last_sound_s"], self.shared.main["first_s"])
         return silent_s if silent_s >= _SILENT_S else 0.0
-
-    def _level(self) -> float:
-        """-60..0 dB as 0..1."""
-        return min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)
 
     def close(self) -> None:
         """Stops everything within two seconds, whatever state it is in, and writes the last statistics."""
@@ -323,12 +299,14 @@ class Live:
         try:
             if self._config.stats and self._surface is not None:
                 write_json(self._config.stats, self.final)
+        except StorageError as error:
+            tell(str(error))
         finally:
             self.shared.stop.set()
             for child in self.children:
                 for event in child.stop(max(now_s + _STOP_S - self._clock.now_s(), 0.05)):
                     if event["kind"] in {"error", "warning"}:
-                        self._warn(event["text"])
+                        tell(event["text"])
             if self._surface is not None:
                 self._surface.close()
 
@@ -341,7 +319,7 @@ def run_live(
     Raises LivelavError where it could not begin.
     """
     live = Live(config)
-    with _signals(lambda: live.apply(Quit())):
+    with _signals(live.ask_to_end):
         try:
             live.start(open_surface)
             while live.step():

@@ -10,13 +10,14 @@ from typing import Any
 
 from livelav.audio.capture import CaptureConfig
 from livelav.audio.sources import SourceRequest
-from livelav.core.errors import LivelavError, ParamError, StorageError
+from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
 from livelav.core.presets import load_preset
 from livelav.core.store import only_instance
 from livelav.engine import LiveConfig, run_live
 from livelav.show.container import checked_path
-from livelav.show.record import RecordConfig, contact_sheet
+from livelav.show.record import RecordConfig
+from livelav.show.sheet import contact_sheet
 from livelav.show.surface import Surface
 from livelav.synth import SynthConfig
 
@@ -58,7 +59,7 @@ def picks(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> P
             choices[choice.name] = choice.checked(word)
     if choices["mapping.mode"] == "track":
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
-    if seed is not None and not (seed.isdecimal() and int(seed) < 2**32):
+    if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
     return Picks(settings, choices, int(seed) if seed is not None else preset_seed or 0)
 
@@ -105,8 +106,20 @@ def live_config(source: str = "loopback", loop: bool = False, picked: Picks | No
     )
 
 
+def _stand_in() -> Path:
+    """Where a video goes that nobody named. Raises StorageError where there is no room for it."""
+    folder = Path("livelav-show")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {folder.absolute()}: {error.strerror}; start in another folder") from error
+    return checked_path(folder / f"{datetime.now():%Y-%m-%d-%H%M%S}.mp4")
+
+
 def _checked_folder(flag: str, path: Path) -> None:
     """Raises StorageError now, not after the show, where `path` could never be written."""
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{flag} {path}: this is no regular file; choose another name")
     folder = path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise StorageError(f"{flag} {path}: the folder {folder} does not exist or cannot be written; choose another")
@@ -129,22 +142,25 @@ def play(
     **table_flags: Any,
 ) -> None:
     """The verb without a name: `livelav --input ...`. Raises LivelavError."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
     picked = picks(preset, seed, table_flags)
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
-    sheet = None
-    if not headless and not has_display():
-        headless, run_s = True, run_s or _SHOWN_S
-        if record is None:
-            record = Path("livelav-show") / f"{datetime.now():%Y-%m-%d-%H%M%S}.mp4"
-            record.parent.mkdir(exist_ok=True)
-            sheet = record.with_suffix(".png")
-        print(f"livelav: no display here: drawing {run_s:g} s without one, into {record}", file=sys.stderr)
     for flag, path in (("--stats", stats), ("--trace", trace)):
         if path is not None:
             _checked_folder(flag, path)
     if record:
         checked_path(record)
+    sheet = None
+    if not headless and not has_display():
+        headless, run_s = True, run_s or _SHOWN_S
+        if record is None:
+            record = _stand_in()
+            sheet = record.with_suffix(".png")
+        tell(f"no display here: drawing {run_s:g} s without one, into {record}")
 
     config = live_config(source, loop, picked)
     config = replace(
@@ -159,8 +175,8 @@ def play(
     )
     with only_instance():
         live = run_live(config, opener(size, headless, monitor))
-    if record and sheet and live.board["presented"]:
+    if record and sheet and live.shared.main["presented"]:
         contact_sheet(record, sheet)
-        print(f"livelav: wrote {record} and {sheet}", file=sys.stderr)
-    if not live.board["presented"] and not live.state.quit:
+        tell(f"wrote {record} and {sheet}")
+    if not live.shared.main["presented"] and not live.state.quit:
         raise LivelavError("no picture was made; `livelav doctor` says what is missing")

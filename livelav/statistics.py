@@ -1,21 +1,24 @@
-"""What is said about a running show: the record of `--stats`, and the rows of the HUD. Reads figures, changes none."""
+"""What is said about a running show: the record of `--stats`, and the rows of the HUD. Reads figures, changes none.
+
+Runs in main.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
-from livelav.core.metrics import picked, rounded
+from livelav.control.commands import key_help
+from livelav.core.metrics import Rate, picked, rounded
+from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
     from livelav.engine import Live
 
-HudRow = tuple[str, str, bool]
-
 
 def record(live: Live, now_s: float) -> dict[str, Any]:
     """The statistics record: plain JSON values."""
-    shared, board, source, loaded = live.shared, live.board, live.source, live.loaded
+    shared, board, source, loaded = live.shared, live.shared.main, live.source, live.loaded
     seconds = max(now_s - board["first_s"], 0.0) if board["first_s"] else 0.0
 
     def per_second(count: float) -> float:
@@ -55,47 +58,54 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "late": int(board["late"]),
             "repeated": int(board["repeated"]),
         },
-        "latency_ms": live.latency_ms.percentiles(50, 95, 99),
+        "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "settings": live.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
             "onset": round(shared.synth["onset"], 3),
         },
         "ws": rounded({name: shared.synth[name] for name in ("spread", "step", "distance")}),
-        "restarts": {"capture": live.capture.restarts, "synth": live.synth.restarts},
+        "restarts": {child.name: child.restarts for child in live.children},
         "peak_rss_mb": {
             "main": round(board["peak_rss_mb"]),
-            "capture": round(shared.capture["peak_rss_mb"]),
-            "synth": round(shared.synth["peak_rss_mb"]),
+            **{child.name: round(child.board["peak_rss_mb"]) for child in live.children},
         },
     }
 
 
-def hud_rows(live: Live, now_s: float) -> list[HudRow]:
-    """(label, text, whether it is a warning), for the operator's eyes."""
-    shared, board = live.shared, live.board
-    presented = live.rates["presented"].step(board["presented"], now_s)
-    images = live.rates["images"].step(shared.synth["images"], now_s)
-    latency = live.latency_ms.percentile(0.5)
-    restarts = sum(child.restarts for child in live.children)
-    rows: list[HudRow] = [
-        ("picture", f"{presented:.0f} fps, {images:.0f} new", presented < 50),
-        ("latency", f"{latency:.0f} ms" if latency else "-", bool(latency and latency > 100)),
-        ("source", str(live.source.get("name", "-")), shared.capture["live"] == 0),
-        ("encoder", str(live.loaded.get("encoder", "-")), False),
-        ("model", f"{live.loaded.get('model', '-')} on {live.loaded.get('backend', '-')}", False),
-        ("spread", f"{shared.synth['spread']:.2f} of W, step {shared.synth['step']:.3f}", False),
-        ("dropped", f"{shared.synth['overruns']:.0f} samples, {board['late']:.0f} pictures late", False),
-        ("restarts", str(restarts), restarts > 0),
-    ]
-    if live.recorder:
-        figures = shared.recorder
-        rows.append(
-            ("recording", f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped", figures["live"] == 0)
-        )
-    if silent_s := live.silent_s(now_s):
-        rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
-    if live.state.quit_pending(now_s):
-        rows.append(("quit?", "press Q again", True))
-    rows += [("!", text, True) for text in live.warnings[-2:]]
-    return rows
+class HudText:
+    """The rows of the HUD; remembers what it needs for figures per second."""
+
+    def __init__(self) -> None:
+        self._presented, self._new = Rate(), Rate()
+
+    def rows(self, live: Live, now_s: float) -> list[HudRow]:
+        """(label, text, whether it is a warning), for the operator's eyes."""
+        shared, board = live.shared, live.shared.main
+        presented = self._presented.step(board["presented"], now_s)
+        new = self._new.step(board["presented"] - board["repeated"], now_s)
+        wanted = 1.0 / shared.pace["period_s"]
+        latency = f"{board['latency_ms']:.0f} ms" if new else "-"
+        restarts = sum(child.restarts for child in live.children)
+        lost = shared.synth["overruns"]
+        rows: list[HudRow] = [
+            ("picture", f"{presented:.0f} a second, {new:.0f} new", 0 < presented < 0.8 * wanted),
+            ("latency", latency, bool(new) and board["latency_ms"] > 100),
+            ("source", str(live.source.get("name", "none yet")), shared.capture["live"] == 0),
+            ("encoder", str(live.loaded.get("encoder", "loading")), False),
+            ("model", f"{live.loaded['model']} on {live.loaded['backend']}" if live.loaded else "loading", False),
+            ("spread", f"{shared.synth['spread']:.2f} of W, step {shared.synth['step']:.3f}", False),
+            ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
+            ("restarts", str(restarts), restarts > 0),
+        ]
+        if live.recorder:
+            figures = live.recorder.board
+            text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
+            rows.append(("recording", text, figures["live"] == 0))
+        rows += [(name, "on", True) for name in ("blackout", "freeze") if getattr(live.state, name)]
+        if silent_s := live.silent_s(now_s):
+            rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
+        if live.state.quit_pending(now_s):
+            rows.append(("quit?", "press Q again", True))
+        rows += [("!", text, True) for text in live.recent_warnings(now_s)]
+        return [*rows, ("keys", "  ".join(f"{key} {what}" for key, what in key_help()), False)]

@@ -6,11 +6,12 @@ and started again, with the same shared memory, while main goes on showing pictu
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
@@ -18,13 +19,34 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from livelav.core.errors import one_line
 from livelav.core.shm import Board
 
 Event = dict[str, Any]
 
 _CRASH_MEMORY_S = 60.0
 _STALL_S = 0.3
-_BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0)
+_BACKOFF_S = (0.0, 0.2, 0.5, 1.0)  # at most: a hung synth, too, is to be back within 5 s
+_LOADING_STOP_S = 0.3  # one that is still loading has nothing to finish, and may not hear for seconds
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started meanwhile never hear Ctrl-C, SIGTERM or SIGHUP: those reach the whole group, and main alone
+    says when to stop, so that nobody dies in the middle of an import or a recording."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    ours = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+    try:
+        resource_tracker.ensure_running()  # now, for starting it ends the blocking
+        signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_with_parent() -> None:
@@ -43,7 +65,7 @@ def _child_main(target: Callable[..., None], args: tuple[Any, ...], events: Conn
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"
         with contextlib.suppress(OSError):
-            events.send({"kind": "warning", "text": text})
+            events.send({"kind": "warning", "text": one_line(text)})
         sys.exit(1)
 
 
@@ -61,8 +83,8 @@ class Child:
         starting_s: float = 60.0,
     ) -> None:
         """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`."""
-        self._ctx, self._name, self._target, self.args, self._board = ctx, name, target, args, board
-        self._hung_after_s, self._starting_s = hung_after_s, starting_s
+        self._ctx, self.name, self._target, self.args, self.board = ctx, name, target, args, board
+        self.hung_after_s, self._starting_s = hung_after_s, starting_s
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
         self._crashes: deque[float] = deque()
@@ -77,12 +99,13 @@ class Child:
 
     def start(self, now_s: float) -> None:
         """Starts the process; the events of the one before are gone."""
-        self._board["heartbeat_s"], self._board["live"] = now_s, 0.0
+        self.board["heartbeat_s"], self.board["live"] = now_s, 0.0
         self._events, theirs = self._ctx.Pipe(duplex=False)
         self._process = self._ctx.Process(
-            target=_child_main, args=(self._target, self.args, theirs), name=f"livelav-{self._name}", daemon=True
+            target=_child_main, args=(self._target, self.args, theirs), name=f"livelav-{self.name}", daemon=True
         )
-        self._process.start()
+        with _deaf_children():
+            self._process.start()
         theirs.close()
 
     def start_over(self, args: tuple[Any, ...], now_s: float) -> None:
@@ -104,7 +127,7 @@ class Child:
                 self.start(now_s)
             return []
         events = self._drain()
-        live = self._board["live"] > 0
+        live = self.board["live"] > 0
         self.was_live |= live
         self.finished |= any(event["kind"] == "ended" for event in events)
         if any(event["kind"] == "error" for event in events) and not self.was_live:
@@ -113,8 +136,8 @@ class Child:
         if now_s - self._polled_s > _STALL_S:
             self._watched_s = now_s  # the machine slept, or stopped us too: that proves nothing against the child
         self._polled_s = now_s
-        silent_s = now_s - max(self._board["heartbeat_s"], self._watched_s)
-        hung = silent_s > (self._hung_after_s if live else self._starting_s)
+        silent_s = now_s - max(self.board["heartbeat_s"], self._watched_s)
+        hung = silent_s > (self.hung_after_s if live else self._starting_s)
         if (dead or hung) and not self.finished:
             why = f"ended with code {self._process.exitcode}" if dead else f"gave no sign for {silent_s:.1f} s"
             events += self._drain()
@@ -122,7 +145,7 @@ class Child:
             self._crashes.append(now_s)
             self.restarts += 1
             self._start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
-            events.append({"kind": "restart", "text": f"{self._name} {why}: starting it again"})
+            events.append({"kind": "restart", "text": f"{self.name} {why}: starting it again"})
         return events
 
     def _drain(self) -> list[Event]:
@@ -146,7 +169,7 @@ class Child:
         """Waits for the child to follow the stop flag, kills it if it does not; returns its last words."""
         if self._process is None:
             return []
-        self._process.join(wait_s)
+        self._process.join(wait_s if self.board["live"] else min(wait_s, _LOADING_STOP_S))
         events = self._drain()
         self._reap()
         self.finished = True

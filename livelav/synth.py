@@ -30,14 +30,13 @@ from livelav.mapping.modulation import Placement
 
 SYNTH_FIELDS = (
     "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",
-    "resolution", "frame_rate", "peak_rss_mb",
+    "resolution", "frame_rate", "tick_s", "peak_rss_mb",
 )  # fmt: skip
 IMAGE_FIELDS = ("captured_s", "height", "width", "rms", "onset")
-PACE_FIELDS = ("present_s", "period_s")
 
 _SILENT_AFTER_S = 0.2
 _POLL_S = 0.001
-_MARGIN_S = 0.002
+_MARGIN_S = 0.003
 _STILL = 2e-4  # of W's standard deviation
 
 
@@ -96,6 +95,8 @@ class _Trace:
         self._ws.extend(frame.controls.ws for frame in frames)
 
     def save(self) -> None:
+        if not self._ws:
+            return
         np.savez(
             self._path,
             samples=np.concatenate([b.samples for b in self._blocks]),
@@ -111,7 +112,9 @@ class _Synth:
         encoder = load_encoder(config.encoder)
         self._generator = load_generator(config.model, config.backend, noise_mode=config.noise)
         mapper = Mapper(self._generator.stats, encoder, config.seed, config.mode, config.placement)
+        begin_s = clock.now_s()
         self._generator.warmup()
+        shared.board["tick_s"] = clock.now_s() - begin_s
         self._chain = Chain(encoder, mapper)
         self._meters = Meters(self._generator.stats, encoder.frame_rate)
         self._reader = RingReader(shared.ring)
@@ -119,10 +122,13 @@ class _Synth:
         self._frames: list[Frame] = []  # the last two
         self._made: Controls | None = None  # what the last image was made of
         self._heard_s = clock.now_s()  # when the newest frame came in
-        self._silence_until_s = 0.0
+        self._accounted_s = 0.0  # sound up to then was heard, or is still awaited
+        self._spent_s = 0.0  # on sound that has not made a frame yet
         self._rate_hz = float(encoder.sample_rate)
         self._frame_s = 1.0 / encoder.frame_rate
-        self._tick_s = 0.005  # how long a tick takes, following the slow ones
+        self._tick_s = 0.005  # how long a tick takes
+        self._began_s = 0.0  # when the last one began
+        self._lost = shared.board["overruns"]  # before this process was started in place of another
         self._trace = _Trace(config.trace) if config.trace else None
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
@@ -140,7 +146,7 @@ class _Synth:
 
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()
-        due_s = self._silence_until_s = self._clock.now_s()
+        due_s = self._accounted_s = self._clock.now_s()
         noted_s = 0.0
         while not shared.stop.is_set():
             now_s = self._clock.now_s()
@@ -163,18 +169,18 @@ class _Synth:
         block = self._reader.read()
         if block is None:
             return self._hear_silence(now_s)
-        self._silence_until_s = now_s + _SILENT_AFTER_S
+        self._accounted_s = now_s + _SILENT_AFTER_S
         self._rate_hz = block.rate_hz
         self._push(block, now_s)
         return True
 
     def _hear_silence(self, now_s: float) -> bool:
         """No block for a while (source gone, or a system that sends none in silence): zeros, at the pace of time."""
-        late_s = now_s - self._silence_until_s
+        late_s = now_s - self._accounted_s
         if late_s < self._frame_s:
             return False
         late_s = min(late_s, 1.0)  # after the machine slept
-        self._silence_until_s = now_s
+        self._accounted_s = now_s
         self._shared.board["idle_s"] += late_s
         self._push(Block(np.zeros((round(late_s * self._rate_hz), 2), np.float32), now_s, self._rate_hz), now_s)
         return True
@@ -184,12 +190,14 @@ class _Synth:
         if newest := shared.settings.read(self._settings_seen):
             self._settings_seen = newest[0]
             self._settings = Settings(tuple(newest[1].tolist()))
-        frames = list(self._chain.push(block, self._settings))
+        frames = self._chain.push(block, self._settings)
         if self._trace:
             self._trace.add(block, frames)
+        self._spent_s += self._clock.now_s() - now_s
         if not frames:
             return
-        each_ms = (self._clock.now_s() - now_s) / len(frames) * 1000
+        each_ms = self._spent_s / len(frames) * 1000
+        self._spent_s = 0.0
         for frame in frames:
             shared.step_ms.add(each_ms)
             self._meters.step(frame.controls.ws)
@@ -197,7 +205,7 @@ class _Synth:
         self._heard_s = now_s
         board, meters, features = shared.board, self._meters, frames[-1].features
         board["frames"] += len(frames)
-        board["overruns"] = self._reader.overruns
+        board["overruns"] = self._lost + self._reader.overruns
         board["onset"], board["rms"] = features.onset, features.rms
         board["spread"], board["step"], board["distance"] = meters.spread, meters.step_size, meters.distance
 
@@ -221,6 +229,7 @@ class _Synth:
         """One generate pass, unless nothing moves."""
         shared, begin_s = self._shared, self._clock.now_s()
         controls, features = self._controls(begin_s), self._frames[-1].features
+        self._began_s = begin_s
         if self._stands_still(controls):
             return
         self._made = controls
@@ -230,8 +239,10 @@ class _Synth:
         took_s = self._clock.now_s() - begin_s
         shared.tick_ms.add(took_s * 1000)
         shared.board["images"] += 1
-        # quick to grow, slow to shrink: a tick that ends after the present is a picture late
-        self._tick_s = max(took_s, self._tick_s + 0.05 * (took_s - self._tick_s))
+        # Quick to shrink, slow to grow: what a tick takes when it is left alone. Beginning earlier for the sake of slow
+        # ones would only put it beside main's drawing, which makes both slow.
+        self._tick_s += (0.2 if took_s < self._tick_s else 0.05) * (took_s - self._tick_s)
+        shared.board["tick_s"] = self._tick_s
 
     def _next_tick_s(self, now_s: float) -> float:
         """When to begin so that the image is ready just before main presents; at once where there is no such time.
@@ -241,7 +252,7 @@ class _Synth:
         """
         period_s, present_s = self._shared.pace["period_s"], self._shared.pace["present_s"]
         lead_s = self._tick_s + _MARGIN_S
-        if lead_s > 0.8 * period_s:
-            return now_s
+        if lead_s > 0.8 * period_s:  # no time to wait for the right moment; but more than are shown are of no use
+            return max(now_s, self._began_s + period_s)
         shows_s = present_s + math.ceil((now_s - present_s) / period_s) * period_s  # the image just made
         return shows_s + period_s - lead_s

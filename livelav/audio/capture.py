@@ -134,7 +134,8 @@ class Capture:
             self._announce(source)
             try:
                 trouble = self._warn_once(self._play(source), "")
-            except EOFError:
+            except EOFError as end:
+                self._warn_once(str(end), "")
                 self._send({"kind": "ended"})
                 return
             finally:

@@ -4,26 +4,26 @@ Body of a small process of its own. Not part of a show.
 """
 
 import contextlib
-import random
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 import numpy as np
+
+from livelav.core.shm import StopFlag
 
 _RATE_HZ = 48000
 _BLOCK = 256
 _LOUD = 0.8
 
 
-def play_clicks(times: Connection, stop: Any, seed: float) -> None:
+def play_clicks(times: Connection, stop: StopFlag) -> None:
     """Silence with a 4 ms burst of noise every 0.9 to 1.4 s; sends the monotonic time at which each was handed over."""
     import soundcard
 
-    rng, noise = random.Random(seed), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     silence = np.zeros((_BLOCK, 2), np.float32)
     click = silence.copy()
-    click[:200] = _LOUD * noise.uniform(-1, 1, (200, 1))
+    click[:200] = _LOUD * rng.uniform(-1, 1, (200, 1))
     due_s = time.monotonic() + 1.0
     with contextlib.suppress(BrokenPipeError), soundcard.default_speaker().player(_RATE_HZ, blocksize=_BLOCK) as player:
         while not stop.is_set():

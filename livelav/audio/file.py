@@ -4,6 +4,7 @@ Streamed from the disk, so a set of many hours costs no memory, and a file that 
 (the system keeps an open file; where it does not, the error says how far it came).
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ RATES_HZ = (8_000, 192_000)
 
 def open_sound(path: Path) -> Any:
     """The file, opened by soundfile at its start. Raises SourceError for all that is no sound that can be played."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SourceError(f"{path} is a folder: --input takes a sound file (wav, flac, ogg, mp3)")
-    if not path.exists():
+    if not os.path.exists(path):
         raise SourceError(f"{path} does not exist: check the name, or see `livelav devices` for devices")
     import soundfile
 
     try:
+        if not path.is_file():
+            raise SourceError(f"{path} is no regular file: --input takes a sound file (wav, flac, ogg, mp3)")
         if path.stat().st_size == 0:
             raise SourceError(f"{path} is empty: --input takes a sound file (wav, flac, ogg, mp3)")
         sound = soundfile.SoundFile(path)
@@ -36,6 +39,8 @@ def open_sound(path: Path) -> Any:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from error
     except (soundfile.LibsndfileError, TypeError) as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        if reason.startswith("File does not exist"):  # what it says of an mp3 without a single whole frame
+            reason = "nothing in it can be decoded"
         raise SourceError(
             f"{path} is no sound file that can be played ({reason}): use wav, flac, ogg or mp3"
         ) from error
@@ -60,8 +65,13 @@ class FileSource:
         self._sound = open_sound(path)
         self.info = SourceInfo("file", path.name, float(self._sound.samplerate), self._sound.channels)
         self._player = PacedPlayer(self._sound.samplerate, clock)
-        self._ready: Floats = np.zeros((0, self._sound.channels), np.float32)
         self._read = 0  # samples taken from the disk in this turn
+        self._damage = ""
+        self._ready = self._take()
+        if not len(self._ready):
+            self._sound.close()
+            reason = self._damage or "nothing in it can be decoded"
+            raise SourceError(f"{path} is no sound file that can be played ({reason}): use wav, flac, ogg or mp3")
 
     @property
     def position(self) -> int:
@@ -76,26 +86,34 @@ class FileSource:
         return self._player.play(block)
 
     def _fetch(self) -> None:
-        """Reads on, from the start again in a loop. Raises SourceError, EOFError."""
+        """Reads on, from the start again in a loop. Raises SourceError, EOFError (with a text: it ended too soon)."""
         self._ready = self._take()
         if not len(self._ready):
             rate_hz = self._sound.samplerate
             if self._sound.frames - self._read > _LOSS_S * rate_hz and not self._path.exists():
                 raise SourceError(f"{self._path} broke off at {self._read / rate_hz:.1f} s: is the disk still there?")
             if not self._loop:
-                raise EOFError(f"{self._path} has ended")
+                broken = f"{self._path} is damaged after {self._read / rate_hz:.1f} s ({self._damage}): it ended there"
+                raise EOFError(broken if self._damage else "")
             self._sound.seek(0)
             self._read = 0
             self._ready = self._take()
             if not len(self._ready):
                 raise SourceError(f"{self._path} cannot be read again from its start: is the disk still there?")
+            if len(self._ready) < self._player.block:  # a turn shorter than a block: as many turns as fill one
+                turns = -(-self._player.block // len(self._ready))
+                self._ready = np.tile(self._ready, (turns, 1))
+                self._read = len(self._ready)
 
     def _take(self) -> Floats:
         import soundfile
 
         try:
             samples: Floats = self._sound.read(_READ_BLOCKS * self._player.block, "float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
+        except soundfile.LibsndfileError as error:  # damaged: it ends here, for to open it again would not mend it
+            self._damage = str(error).strip().rstrip(".")
+            return np.zeros((0, self._sound.channels), np.float32)
+        except OSError as error:
             raise SourceError(f"{self._path} broke off: {error}; is the disk still there?") from error
         self._read += len(samples)
         return samples

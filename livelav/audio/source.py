@@ -39,7 +39,8 @@ class Source(Protocol):
     def read(self, timeout_s: float) -> Block | None:
         """Samples [n, channels] as they came, after waiting at most about `timeout_s`; None if none did.
 
-        Raises SourceError where the source is gone or became another, EOFError at the end of a file.
+        Raises SourceError where the source is gone or became another, EOFError at the end of a file (with a text: it
+        ended sooner than it should).
         """
         ...
 

@@ -1,5 +1,6 @@
 """From `--input` to an open source: loopback, mic, demo, a file, or a device by number or name."""
 
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,8 +42,8 @@ def find_source(request: SourceRequest, clock: Clock) -> Opener:
         return _open_loopback
     if word == "mic":
         return _open_mic
-    path = Path(word).expanduser()
-    if path.is_file() or path.suffix.lower() in _SOUND_SUFFIXES or path.name != word:
+    path = Path(os.path.expanduser(word))
+    if os.path.isfile(path) or path.suffix.lower() in _SOUND_SUFFIXES or path.name != word:
         from livelav.audio.file import FileSource
 
         return lambda: FileSource(path, request.loop, clock)

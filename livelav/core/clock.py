@@ -46,7 +46,9 @@ class Pacer:
         self.due_s = now_s
 
     def advance(self, now_s: float) -> int:
-        """Moves `due_s` behind `now_s` by whole periods; returns how many moments were missed (0: on time)."""
+        """Moves `due_s` behind `now_s` by whole periods; returns how many moments were missed."""
+        if now_s < self.due_s - 0.5 * self.period_s:
+            return 0  # nobody is that early but a display of another pace
         steps = max(int((now_s - self.due_s) / self.period_s) + 1, 1)
         self.due_s += steps * self.period_s
         return steps - 1

@@ -4,14 +4,21 @@ The command line prints it and exits with 1; nothing below the command line prin
 asserts, not these.
 """
 
+import contextlib
 import difflib
+import sys
 from collections.abc import Iterable
+
+LONGEST = 600  # characters of one message
 
 
 class LivelavError(Exception):
-    """A fault that a user can mend; its text says how."""
+    """A fault that a user can mend; its text says how, whatever names were given, in one line."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ParamError(LivelavError):
@@ -52,7 +59,20 @@ class InstanceError(LivelavError):
     exit_code = 3
 
 
+def one_line(text: str) -> str:
+    """Text with strangers' names in it, as one line that cannot move a terminal's cursor, cut in its middle if long."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    half = LONGEST // 2
+    return safe if len(safe) <= LONGEST else f"{safe[:half]} [...] {safe[-half:]}"
+
+
+def tell(text: str) -> None:
+    """One line to whoever watches the terminal; nobody need watch, and a closed one ends no show."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"livelav: {one_line(text)}", file=sys.stderr, flush=True)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: `; did you mean 'x'?` for the closest known name, or the empty string."""
+    """The end of an error message: `; did you mean 'x'` for the closest known name, or the empty string."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {found[0]!r}" if found else ""

@@ -1,6 +1,5 @@
 """Figures about the running program: memory and rates."""
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +9,6 @@ import psutil
 from livelav.core.shm import Board
 
 _SHORT_S = 2.0
-
-
-def process_age_s() -> float:
-    """For how long this process exists: what a user has waited, imports included."""
-    return max(time.time() - float(psutil.Process().create_time()), 0.0)
 
 
 class PeakMemory:
@@ -38,6 +32,8 @@ class Rate:
 
     def step(self, count: float, now_s: float) -> float:
         """Takes the counter's reading; returns the rate (0 until two readings are known)."""
+        if self._readings and now_s - self._readings[-1][0] > _SHORT_S:
+            self._readings.clear()  # nobody looked meanwhile: what was then is not now
         self._readings.append((now_s, count))
         while len(self._readings) > 2 and now_s - self._readings[1][0] >= _SHORT_S:
             self._readings.popleft()

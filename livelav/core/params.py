@@ -127,7 +127,7 @@ INDEX: Mapping[str, int] = {p.name: i for i, p in enumerate(PARAMS)}
 def param(name: str) -> Param:
     """The parameter of that name. Raises ParamError naming the nearest."""
     if name not in BY_NAME:
-        raise ParamError(f"no parameter {name!r}{nearest(name, BY_NAME)} `livelav params` lists them all")
+        raise ParamError(f"no parameter {name!r}{nearest(name, BY_NAME)}; `livelav params` lists them all")
     return BY_NAME[name]
 
 

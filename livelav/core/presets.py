@@ -14,6 +14,7 @@ the bytes. Does not know who uses the values.
 """
 
 import itertools
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from typing import Any
 
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, Settings
-from livelav.core.store import config_dir, data_dir
+from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
 MAX_BYTES, MAX_LINE, MAX_DEPTH = 256 << 10, 4 << 10, 8
@@ -91,7 +92,7 @@ def list_presets() -> list[Listed]:
     """All presets that can be asked for by name, in order; the user's own stand before shipped ones of that name."""
     found: dict[str, Listed] = {}
     for folder, shipped in _folders():
-        for path in folder.glob("*.toml"):
+        for path in listing(folder, ".toml"):
             if _SLUG.fullmatch(path.stem):
                 found.setdefault(path.stem, Listed(path.stem, path, shipped))
     return sorted(found.values(), key=lambda listed: listed.name)
@@ -108,7 +109,7 @@ def _find(name: str) -> Path:
         )
     for folder, _ in _folders():
         path = folder / f"{name}.toml"
-        if path.exists():
+        if os.path.exists(path):
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise PresetError(f"{path} leads out of its folder: put the file itself there")
             return path

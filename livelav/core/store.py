@@ -39,12 +39,22 @@ def config_dir() -> Path:
     return Path(os.environ.get("LIVELAV_CONFIG") or platformdirs.user_config_dir("livelav", appauthor=False))
 
 
+def listing(folder: Path, suffix: str) -> list[Path]:
+    """The files in `folder` that end so, in order; none where it is missing or may not be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(suffix))
+    except OSError:
+        return []
+
+
 def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
     """Replaces `path` by `content` in one step: a reader, or a crash, meets the old file or the new one.
 
     `durable` also waits until the disk has it; leave it out for figures written every second.
     Raises StorageError where the folder cannot be written.
     """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):  # /dev/null must stay what it is
+        raise StorageError(f"cannot write {path}: it is no regular file; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -77,13 +87,14 @@ def only_instance() -> Iterator[None]:
         pid_file.write_text(str(os.getpid()))
     except filelock.Timeout:
         pid = pid_file.read_text() if pid_file.exists() else "unknown"
-        raise InstanceError(f"livelav runs already (process {pid}): quit that one first") from None
+        raise InstanceError(f"another show runs (process {pid}): quit that one first") from None
     except OSError:  # a folder that cannot be written guards nothing, and must not stop a show
         yield
         return
     try:
         yield
     finally:
+        pid_file.unlink(missing_ok=True)
         lock.release()
 
 

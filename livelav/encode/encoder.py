@@ -5,6 +5,7 @@ process calls it, on one thread if OPENBLAS_NUM_THREADS is 1 (its products are t
 """
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,16 +103,16 @@ def load_encoder(name: str | Path | None = None) -> Encoder:
     Raises WeightsError where there is none, or it cannot be read or run live.
     """
     if name == "auto":
-        name = FETCHABLE[0] if fetched_path(FETCHABLE[0]).is_file() else None
+        name = FETCHABLE[0] if os.path.isfile(fetched_path(FETCHABLE[0])) else None
     if name is None or name == "embedded":
         return _load("embedded", EMBEDDED)
     if name in FETCHABLE:
         path = fetched_path(str(name))
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise WeightsError(f"encoder {name} is not here yet: `livelav models fetch {name}`")
         return _load(str(name), path)
-    path = Path(name).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(name))
+    if not os.path.isfile(path):
         known = ("auto", "embedded", *FETCHABLE)
         raise WeightsError(f"no encoder {str(name)!r}: a file, or one of {', '.join(known)}{nearest(str(name), known)}")
     return _load(path.stem, path)

@@ -127,7 +127,7 @@ def _config_pad_mode(path: Path) -> PadMode:
     """What Hugging Face's config.json says, if one lies beside the weights and speaks of EnCodec."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return "reflect"
     is_encodec = isinstance(config, dict) and config.get("model_type") == "encodec"
     return _pad_mode(config.get("pad_mode")) if is_encodec else "reflect"

@@ -94,13 +94,15 @@ def read_card(path: Path) -> dict[str, Any]:
     """What the card beside a model's file says; empty where there is none or it is not readable."""
     try:
         card = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return card if isinstance(card, dict) else {}
 
 
 def _read(path: Path) -> bytes:
     try:
+        if not path.is_file() and path.exists() and not path.is_dir():  # a device or pipe might never end
+            raise ModelError(f"cannot read {path}: no regular file; `livelav models list` names what there is")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}; `livelav models list` names what there is") from error
@@ -112,12 +114,15 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     length = int.from_bytes(file.read(8), "little")
     if not 0 < length <= LARGEST_HEADER:
         raise ValueError("no safetensors header")
-    header = json.loads(file.read(length))
+    try:
+        header = json.loads(file.read(length))
+    except RecursionError as error:
+        raise ValueError("no safetensors header") from error
     if not isinstance(header, dict):
         raise ValueError("no safetensors header")
     try:
         ours = json.loads(header["__metadata__"][METADATA_KEY])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return {}
     return ours if isinstance(ours, dict) else {}
 

@@ -6,6 +6,7 @@ from this one table. Tensor names are those of the common PyTorch files (`synthe
 Source: Karras et al. 2020, arXiv 1912.04958, section 4 and appendix B.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -18,6 +19,7 @@ LayerKind = Literal["conv", "up", "rgb"]
 NoiseMode = Literal["const", "random", "none"]
 
 SMALLEST, LARGEST = 32, 1024
+MOST_MAPPING_LAYERS = 64  # published ones have 2 or 8
 LRELU_SLOPE = 0.2
 LRELU_GAIN = 2.0**0.5
 DEMODULATION_EPS = 1e-8
@@ -67,10 +69,19 @@ class Config:
             raise ModelError(
                 f"a generator of architecture {self.architecture!r}: it must be one of {known}; pick another model"
             )
-        if self.channel_base < self.resolution or self.channel_max < 1 or self.mapping_layers < 1:
+        if self.channel_base < self.resolution or self.channel_max < 1:
             raise ModelError(
-                f"a generator of channel_base {self.channel_base}, channel_max {self.channel_max}, mapping_layers "
-                f"{self.mapping_layers}: base must be at least {self.resolution}, the others at least 1"
+                f"a generator of channel_base {self.channel_base}, channel_max {self.channel_max}: base must be at "
+                f"least {self.resolution}, max at least 1; pick another model"
+            )
+        if not 1 <= self.mapping_layers <= MOST_MAPPING_LAYERS:  # a list of their tensors is made from this number
+            raise ModelError(
+                f"a generator of mapping_layers {self.mapping_layers}: it must be a number from 1 to "
+                f"{MOST_MAPPING_LAYERS}; pick another model"
+            )
+        if self.conv_clamp is not None and not 0 < self.conv_clamp < math.inf:
+            raise ModelError(
+                f"a generator of conv_clamp {self.conv_clamp}: it must be a positive number or none; pick another model"
             )
 
     @classmethod

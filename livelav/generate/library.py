@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from livelav.core.errors import BackendError, ModelError, StorageError, nearest
-from livelav.core.store import PACKAGE, models_dir
+from livelav.core.store import PACKAGE, listing, models_dir
 from livelav.core.values import Bytes, Floats, WStats
 from livelav.generate.backend import Backend
 from livelav.generate.files import SUFFIX, is_generator, read_card, read_checkpoint
@@ -157,7 +157,7 @@ def remove_model(name: str) -> None:
     """Deletes one of the user's models and its card. Raises ModelError for a shipped or unknown one, StorageError
     where the folder may not be written."""
     path = models_dir() / f"{name}{SUFFIX}"
-    if not _is_name(name) or not path.is_file():
+    if not _is_name(name) or not os.path.isfile(path):
         own = sorted(name for name, path in _models().items() if path.parent != _shipped_dir())
         raise ModelError(
             f"no model {name!r} of your own to remove{nearest(name, own)}; you have: {', '.join(own) or 'none'}"
@@ -185,6 +185,15 @@ def _build(
 
 
 def _build_one(network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode) -> Backend:
+    try:
+        return _engine(network, backend, threads, noise_mode)
+    except BackendError:
+        raise
+    except Exception as error:  # whatever a broken installation throws, another engine may still do
+        raise BackendError(f"{backend} does not run here: {type(error).__name__}: {error}; reinstall it") from error
+
+
+def _engine(network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode) -> Backend:
     if backend == "openvino":
         from livelav.generate.openvino_backend import OpenVINOBackend
 
@@ -202,7 +211,7 @@ def _models() -> dict[str, Path]:
     """Name to file; what is shipped cannot be hidden by a file of the same name."""
     found: dict[str, Path] = {}
     for folder in (models_dir(), _shipped_dir()):
-        for path in folder.glob(f"*{SUFFIX}"):
+        for path in listing(folder, SUFFIX):
             if _is_name(path.stem) and is_generator(path):
                 found[path.stem] = path
     return found

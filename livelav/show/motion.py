@@ -1,7 +1,7 @@
 """How the picture moves by itself: a slow sway, waves that bend it, lines that travel, a pulse with each onset.
 
-The show goes on when no new image comes: motion is a function of time and of what is heard now, so it also answers
-a sound one generator pass earlier than the image does. Pure numbers, no OpenGL. Runs in main; time is passed in.
+The show goes on when no new image comes: motion is a function of time and of what was heard with the newest image.
+Pure numbers, no OpenGL. Runs in main; time is passed in.
 """
 
 import math

@@ -122,9 +122,9 @@ class Recorder:
             self._send({"kind": "warning", "text": f"recording stopped: {error}"})
             self._send({"kind": "ended"})
         finally:
-            board["live"] = 0
             with contextlib.suppress(StorageError):  # said above, or not worth a word: what was written plays
                 muxer.close()
+            board["live"] = 0  # not before: main is less patient with one that does not record
             self._count(muxer)
 
     def _step(self, muxer: Any) -> bool:

@@ -1,0 +1,144 @@
+"""The picture's loop: the newest image through the shaders to the display, at its pace, and into the recording.
+
+Never waits for another process: without a new image the last one stays and moves in the shader. Knows no process, no
+command and no setting's meaning. Runs in main's first thread, which owns the surface.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from livelav.control.commands import ShowState
+from livelav.core.clock import Clock, Pacer
+from livelav.core.params import Settings
+from livelav.core.shm import Board, Histogram, Latest
+from livelav.core.values import Image
+from livelav.show.governor import Governor
+from livelav.show.hud import Hud, HudRow
+from livelav.show.pixels import PixelReader
+from livelav.show.record import RecordConfig
+from livelav.show.renderer import Moment, Renderer
+from livelav.show.surface import Surface
+
+MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "latency_ms", "peak_rss_mb")
+PACE_FIELDS = ("present_s", "period_s")
+
+_DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
+_HEARD_S = 0.25  # for so long what was heard with an image belongs to the picture, too
+_TOO_QUICK = 30  # presents in a row that did not wait as they should have
+
+
+class Presenter:
+    """Draws and presents; the one writer of `pace`, of `pictures` and of its own figures."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        images: Latest,
+        pace: Board,
+        board: Board,
+        latency_ms: Histogram,
+        clock: Clock,
+        fps: float,
+        aspect: Literal["fit", "fill"],
+        record: tuple[RecordConfig, Latest] | None = None,
+    ) -> None:
+        """`board` has MAIN_FIELDS, `pace` PACE_FIELDS; `record` is what to record and where pictures go for it."""
+        self._surface, self._images, self._clock, self._aspect = surface, images, clock, aspect
+        self._pace, self._board, self._latency_ms = pace, board, latency_ms
+        self._renderer = Renderer(surface.ctx, surface.software)
+        self._hud = Hud(surface)
+        self._governor = Governor(_DRAW_BUDGET_MS) if surface.software else None
+        now_s = clock.now_s()
+        self._pacer = Pacer(fps, now_s)
+        pace["period_s"], pace["present_s"] = self._pacer.period_s, now_s
+        self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
+        self._quick = 0
+        self._seen = 0
+        self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
+        self._heard_s = now_s
+        if record:
+            config, self._pictures = record
+            self._record_pacer = Pacer(config.fps, now_s)
+            self._pixels: PixelReader | None = PixelReader(surface.ctx, self._renderer, config.size, surface.software)
+        else:
+            self._pixels = None
+
+    @property
+    def _display_paces(self) -> bool:
+        """Whether presenting waits for the display. Some drivers say so and do not."""
+        return self._surface.blocks and self._quick < _TOO_QUICK
+
+    def wait(self) -> None:
+        """Until the next picture is due; not at all where presenting itself waits."""
+        if not self._display_paces:
+            self._clock.sleep(min(self._pacer.due_s - self._clock.now_s(), self._pacer.period_s))
+
+    def present(
+        self, settings: Settings, state: ShowState, hud_rows: Callable[[], Sequence[HudRow]], level: float
+    ) -> None:
+        """One picture. `hud_rows` and the sound's `level` 0..1 are for the HUD, asked for while it is shown."""
+        surface, board, begin_s = self._surface, self._board, self._clock.now_s()
+        self._keep_pace(begin_s, state.freeze)
+        image = None if state.freeze else self._newest(begin_s)
+        rms, onset = self._heard
+        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), self._aspect)
+        self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
+        if board["first_s"]:
+            self._record(begin_s)
+        if state.hud:
+            self._hud.draw(begin_s, hud_rows, level)
+        surface.present()
+        if not board["first_s"]:
+            return  # black so far, but the window answers
+        shown_s = self._clock.now_s()
+        if self._governor:
+            self._governor.step((shown_s - begin_s) * 1000, shown_s)
+        board["presented"] += 1
+        board["repeated"] += image is None
+        if image is not None:
+            board["latency_ms"] = (shown_s - image.captured_s) * 1000
+            self._latency_ms.add(board["latency_ms"])
+
+    def close(self) -> None:
+        """Gives the surface back."""
+        self._surface.close()
+
+    def _newest(self, now_s: float) -> Image | None:
+        """The image that came since the last picture, handed to the renderer."""
+        new = self._images.read(self._seen)
+        if new is None:
+            if now_s - self._heard_s > _HEARD_S:
+                self._heard = 0.0, 0.0
+            return None
+        self._seen, flat, facts = new
+        image = Image(flat.reshape(int(facts["height"]), int(facts["width"]), 4), facts["captured_s"])
+        self._renderer.set_image(image)
+        self._heard, self._heard_s = (facts["rms"], facts["onset"]), now_s
+        if not self._board["first_s"]:
+            self._board["first_s"] = now_s
+        return image
+
+    def _record(self, now_s: float) -> None:
+        if self._pixels is None or now_s < self._record_pacer.due_s:
+            return
+        self._record_pacer.advance(now_s)
+        if picture := self._pixels.read(now_s):
+            pixels, presented_s = picture
+            self._pictures.publish(pixels, presented_s, pixels.shape[1], pixels.shape[0])
+
+    def _keep_pace(self, now_s: float, frozen: bool) -> None:
+        """Counts what came late, moves the picture's own time, and tells the synth when pictures are presented."""
+        pace, step_s = self._pace, now_s - self._pace["present_s"]
+        late = self._pacer.advance(now_s)
+        if self._display_paces:  # then a period is what the display takes, not what was asked for
+            late = int(step_s > 1.5 * pace["period_s"])
+            self._quick = self._quick + 1 if step_s < 0.002 else 0
+            if not late:
+                pace["period_s"] += 0.05 * (step_s - pace["period_s"])
+        else:
+            pace["period_s"] = self._pacer.period_s
+        if self._board["first_s"]:
+            self._board["late"] += late
+        if not frozen:
+            self._picture_s += step_s
+        pace["present_s"] = now_s
