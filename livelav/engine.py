@@ -12,6 +12,7 @@ import contextlib
 import gc
 import math
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -165,8 +166,10 @@ class Live:
         """Starts the processes, and opens the surface while they load. Raises DisplayError."""
         now_s = self._clock.now_s()
         self.shared.main["started_s"] = IMPORTED_S
+        if os.path.isfile(self._config.capture.request.input):
+            self.capture.start_at_s = math.inf  # a file is to be heard from its first sample
         for child in self.children:
-            child.start(now_s)
+            child.poll(now_s)
         config, shared = self._config, self.shared
         self._surface = open_surface()
         self._presenter = Presenter(
@@ -251,6 +254,7 @@ class Live:
                 child.args = (replace(child.args[0], retry_first=True), *child.args[1:])
             case "loaded":
                 self.loaded = event
+                self.capture.start_at_s = min(self.capture.start_at_s, now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:

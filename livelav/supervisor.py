@@ -88,7 +88,8 @@ class Child:
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
         self._crashes: deque[float] = deque()
-        self._start_at_s = self._polled_s = self._watched_s = 0.0
+        self.start_at_s = 0.0  # when `poll` starts it, if it does not run
+        self._polled_s = self._watched_s = 0.0
         self.was_live = False
         self.finished = False
         self.restarts = 0
@@ -123,7 +124,7 @@ class Child:
     def poll(self, now_s: float) -> list[Event]:
         """What the child said since the last call; starts it again where it died or hung."""
         if self._process is None:
-            if now_s >= self._start_at_s and not self.finished:
+            if now_s >= self.start_at_s and not self.finished:
                 self.start(now_s)
             return []
         events = self._drain()
@@ -144,7 +145,7 @@ class Child:
             self._reap()
             self._crashes.append(now_s)
             self.restarts += 1
-            self._start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
+            self.start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
             events.append({"kind": "restart", "text": f"{self.name} {why}: starting it again"})
         return events
 

@@ -174,10 +174,14 @@ def test_a_file_ends_the_show_with_it(run, tmp_path):
     import soundfile
 
     sound = tmp_path / "sound.flac"
-    soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal((44100, 1)), 44100)
-    live = run("--input", str(sound))
+    noise = 0.1 * np.random.default_rng(0).standard_normal((44100, 1))
+    soundfile.write(sound, noise, 44100)
+    live = run("--input", str(sound), "--trace", str(tmp_path / "trace.npz"))
     code, err = live.finish()
     assert code == 0, err
+    heard = np.load(tmp_path / "trace.npz")
+    samples = heard["samples"][np.repeat(heard["rates_hz"], heard["lengths"]) == 44100]
+    assert np.allclose(samples[:44100], noise, atol=1e-3), "it was heard from its first sample to its last"
     assert live.stats["capture"]["samples"] == 44100
     assert live.stats["source"]["rate"] == 44100
 

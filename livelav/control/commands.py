@@ -56,11 +56,11 @@ class Key:
 
 KEYS: Mapping[str, Key] = {
     "F": Key(Toggle("fullscreen"), "fullscreen"),
-    "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen (never quits)"),
-    "B": Key(Toggle("blackout"), "blackout, with a fade"),
-    "SPACE": Key(Toggle("freeze"), "freeze the picture"),
-    "H": Key(Toggle("hud"), "operator's HUD"),
-    "Q": Key(AskQuit(), f"quit: twice within {QUIT_AGAIN_S:g} s"),
+    "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
+    "B": Key(Toggle("blackout"), "blackout"),
+    "SPACE": Key(Toggle("freeze"), "freeze"),
+    "H": Key(Toggle("hud"), "HUD"),
+    "Q": Key(AskQuit(), "quit, pressed twice"),
 }
 
 
