@@ -121,6 +121,7 @@ class _Synth:
         self._settings, self._settings_seen = Settings(), 0
         self._frames: list[Frame] = []  # the last two
         self._made: Controls | None = None  # what the last image was made of
+        self._onset = 0.0  # the strongest since the last image: there are more frames than images
         self._heard_s = clock.now_s()  # when the newest frame came in
         self._accounted_s = 0.0  # sound up to then was heard, or is still awaited
         self._spent_s = 0.0  # on sound that has not made a frame yet
@@ -201,6 +202,7 @@ class _Synth:
         for frame in frames:
             shared.step_ms.add(each_ms)
             self._meters.step(frame.controls.ws)
+            self._onset = max(self._onset, frame.features.onset)
         self._frames = [*self._frames, *frames][-2:]
         self._heard_s = now_s
         board, meters, features = shared.board, self._meters, frames[-1].features
@@ -222,7 +224,7 @@ class _Synth:
         """
         if self._made is None or self._config.noise == "random":
             return False
-        moved = (controls.ws - self._made.ws) / self._generator.stats.std
+        moved = (controls.ws - self._made.ws) / np.maximum(self._generator.stats.std, 1e-6)
         return float(np.square(moved).mean()) < _STILL**2 and abs(controls.noise - self._made.noise) < _STILL
 
     def _tick(self) -> None:
@@ -235,7 +237,8 @@ class _Synth:
         self._made = controls
         pixels = self._generator.synthesize(controls.ws, controls.noise)
         height, width = pixels.shape[:2]
-        shared.images.publish(pixels, controls.captured_s, height, width, features.rms, features.onset)
+        shared.images.publish(pixels, controls.captured_s, height, width, features.rms, self._onset)
+        self._onset = 0.0
         took_s = self._clock.now_s() - begin_s
         shared.tick_ms.add(took_s * 1000)
         shared.board["images"] += 1

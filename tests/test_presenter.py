@@ -1,0 +1,127 @@
+"""The picture's loop on a real headless surface, with a clock that is moved by hand."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from livelav.control.commands import ShowState
+from livelav.core.clock import FakeClock
+from livelav.core.params import Settings
+from livelav.core.shm import Board, Histogram, Latest
+from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.show.headless import HeadlessSurface
+from livelav.synth import IMAGE_FIELDS
+
+FPS = 50.0
+
+
+class Display(HeadlessSurface):
+    """A surface whose `present` takes as long as a display's refresh, on the clock of the test."""
+
+    def __init__(self, clock):
+        super().__init__((64, 36))
+        self.clock, self.refresh_s = clock, 0.0
+
+    @property
+    def blocks(self):
+        return self.refresh_s > 0
+
+    def present(self):
+        self.clock.sleep(self.refresh_s)
+
+
+class Stage:
+    def __init__(self):
+        ctx = multiprocessing.get_context("spawn")
+        self.clock = FakeClock(100.0)
+        self.display = Display(self.clock)
+        self.images = Latest(ctx, 64 * 64 * 4, "u1", IMAGE_FIELDS)
+        self.pace, self.board, self.latency = Board(ctx, PACE_FIELDS), Board(ctx, MAIN_FIELDS), Histogram(ctx)
+        self.presenter = Presenter(
+            self.display, self.images, self.pace, self.board, self.latency, self.clock, FPS, "fill"
+        )
+        self.state, self.settings = ShowState(), Settings()
+
+    def publish(self, seed, onset=0.0):
+        soft = np.random.default_rng(seed).integers(0, 255, (4, 4, 4)).astype(np.uint8)
+        self.images.publish(np.kron(soft, np.ones((16, 16, 1), np.uint8)), self.clock.now_s(), 64, 64, 0.1, onset)
+
+    def present(self, n=1):
+        """Pixels after n pictures."""
+        for _ in range(n):
+            self.presenter.wait()
+            self.presenter.present(self.settings, self.state, list, 0.0)
+        return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
+
+
+@pytest.fixture
+def stage():
+    one = Stage()
+    yield one
+    one.presenter.close()
+
+
+def test_before_the_first_image_it_is_black_and_counts_nothing(stage):
+    assert stage.present(3).max() <= 1
+    assert stage.board["presented"] == stage.board["first_s"] == stage.board["late"] == 0
+    stage.publish(1)
+    assert stage.present().std() > 10
+    assert stage.board["presented"] == 1 and stage.board["first_s"] > 100.0
+
+
+def test_without_a_new_image_the_picture_moves_on_and_is_counted_as_repeated(stage):
+    stage.publish(1)
+    before = stage.present()
+    after = stage.present(50)
+    assert not np.array_equal(before, after)
+    assert (stage.board["presented"], stage.board["repeated"]) == (51, 50)
+    assert stage.latency.count == 1
+
+
+def test_frozen_nothing_moves_whatever_comes(stage):
+    stage.publish(1, onset=1.0)
+    before = stage.present()
+    stage.state = ShowState(freeze=True)
+    for seed in range(2, 30):
+        stage.publish(seed, onset=1.0)
+        frozen = stage.present()
+    assert np.array_equal(frozen, stage.present(20))
+    assert np.abs(frozen.astype(int) - before).max() < 30, "it is the picture that was frozen"
+    stage.state = ShowState()
+    assert np.abs(stage.present().astype(int) - frozen).max() > 30, "the newest image is shown at once"
+
+
+def test_pictures_are_evenly_spaced_and_late_ones_are_counted(stage):
+    stage.publish(1)
+    stage.present(10)
+    begin_s = stage.clock.now_s()
+    stage.present(100)
+    assert stage.clock.now_s() - begin_s == pytest.approx(100 / FPS)
+    assert stage.board["late"] == 0
+    stage.clock.sleep(3.2 / FPS)
+    stage.present()
+    assert stage.board["late"] == 2, "two moments went by without a picture"
+    assert stage.pace["period_s"] == pytest.approx(1 / FPS)
+
+
+def test_a_display_that_waits_sets_the_pace_and_leaving_it_stalls_nothing(stage):
+    stage.publish(1)
+    stage.display.refresh_s = 1 / 144
+    stage.present(1000)
+    assert stage.pace["period_s"] == pytest.approx(1 / 144, rel=0.01)
+    stage.display.refresh_s = 0.0
+    begin_s = stage.clock.now_s()
+    stage.present()
+    assert stage.clock.now_s() - begin_s <= 1.01 / FPS
+    stage.present(10)
+    assert stage.pace["period_s"] == pytest.approx(1 / FPS)
+
+
+def test_a_display_that_only_says_it_waits_is_paced_by_the_clock(stage):
+    stage.publish(1)
+    stage.display.refresh_s = 1e-6
+    stage.present(40)
+    begin_s = stage.clock.now_s()
+    stage.present(50)
+    assert stage.clock.now_s() - begin_s == pytest.approx(1.0, rel=0.05)
