@@ -83,16 +83,16 @@ def test_what_a_file_names_is_taken_and_the_rest_is_default(tmp_path: Path) -> N
     [
         (1, "schema = 2", ":1: made for a newer livelav (this one reads schema 1)"),
         (1, "", ": write `schema = 1` on top"),
-        (2, "nam = 'x'", ":2: no key 'nam' in a preset; did you mean 'name'"),
+        (2, "nam = 'x'", ":2: no key 'nam' in a preset (did you mean 'name'?)"),
         (2, "name = '''a\x1b[2J'''", "preset.toml:2: "),
         (2, 'name = "a\\u001b[2J"', ":2: name must be plain text"),
         (4, "choices = 1", ":4: choices must be a table"),
         (5, "seed = -1", ":5: seed must be a whole number from 0 to 4294967295"),
         (5, "seed = 1.0", ":5: seed must be a whole number"),
-        (6, "modle = 'default'", ":6: no choice 'modle'; did you mean 'model'"),
+        (6, "modle = 'default'", ":6: no choice 'modle' (did you mean 'model'?)"),
         (6, "model = 3", ":6: model must be plain text, not int"),
         (7, "mapping.mode = 'fixd'", ":7: mapping.mode is 'fixd': it must be one of running, fixed, track"),
-        (10, "mapping.nrom = 1", ":10: no parameter 'mapping.nrom'; did you mean 'mapping.norm'"),
+        (10, "mapping.nrom = 1", ":10: no parameter 'mapping.nrom' (did you mean 'mapping.norm'?)"),
         (10, "mapping.norm = 4.1", ":10: mapping.norm is 4.1: it must be a number from 0 to 4"),
         (10, "mapping.norm = nan", ":10: mapping.norm is nan: it must be"),
         (10, "mapping.norm = -inf", ":10: mapping.norm is -inf: it must be"),
@@ -180,7 +180,7 @@ def test_a_name_is_a_slug(name: str) -> None:
 
 
 def test_an_unknown_name_is_told_the_nearest() -> None:
-    with pytest.raises(PresetError, match=r"no preset 'strom'; did you mean 'storm'"):
+    with pytest.raises(PresetError, match=r"no preset 'strom' \(did you mean 'storm'"):
         load_preset("strom")
 
 

@@ -73,6 +73,6 @@ def tell(text: str) -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: `; did you mean 'x'` for the closest known name, or the empty string."""
+    """The end of an error message: ` (did you mean 'x'?)` for the closest known name, or the empty string."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {found[0]!r}" if found else ""
+    return f" (did you mean {found[0]!r}?)" if found else ""
