@@ -161,7 +161,8 @@ def whole(source: str, seconds: float) -> Figures:
 def sound_to_screen(seconds: float) -> Figures:
     """Plays clicks into the default sink; times each from its writing to the first present with a changed pixel.
 
-    All smoothing at its minimum, and nothing in the shader that moves by itself.
+    All smoothing at its minimum, nothing in the shader that moves by itself, and no lines, which would enlarge the
+    engine's rounding. What is looked at is the middle of the window; what changed there differs by more than 6 of 255.
     """
     if not any(device.would_take for device in survey_devices().devices):
         raise SourceError("no loopback to hear clicks in; `livelav devices` says what there is")

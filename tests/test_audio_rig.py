@@ -130,8 +130,9 @@ def test_a_sink_that_is_pulled_out_is_back_when_it_returns(rig: Rig) -> None:
             assert running.board["reconnects"] == turn + 1
 
 
-def test_a_server_that_was_killed_is_found_again(rig: Rig) -> None:
-    with capturing("loopback") as running:
+@pytest.mark.parametrize("source", ["loopback", "lav_monitor"])  # through libpulse, and through PortAudio
+def test_a_server_that_was_killed_is_found_again(rig: Rig, source: str) -> None:
+    with capturing(source) as running:
         settle(running)
         rig.kill_sound()
         running.event("warning")
@@ -139,6 +140,7 @@ def test_a_server_that_was_killed_is_found_again(rig: Rig) -> None:
         running.event("source")
         with tone(rig):
             hear_loud(running)
+        assert running.board["reconnects"] >= 1
 
 
 def test_a_server_that_hangs_is_waited_for_with_a_beating_heart(rig: Rig) -> None:
@@ -206,18 +208,6 @@ def test_portaudio_delivers_what_is_played_and_keeps_count(rig: Rig) -> None:
     # what went missing on the way would be missing from the count, for the stamps go on
     assert count / (block.captured_s - first.captured_s) == pytest.approx(block.rate_hz, rel=0.02)
     assert np.abs(block.samples).max() == pytest.approx(0.5, abs=0.05)
-
-
-def test_a_portaudio_device_is_found_again(rig: Rig) -> None:
-    with capturing("lav_monitor") as running:
-        settle(running)
-        rig.kill_sound()
-        running.event("warning")
-        rig.start_sound()
-        running.event("source")
-        with tone(rig):
-            hear_loud(running)
-        assert running.board["reconnects"] >= 1
 
 
 def test_devices_are_listed_loopbacks_first(rig: Rig) -> None:

@@ -2,7 +2,7 @@
 
 Rows are handed in as text, so it knows no figure's meaning. It is drawn after everything else, straight into the
 window: recordings and headless videos never carry it. Runs in the thread that owns the context.
-The font is Aileron, which Pillow carries; its licence is CC0 1.0.
+The font is Aileron, which Pillow carries and its author put into the public domain.
 """
 
 from collections.abc import Callable, Sequence
