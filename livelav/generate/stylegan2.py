@@ -131,13 +131,20 @@ class SynthesisNetwork(nn.Module):
             if residual and layer.kind == "up":
                 block.add_module("skip", Shortcut(layer.inputs, layer.outputs))
 
-    def forward(self, ws: Tensor, noise: float = 1.0, noise_mode: NoiseMode = "const") -> Tensor:
-        """`noise` multiplies every noise map. Runs in the dtype of the constant input; the image is float32."""
+    def forward(
+        self, ws: Tensor, noise: float = 1.0, noise_mode: NoiseMode = "const", size: int | None = None
+    ) -> Tensor:
+        """`noise` multiplies every noise map. Runs in the dtype of the constant input; the image is float32.
+
+        `size` ends at the block of that many px and takes its image, as growing training does ("skip" has one).
+        """
         const = self.get_parameter("b4.const")
         x = const.expand(len(ws), *const.shape)
         image: Tensor | None = None
         shortcut: Tensor | None = None
         for layer in self.config.layers:
+            if size is not None and layer.resolution > size:
+                break
             module = self.get_submodule(layer.name)
             w = ws[:, layer.ws].to(const.dtype)
             if layer.kind == "rgb":
@@ -182,22 +189,21 @@ def modulated_conv(
 ) -> Tensor:
     """A convolution whose weights [m, k, j, j] are scaled per sample by style [n, k] and renormalised per output.
 
-    x [n, k, h, w] to [n, m, h, w], or twice the size with `up`. The samples of a batch run as groups of one
-    convolution, since each has weights of its own.
+    x [n, k, h, w] to [n, m, h, w], or twice the size with `up`. The style scales the input and the renormalisation
+    the output, which is the same by linearity and lets the samples of a batch share one convolution.
     """
-    n, m, k = len(x), weight.shape[0], weight.shape[1]
-    own = weight * style[:, None, :, None, None].to(weight.dtype)
+    m = weight.shape[0]
+    y = x * style.to(x.dtype)[:, :, None, None]
+    own = weight.to(x.dtype)
+    if up:
+        y = F.conv_transpose2d(y, own.transpose(0, 1), stride=2)  # [2h + 1, 2w + 1]: the filter takes the odd one
+        y = F.conv2d(y, fir.to(x.dtype).expand(m, 1, 4, 4), padding=1, groups=m)
+    else:
+        y = F.conv2d(y, own, padding=weight.shape[2] // 2)
     if demodulate:
-        own = own * torch.rsqrt(own.square().sum(dim=(2, 3, 4), keepdim=True) + DEMODULATION_EPS)
-    own = own.to(x.dtype)
-    grouped = x.reshape(1, n * k, *x.shape[2:])
-    if not up:
-        y = F.conv2d(grouped, own.reshape(n * m, k, *weight.shape[2:]), padding=weight.shape[2] // 2, groups=n)
-        return y.reshape(n, m, *y.shape[2:])
-    kernels = own.transpose(1, 2).reshape(n * k, m, *weight.shape[2:])
-    y = F.conv_transpose2d(grouped, kernels, stride=2, groups=n)  # [2h + 1, 2w + 1]: the filter takes the odd one
-    y = y.reshape(n, m, *y.shape[2:])
-    return F.conv2d(y, fir.to(x.dtype).expand(m, 1, 4, 4), padding=1, groups=m)
+        energy = style.square() @ weight.square().sum(dim=(2, 3)).T.to(style.dtype)
+        y = y * torch.rsqrt(energy + DEMODULATION_EPS).to(y.dtype)[:, :, None, None]
+    return y
 
 
 def upsample(image: Tensor, fir: Tensor) -> Tensor:
