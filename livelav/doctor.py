@@ -133,9 +133,7 @@ def _encoder() -> Finding:
         return Finding("encoder", "ok", f"{', '.join(fetched)} fetched")
     fetch = f"`livelav models fetch {FETCHABLE[0]}`"
     if EMBEDDED.is_file():
-        return Finding(
-            "encoder", "warn", "the embedded one alone", f"{fetch} gets the official weights, which hear more"
-        )
+        return Finding("encoder", "ok", f"the embedded one; {fetch} gets Meta's")
     return Finding("encoder", "missing", f"no weights at {EMBEDDED}", f"reinstall livelav, or {fetch}")
 
 

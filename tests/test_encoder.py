@@ -155,5 +155,9 @@ def test_wrong_names_are_answered_with_the_remedy() -> None:
 
 
 def test_the_embedded_card_is_honest() -> None:
-    assert card("embedded")["untrained"] is True
-    assert card("embedded")["licence"] == "MIT"
+    """Trained, on what, how well on what music, and where it ends."""
+    told = card("embedded")
+    assert told["untrained"] is False
+    assert told["licence"] == "MIT"
+    assert told["trained_on"] and told["limits"]
+    assert any("before training" in music for music in told["measured"])
