@@ -1,0 +1,161 @@
+"""Training of the embedded generator, on a network small enough to train here: it learns, and it resumes exactly."""
+
+from pathlib import Path
+
+import _training as steps
+import dataset
+import numpy as np
+import pytest
+import torch
+import train_generator as training
+from torch.nn import functional as F  # noqa: N812
+
+from livelav.generate.files import read_checkpoint
+from livelav.generate.layout import Config
+
+CONFIG = Config(resolution=32, channel_base=512, channel_max=16, mapping_layers=2, conv_clamp=256.0)
+PLAN = (
+    steps.Phase(16, 24, 8, adversary=False, learning_rate=8e-3),
+    steps.Phase(32, 16, 8, adversary=False, learning_rate=8e-3),
+    steps.Phase(32, 16, 8, adversary=True, learning_rate=4e-3),
+    steps.Phase(32, 8, 8, adversary=True, learning_rate=4e-3, warm=False),
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "FIT_POOL", 32)
+    monkeypatch.setattr(steps, "FIT_STEPS", 3)
+    monkeypatch.setattr(steps, "FIGURE_IMAGES", 32)
+
+
+def trainer(plan: tuple[steps.Phase, ...] = PLAN) -> steps.Trainer:
+    return steps.Trainer(CONFIG, plan, 1, torch.device("cpu"), fuse=False)
+
+
+def weights(of: steps.Trainer) -> torch.Tensor:
+    parts = (of.generator, of.kept, of.judge, of.encoder)
+    return torch.cat([p.detach().flatten() for part in parts for p in part.parameters()])
+
+
+def test_a_run_that_was_interrupted_goes_on_exactly(tmp_path: Path) -> None:
+    straight = trainer()
+    while straight.phase is not None:
+        straight.step()
+    for stop in (1, 4, 6):  # in the warm start, between two sizes, with the adversary
+        folder = training.Run(tmp_path / str(stop))
+        folder.folder.mkdir()
+        first = trainer()
+        for _ in range(stop):
+            first.step()
+        folder.save(first)
+        second = trainer()
+        folder.load(second)
+        while second.phase is not None:
+            second.step()
+        assert torch.equal(weights(second), weights(straight))
+
+
+def test_a_state_of_another_plan_is_refused(tmp_path: Path) -> None:
+    folder = training.Run(tmp_path)
+    folder.save(trainer())
+    with pytest.raises(SystemExit, match="another plan"):
+        folder.load(trainer(PLAN[:1]))
+
+
+def test_what_is_saved_is_a_model_that_livelav_plays(tmp_path: Path) -> None:
+    one = trainer()
+    one.step()
+    training.Run(tmp_path).save(one)
+    model = read_checkpoint(tmp_path / "model.safetensors")
+    assert model.config == CONFIG
+    assert {tensor.dtype for tensor in model.tensors.values()} == {np.dtype(np.float16)}
+    assert np.isfinite(model.stats.std).all()
+    assert list(tmp_path.glob("sheet-*.png"))
+
+
+def test_the_warm_start_learns() -> None:
+    one = trainer((steps.Phase(16, 8 * 60, 8, adversary=False, learning_rate=8e-3),))
+    distances = []
+    while one.phase is not None:
+        distances.append(one.step()["difference"])
+    assert np.mean(distances[-10:]) < 0.8 * np.mean(distances[:10])
+
+
+def test_the_mapping_network_is_fitted_to_where_the_images_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "FIT_POOL", 512)
+    monkeypatch.setattr(steps, "FIT_STEPS", 100)
+    one = trainer()
+    with torch.no_grad():  # a W whose images differ in a few directions, and those are one-sided
+        one.encoder.code.weight.mul_(0.0).add_(torch.randn(96, 1) @ torch.randn(1, 512).abs())
+        there = torch.cat([one._where(one._draw(1, i, 16)) for i in range(0, 512, 16)])
+    directions = F.normalize(torch.randn(512, 128), dim=0)
+
+    def apart() -> float:
+        with torch.no_grad():
+            w = one.generator.mapping(torch.randn(512, 512))
+        return float(((w @ directions).sort(0).values - (there @ directions).sort(0).values).square().mean())
+
+    before = apart()
+    one.fit_mapping()
+    assert apart() < 0.5 * before
+    assert torch.equal(one.kept.mapping.get_parameter("fc0.weight"), one.generator.mapping.get_parameter("fc0.weight"))
+
+
+def test_layer_groups_get_their_own_w() -> None:
+    one = trainer()
+    ws = one.by_group(*(torch.full((1, 512), float(value)) for value in (1, 2, 3)))
+    assert ws[0, :, 0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2]  # layers that start from 4-8 px, from 16-32 px
+
+
+def test_training_grows_through_the_generators_smaller_images() -> None:
+    one = trainer()
+    ws = torch.randn(2, CONFIG.num_ws, 512)
+    small = one.generator.synthesis(ws, size=16)
+    whole = one.generator.synthesis(ws)
+    assert small.shape == (2, 3, 16, 16)
+    assert whole.shape == (2, 3, 32, 32)
+    # a size that is grown into starts silent: until it has learnt, it only enlarges
+    assert torch.allclose(F.avg_pool2d(whole, 2)[:, :, 2:-2, 2:-2], small[:, :, 2:-2, 2:-2], atol=0.2)
+
+
+def test_difference_is_zero_for_equal_images_and_grows_with_blur() -> None:
+    image = dataset.render(dataset.draw(1, 0, 2), 64)
+    soft = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2, mode="bilinear")
+    softer = F.interpolate(F.avg_pool2d(image, 8), scale_factor=8, mode="bilinear")
+    assert steps.difference(image, image) == 0
+    assert 0 < steps.difference(soft, image) < steps.difference(softer, image)
+
+
+def test_a_judge_sees_every_size_and_a_collapse() -> None:
+    judge = trainer().judge
+    for size in (8, 16, 32):
+        assert judge(torch.randn(4, 3, size, size)).shape == (4,)
+    different = torch.randn(4, 3, 16, 16)
+    same = different[:1].expand(4, -1, -1, -1)
+    assert judge(same)[0] != judge(different)[0]  # by the minibatch deviation alone
+
+
+def test_a_plan_scales_in_whole_batches() -> None:
+    plan = training.scaled(training.PLANS["cpu"], 0.1)
+    assert all(phase.images % phase.batch == 0 and phase.images > 0 for phase in plan)
+
+
+def test_a_finished_model_is_trained_further_once_its_w_is_known(tmp_path: Path) -> None:
+    first = trainer()
+    first.step()
+    training.export(first, tmp_path / "model.safetensors")
+    start = read_checkpoint(tmp_path / "model.safetensors")
+    plan = training.further(PLAN, CONFIG.resolution)
+    assert plan[0].only_encoder and {phase.size for phase in plan} == {CONFIG.resolution}
+    second = trainer(plan)
+    second.start_from(start.tensors)
+    before = [parameter.clone() for parameter in second.generator.parameters()]
+    code = second.encoder.code.weight.clone()
+    second.step()
+    assert all(map(torch.equal, before, second.generator.parameters()))
+    assert not torch.equal(code, second.encoder.code.weight)
+    while second.phase == plan[0]:
+        second.step()
+    second.step()
+    assert not all(map(torch.equal, before, second.generator.parameters()))
