@@ -16,7 +16,7 @@ from test_stylegan2 import ARCHITECTURES, SMALL, seeded_tensors, seeded_ws
 from livelav.core.errors import BackendError
 from livelav.generate.backend import Backend
 from livelav.generate.layout import Architecture, Config, NoiseMode
-from livelav.generate.openvino_backend import OpenVINOBackend
+from livelav.generate.openvino_backend import OpenVINOBackend, preferred
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import TorchBackend
 
@@ -148,6 +148,12 @@ def test_float16_only_with_a_clamp() -> None:
     """Without one nothing bounds activations, and float16 ends at 65504."""
     unclamped = openvino_auto(static_network(SMALL, quiet_tensors(SMALL)))
     assert "f16" not in unclamped.name.split()
+
+
+def test_float16_only_where_it_is_not_much_slower() -> None:
+    assert preferred({"f16": 5.1, "bf16": 4.3}) == "f16"
+    assert preferred({"f16": 17.3, "bf16": 3.8}) == "bf16"  # no matrix unit for float16
+    assert preferred({"f32": np.inf}) == "f32"
 
 
 def test_a_cpu_that_refuses_low_precision_gets_float32() -> None:
