@@ -279,12 +279,18 @@ def test_an_untrained_network_does_not_pass(
     monkeypatch.setattr(_generators, "SIZE", 64)
     path = write_untrained(SMALL, tmp_path)
     arguments = ["generator", str(path), "--untrained", "--images", "32", "--threads", "1", "--backend", "torch"]
-    assert evaluate_models.main([*arguments, "--out", str(tmp_path / "out"), "--json", str(tmp_path / "f.json")]) == 0
+    (tmp_path / "untrained.json").write_text('{"licence": "MIT"}')
+    places = ["--out", str(tmp_path / "out"), "--json", str(tmp_path / "f.json"), "--card"]
+    assert evaluate_models.main([*arguments, *places]) == 0
     figures = json.loads((tmp_path / "f.json").read_text())
     assert set(figures["models"]) == {"untrained", "untrained#2"}
     assert figures["models"]["untrained"]["frechet"] > 3.0 * figures["training_set"]["frechet"]
     first = figures["required"]["untrained"][0]
     assert (first["value"], first["holds"]) == (1.0, False), "no model is better than itself"
+    card = json.loads((tmp_path / "untrained.json").read_text())
+    assert card["licence"] == "MIT"
+    assert card["measured"]["figures"] == figures["models"]["untrained"]
+    assert list(card["measured"]["references"]) == ["untrained#2"]
     sheets = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(sheets) == 8
     assert "untrained#2-mixing.png" in sheets

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import sounds
 import torch
+from _ear import Network, exported
+from _lessons import Lessons
 from _probes import HOP, RATE_HZ, effective_rank, encoder_figures, hear, held_out_music
+from _segments import Library, turned
 from safetensors.numpy import save
 from scipy.io import wavfile
-from train_encoder import Lessons, Library, Network, Plan, Trainer, exported, turned, whiten, write_encoder
+from train_encoder import Plan, Trainer, whiten, write_encoder
 
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 import train_generator as training
+from _noise import CHANGE, RESOLUTIONS, give_noise, soft_map
+from PIL import Image
 from torch.nn import functional as F  # noqa: N812
 
 from livelav.generate.files import read_checkpoint
 from livelav.generate.layout import Config
+from livelav.generate.library import model_info
+from livelav.generate.stylegan2 import StyleGAN2
 
 CONFIG = Config(resolution=32, channel_base=512, channel_max=16, mapping_layers=2, conv_clamp=256.0)
 PLAN = (
@@ -73,6 +77,20 @@ def test_what_is_saved_is_a_model_that_livelav_plays(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in model.tensors.values()} == {np.dtype(np.float16)}
     assert np.isfinite(model.stats.std).all()
     assert list(tmp_path.glob("sheet-*.png"))
+
+
+def test_a_finished_model_has_noise_card_and_contact_sheet(tmp_path: Path) -> None:
+    one = trainer()
+    while one.phase == PLAN[0]:
+        one.step()
+    training.finish(one, tmp_path / "new.safetensors", "tools/train_generator.py")
+    info = model_info(tmp_path / "new.safetensors")
+    assert info.trained and info.licence == "MIT"
+    assert "64 images of" in info.card["trained_on"]
+    tensors = read_checkpoint(tmp_path / "new.safetensors").tensors
+    assert tensors["synthesis.b8.conv0.noise_strength"] > 0
+    assert tensors["synthesis.b32.conv1.noise_strength"] == 0  # has not been trained: its picture is silent
+    assert Image.open(tmp_path / "new.png").size == (8 * training.SHOWN_PX, 3 * training.SHOWN_PX)
 
 
 def test_the_warm_start_learns() -> None:
@@ -146,7 +164,7 @@ def test_a_plan_scales_in_whole_batches() -> None:
 def test_a_finished_model_is_trained_further_once_its_w_is_known(tmp_path: Path) -> None:
     first = trainer()
     first.step()
-    training.export(first, tmp_path / "model.safetensors")
+    training.export(first.kept, tmp_path / "model.safetensors")
     start = read_checkpoint(tmp_path / "model.safetensors")
     plan = training.further(PLAN, CONFIG.resolution)
     assert plan[0].only_encoder and {phase.size for phase in plan} == {CONFIG.resolution}
@@ -161,3 +179,20 @@ def test_a_finished_model_is_trained_further_once_its_w_is_known(tmp_path: Path)
         second.step()
     second.step()
     assert not all(map(torch.equal, before, second.generator.parameters()))
+
+
+def test_a_finished_generator_has_soft_noise_that_moves_its_pictures_a_little() -> None:
+    network = StyleGAN2(CONFIG).requires_grad_(False)
+    give_noise(network)
+    ws = network.mapping(torch.randn(8, 512))[:, None].expand(-1, CONFIG.num_ws, -1)
+    still, moved, twice = (network.synthesis(ws, noise=noise) for noise in (0.0, 1.0, 2.0))
+    change, louder = ((image - still).abs().mean() for image in (moved, twice))
+    silent = network.synthesis.get_parameter("b4.conv1.noise_strength")
+    layers = sum(layer.kind != "rgb" and layer.resolution in RESOLUTIONS for layer in CONFIG.layers)
+    assert silent == 0
+    assert CHANGE < change < layers * CHANGE  # more than one map alone, and less than if all pushed the same way
+    assert louder > 1.5 * change
+    for resolution in (8, 32, 64):
+        swelling = soft_map(1, resolution)
+        assert swelling.std() == pytest.approx(1.0, abs=1e-4)
+    assert soft_map(1, 64).diff(dim=0).std() < 0.25  # no grain, whose steps would spread by 1.4

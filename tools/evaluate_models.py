@@ -1,6 +1,7 @@
 """Figures for the embedded models: how like its training set a generator's pictures are, and what an encoder hears.
 
     python tools/evaluate_models.py generator MODEL... [--reference MODEL]... [--untrained] [--out DIR] [--json FILE]
+                                              [--card]
     python tools/evaluate_models.py encoder [ENCODER...] [--music FILE...] [--json FILE]
 
 References are what a model is to be better than: a copy trained a tenth as long, an untrained network. Here is what
@@ -49,7 +50,8 @@ from livelav.core.store import write_json
 from livelav.core.values import W_DIM, Bytes
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
-from livelav.generate.library import physical_cores
+from livelav.generate.files import read_card
+from livelav.generate.library import find_model, physical_cores
 
 MOST_OF_REFERENCE = 0.25  # Fréchet distance, of each reference's
 LEAST_DIVERSITY = 0.8  # of the training set's
@@ -188,12 +190,34 @@ def evaluate_generators(options: argparse.Namespace, console: Console) -> Figure
         options.out.mkdir(parents=True, exist_ok=True)
         for name, model in named.items():
             write_sheets(replace(model, name=name), training, options.out)
-    return {
+    figures = {
         "images": len(training.new.features),
         "training_set": of_training,
         "models": found,
         "required": {name: [check.as_dict() for check in those] for name, those in required.items()},
     }
+    if options.card:
+        for path, name in zip(map(find_model, options.models), judged, strict=True):
+            write_into_card(path, figures, name)
+    return figures
+
+
+def write_into_card(path: Path, figures: Figures, name: str) -> None:
+    """Puts a model's figures, and what they were held against, into the card beside its file."""
+    card = read_card(path)
+    card["measured"] = {
+        "images_of_each_set": figures["images"],
+        "required": figures["required"][name],
+        "figures": figures["models"][name],
+        "training_set": figures["training_set"],
+        "references": {other: those for other, those in figures["models"].items() if other not in figures["required"]},
+    }
+    write_json(path.with_suffix(".json"), rounded(card))
+
+
+def rounded(figures: Figures) -> Figures:
+    result: Figures = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 5))
+    return result
 
 
 def _distinct_names(models: Sequence[Model]) -> list[str]:
@@ -229,6 +253,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     generator.add_argument("--untrained", action="store_true", help="so is an untrained network of the same shape")
     generator.add_argument("--images", type=int, default=3_000, help="of each set; the features want 1,000 and more")
     generator.add_argument("--out", type=Path, metavar="DIR", help="folder for contact sheets")
+    generator.add_argument("--card", action="store_true", help="put the figures into the models' cards")
     generator.add_argument("--training-seed", type=int, default=1, help="of the stream that was trained on")
     generator.add_argument("--trained-on", type=int, default=100_000, metavar="IMAGES", help="how many of it")
     generator.add_argument("--backend", default="auto", help="openvino, torch, or auto: the first that runs")
@@ -250,7 +275,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         figures = options.run(options, Console())
         if options.json:
-            write_json(options.json, json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 5)))
+            write_json(options.json, rounded(figures))
     except (LivelavError, soundfile.SoundFileError, ValueError, OSError) as error:
         print(f"evaluate_models: {error}", file=sys.stderr)
         return 1

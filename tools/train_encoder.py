@@ -5,30 +5,18 @@
 
 `--measure` takes a name and the files or folders of music that had no part in this; it may be given several times.
 
-EnCodec's architecture at half its width. It learns to tell what is heard: from each frame's embedding a linear layer
-guesses the lessons below, and whatever that layer needs lies open in the embedding. Guessing alone would leave the
-embedding with a handful of directions, so a second term asks for unit variance, no covariance (after VICReg) and small
-steps from frame to frame, and the last convolution is turned at the end so that directions are about equally loud.
-The lessons, all of sound up to the frame's end:
+The network is in _ear.py; it learns to tell what is heard (_lessons.py) in segments of sound (_segments.py), and its
+last convolution is turned at the end so that directions are about equally loud.
 
-- log_mel, chroma, onset, loudness: as tools/_probes.py defines them; onset also over a lag of two frames
-- semitones: the spectrum of 4,096 samples in 48 semitones from 131 Hz up, log(1 + 10^3 magnitude)
-- attacks: the onset strength in six ranges of pitch, each for itself
-- recent: running means of the log-mel, in 24 ranges over 0.12 s and in 12 over 0.4 s; activity: of the attacks
-
-Every segment comes at its own gain (-3 dB with a spread of 8), some through an equaliser, some mixed with another.
 From step REFINING on level, spectrum and onset count for more; from step STEADYING on some segments are steady tones,
 and one of each batch is another with its phase turned, which must sound the same: else tones beat with the frames. A
 run is decided by its seed: batch n is drawn from (seed, n), so a resumed run equals one that was never cut off; and
 since the learning rate stays level at first, `--resume --steps` may shorten or lengthen a run until it falls.
 Training runs on one thread unless OMP_NUM_THREADS says otherwise.
-
-Sources: Défossez et al., High Fidelity Neural Audio Compression (2022), section 3.1; Bardes et al., VICReg (2022).
 """
 
 import argparse
 import json
-import math
 import os
 import sys
 import time
@@ -40,40 +28,20 @@ from typing import Any
 import numpy as np
 import sounds
 import torch
-import torch.nn.functional as F  # noqa: N812 - everyone's name for it
-from _probes import (
-    AUDIBLE_DB,
-    BANDS,
-    CHROMA_WINDOW,
-    FAINTEST_DB,
-    HOP,
-    LOUDER,
-    MEL_WINDOW,
-    RATE_HZ,
-    encoder_figures,
-    hann,
-    held_out_music,
-    mel_bands,
-    pitch_classes,
-)
+from _ear import FILTERS, Network, exported
+from _lessons import WARM_UP, Guesser, Lessons, spread_losses
+from _probes import HOP, RATE_HZ, encoder_figures, held_out_music
+from _segments import SEGMENT, Library
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 from safetensors.torch import save as save_torch
-from torch import Tensor, nn
+from torch import nn
 
 from livelav.core.store import PACKAGE, write_atomic, write_json
-from livelav.core.values import EMBEDDING_DIM, EmbeddingStats, Floats
+from livelav.core.values import EmbeddingStats
 from livelav.encode.encoder import load_encoder, measure
-from livelav.encode.weights import FAMILIES
 
-FILTERS = 16
-STRIDES = FAMILIES[0].strides
-SEGMENT, WARM_UP = 128, 14  # frames of a segment, and those of its start that no lesson is asked of
-GAIN_DB = (-3.0, 8.0)  # mean and spread
-SEMITONES, LOWEST_HZ = 48, 131.0
-RANGES = 6
-RECENT = ((0.12, 24), (0.4, 12))  # memory in seconds, and the ranges of pitch remembered
 EXCERPTS, EXCERPT_S = 80, 8.0  # that the embeddings' spread is measured on
 SAVE_EVERY = 100  # steps
 DECAY = 0.65  # share of the steps after which the learning rate falls; until then the steps' number changes nothing
@@ -91,286 +59,8 @@ WEIGHTS = {
     "activity": 0.3,
 }
 REFINING = 1200  # the step from which on some count for more: their errors are small in training's range of gains only
-STEADYING = 2000  # the step from which on batches hold pairs that differ in phase alone,
-STEADY = 0.35  # and so often a steady tone; many more take from what is learnt of music
+STEADYING = 2000  # the step from which on batches hold pairs that differ in phase alone, and steady tones
 REFINED = WEIGHTS | {"log_mel": 6.0, "loudness": 3.0, "onset": 3.0}
-
-
-# ---- the network
-
-
-class Causal(nn.Module):
-    """A convolution over [batch, time, channels] that looks back alone, its start mirrored.
-
-    Written as products where a window is whole strides and as a channels-last conv2d elsewhere: on processors twice
-    as quick as conv1d at these few channels.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        assert stride == 1 or kernel == 2 * stride, "strided convolutions see two strides"
-        self.conv = nn.Conv1d(inputs, outputs, kernel, stride)
-        self.kernel, self.stride = kernel, stride
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="linear")
-        nn.init.uniform_(self.conv.bias, -0.5, 0.5)  # the units bend at different levels
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.conv.weight, self.conv.bias
-        if self.kernel == 1:
-            return F.linear(x, weight[:, :, 0], bias)
-        before = self.kernel - self.stride
-        x = torch.cat([x[:, 1 : before + 1].flip(1), x], dim=1)
-        if self.stride > 1:
-            halves = x.reshape(len(x), -1, self.stride * x.shape[2])
-            early, late = (w.transpose(1, 2).flatten(1) for w in weight.split(self.stride, dim=2))
-            return F.linear(halves[:, :-1], early, bias) + F.linear(halves[:, 1:], late)
-        image = x[:, None].permute(0, 3, 1, 2)
-        return F.conv2d(image, weight[:, :, None], bias)[:, :, 0].transpose(1, 2)
-
-
-class Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.block = nn.ModuleDict({"1": Causal(width, width // 2, 3), "3": Causal(width // 2, width, 1)})
-        self.shortcut = Causal(width, width, 1)
-        with torch.no_grad():  # two paths are added
-            for path in (self.block["3"], self.shortcut):
-                path.conv.weight.mul_(math.sqrt(0.5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block["3"](F.elu(self.block["1"](F.elu(x)))) + self.shortcut(x)
-        return out
-
-
-class Memory(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(width, width, num_layers=2, batch_first=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.lstm(x)[0]
-
-
-class Network(nn.Module):
-    """Sound [batch, samples] -> embeddings [batch, frames, 128]. Its parts are named as in Hugging Face's files."""
-
-    def __init__(self, filters: int = FILTERS) -> None:
-        super().__init__()
-        parts: dict[str, nn.Module] = {"0": Causal(1, filters, 7)}
-        width = filters
-        for number, stride in enumerate(STRIDES):
-            parts[str(1 + 3 * number)] = Residual(width)
-            parts[str(3 + 3 * number)] = Causal(width, 2 * width, 2 * stride, stride)
-            width *= 2
-        parts |= {"13": Memory(width), "15": Causal(width, EMBEDDING_DIM, 7)}
-        self.layers = nn.ModuleDict(parts)
-        with torch.no_grad():  # soft sounds must reach the bend of the units as well as loud ones
-            self.layers["0"].conv.weight.mul_(torch.logspace(0.3, 1.8, filters)[:, None, None])
-
-    def forward(self, sound: Tensor) -> Tensor:
-        x = sound[:, :, None]
-        for name, layer in self.layers.items():
-            strided_or_last = isinstance(layer, Causal) and name != "0"
-            x = layer(F.elu(x) if strided_or_last else x)
-        return x
-
-
-def exported(network: Network) -> dict[str, NDArray[np.float16]]:
-    """The weights under the names that livelav reads, as 16-bit floats."""
-    return {
-        f"encoder.{name}": value.detach().numpy().astype(np.float16) for name, value in network.state_dict().items()
-    }
-
-
-# ---- the lessons
-
-
-class Lessons(nn.Module):
-    """What is heard in sound [batch, samples], by lesson [batch, frames, columns], frame t ending at HOP (t + 1)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        tables = {
-            "mel": mel_bands(MEL_WINDOW, BANDS),
-            "classes": pitch_classes(CHROMA_WINDOW),
-            "semitones": semitone_bands(CHROMA_WINDOW),
-            "short": hann(MEL_WINDOW),
-            "long": hann(CHROMA_WINDOW),
-            "ranges": ranges(RANGES),
-            **{f"recent_{count}": ranges(count) for _, count in RECENT},
-        }
-        for name, table in tables.items():
-            self.register_buffer(name, torch.tensor(table, dtype=torch.float32))
-
-    @torch.no_grad()
-    def forward(self, sound: Tensor) -> dict[str, Tensor]:
-        short, long = (self._windows(sound, n) for n in (MEL_WINDOW, CHROMA_WINDOW))
-        level = 20 * torch.log10(short.square().mean(dim=2, keepdim=True).sqrt().clamp(min=1e-9))
-        log_mel = torch.log1p(LOUDER * (torch.fft.rfft(short * self.short).abs() @ self.mel))
-        spectrum = torch.fft.rfft(long * self.long).abs()
-        power = spectrum.square() @ self.classes
-        rises = [F.pad((log_mel[:, lag:] - log_mel[:, :-lag]).clamp(min=0), (0, 0, lag, 0)) for lag in (1, 2)]
-        attacks = rises[0] @ self.ranges
-        return {
-            "log_mel": log_mel,
-            "semitones": torch.log1p(1e3 * (spectrum @ self.semitones)),
-            "chroma": power / power.sum(dim=2, keepdim=True).clamp(min=1e-12),
-            "onset": torch.stack([rise.mean(dim=2) for rise in rises], dim=2),
-            "attacks": attacks,
-            "loudness": level.clamp(min=FAINTEST_DB),
-            "recent": torch.cat([_leaky(log_mel @ getattr(self, f"recent_{n}"), s) for s, n in RECENT], dim=2),
-            "activity": _leaky(attacks, RECENT[-1][0]),
-        }
-
-    def _windows(self, sound: Tensor, n: int) -> Tensor:
-        recent = F.pad(sound, (n - HOP, 0)).unfold(1, n, HOP)
-        return recent - recent.mean(dim=2, keepdim=True)
-
-
-def semitone_bands(window: int) -> NDArray[np.float64]:
-    """Triangles a semitone to either side, at least a bin: [bins, SEMITONES]."""
-    hz = np.arange(window // 2 + 1)[:, None] * RATE_HZ / window
-    centre = LOWEST_HZ * 2.0 ** (np.arange(SEMITONES) / 12)
-    half = np.maximum(centre * (2.0 ** (1 / 12) - 1), RATE_HZ / window)
-    return np.maximum(1.0 - np.abs(hz - centre) / half, 0.0)
-
-
-def ranges(count: int) -> NDArray[np.float64]:
-    """Means of neighbouring log-mel bands: [BANDS, count]."""
-    owner = np.arange(BANDS) * count // BANDS
-    table = (owner[:, None] == np.arange(count)).astype(np.float64)
-    return np.asarray(table / table.sum(axis=0))
-
-
-def _leaky(x: Tensor, memory_s: float) -> Tensor:
-    """A running mean from the segment's start."""
-    keep = math.exp(-HOP / RATE_HZ / memory_s)
-    ages = torch.arange(x.shape[1])[:, None] - torch.arange(x.shape[1])
-    weights = torch.where(ages >= 0, keep ** ages.clamp(min=0).float(), 0.0)
-    return (weights / weights.sum(dim=1, keepdim=True)) @ x
-
-
-class Guesser(nn.Module):
-    """Guesses every lesson, each in units of its own spread, from the embedding by one linear layer."""
-
-    def __init__(self, columns: dict[str, int]) -> None:
-        super().__init__()
-        self.columns = columns
-        self.linear = nn.Linear(EMBEDDING_DIM, sum(columns.values()))
-        for name, count in columns.items():
-            self.register_buffer(f"mean_{name}", torch.zeros(count))
-            self.register_buffer(f"spread_{name}", torch.ones(count))
-
-    def learn_scale(self, heard: dict[str, Tensor]) -> None:
-        for name, lesson in heard.items():
-            rows = lesson[:, WARM_UP:].flatten(0, 1)
-            getattr(self, f"mean_{name}").copy_(rows.mean(dim=0))
-            getattr(self, f"spread_{name}").copy_(rows.std(dim=0).clamp(min=1e-3))
-
-    def losses(self, embeddings: Tensor, heard: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared error by lesson; 1 is what the mean alone would get."""
-        guesses = self.linear(embeddings)[:, WARM_UP:].split(list(self.columns.values()), dim=2)
-        audible = (heard["loudness"] > AUDIBLE_DB)[:, WARM_UP:]
-        out = {}
-        for (name, lesson), guess in zip(heard.items(), guesses, strict=True):
-            mean, spread = getattr(self, f"mean_{name}"), getattr(self, f"spread_{name}")
-            missed = (guess - (lesson[:, WARM_UP:] - mean) / spread).square()
-            out[name] = (missed * audible).mean() if name == "chroma" else missed.mean()
-        return out
-
-
-def spread_losses(embeddings: Tensor, pairs: int = 0) -> dict[str, Tensor]:
-    """What keeps the embedding's numbers apart and at rest.
-
-    shortfall: of each number's spread below 1. covariance: squares between different numbers, per number. unrest: the
-    squared step from frame to frame as a share of the variance; without it the directions that no lesson asks for
-    fill with what trembles from frame to frame. phase: of the pairs, the squared difference as a share of the variance.
-    """
-    frames = embeddings[:, WARM_UP:]
-    rows = frames.flatten(0, 1)
-    rows = rows - rows.mean(dim=0)
-    covariance = rows.T @ rows / (len(rows) - 1)
-    variance = covariance.diagonal()
-    apart = (frames[:pairs] - frames[len(frames) - pairs :]).square().mean(dim=(0, 1)) if pairs else torch.zeros(())
-    return {
-        "phase": (apart / (variance + 1e-2)).mean(),
-        "shortfall": F.relu(1.0 - (variance + 1e-4).sqrt()).mean(),
-        "covariance": (covariance.square().sum() - variance.square().sum()) / EMBEDDING_DIM,
-        "unrest": (frames.diff(dim=1).square().mean(dim=(0, 1)) / (variance + 1e-2)).mean(),
-    }
-
-
-# ---- the sounds
-
-
-class Library:
-    """All sounds of a folder in memory, and segments of them as they may come over a line."""
-
-    def __init__(self, folder: Path) -> None:
-        import soundfile
-
-        self.paths = sorted(folder.glob("*.wav"))
-        if not self.paths:
-            raise sounds.SoundsError(f"no .wav in {folder}; `python tools/sounds.py {folder}` renders some")
-        pieces = [soundfile.read(path, dtype="int16")[0] for path in self.paths]
-        self._ends = np.cumsum([len(piece) for piece in pieces])
-        self._samples = np.concatenate(pieces)
-
-    @property
-    def minutes(self) -> float:
-        return len(self._samples) / RATE_HZ / 60
-
-    def excerpt(self, draw: np.random.Generator, samples: int) -> Floats:
-        """A stretch of one sound, zeros after its end."""
-        at = int(draw.integers(len(self._samples)))
-        end = int(self._ends[np.searchsorted(self._ends, at, side="right")])
-        at = max(min(at, end - samples), 0)
-        cut = self._samples[at : min(at + samples, end)]
-        return np.pad(cut, (0, samples - len(cut))).astype(np.float32) / np.float32(32768)
-
-    def batch(self, seed: int, step: int, size: int, pairs: int = 0) -> Tensor:
-        """Segments [size, samples] as heard in training; the last `pairs` are the first ones in another phase.
-
-        Where there are pairs the first segment may be a steady tone.
-        """
-        draw = np.random.Generator(np.random.PCG64((seed, step)))
-        heard = [self._heard(draw, SEGMENT * HOP) for _ in range(size - pairs)]
-        if pairs and draw.random() < STEADY:
-            heard[0] = steady_tone(draw, SEGMENT * HOP)
-        return torch.from_numpy(np.stack(heard + [turned(draw, heard[i]) for i in range(pairs)]))
-
-    def _heard(self, draw: np.random.Generator, samples: int) -> Floats:
-        sound = self.excerpt(draw, samples)
-        if draw.random() < 0.3:
-            sound = sound + self.excerpt(draw, samples) * np.float32(10 ** (draw.uniform(-20, 0) / 20))
-        if draw.random() < 0.4:
-            sound = _equalised(draw, sound)
-        return np.clip(sound * np.float32(10 ** (draw.normal(*GAIN_DB) / 20)), -1, 1).astype(np.float32)
-
-
-def steady_tone(draw: np.random.Generator, samples: int) -> Floats:
-    """One to three notes of a few harmonics, as loud as drawn."""
-    t = np.arange(samples) / RATE_HZ
-    tone, fall = np.zeros(samples), draw.uniform(0.3, 2.0)
-    harmonics = draw.integers(1, 20) if draw.random() < 0.7 else 1
-    for note_hz in 440.0 * 2.0 ** (draw.uniform(-45, 40, draw.integers(1, 4)) / 12):
-        for harmonic in range(1, min(harmonics, int(0.45 * RATE_HZ / note_hz)) + 1):
-            tone += np.sin(2 * np.pi * (harmonic * note_hz * t + draw.random())) / harmonic**fall
-    level = 10 ** (draw.uniform(-45.0, -12.0) / 20) / max(float(tone.std()), 1e-9)
-    return np.clip(level * tone, -1, 1).astype(np.float32)
-
-
-def turned(draw: np.random.Generator, sound: Floats) -> Floats:
-    """The same sound with every frequency's phase turned by one angle: no ear tells them apart."""
-    turn = np.exp(1j * draw.uniform(0.0, 2 * np.pi))
-    return np.clip(np.fft.irfft(np.fft.rfft(sound) * turn, len(sound)), -1, 1).astype(np.float32)
-
-
-def _equalised(draw: np.random.Generator, sound: Floats) -> Floats:
-    """Through a curve of a few dB over six octaves."""
-    octaves = np.log2(np.maximum(np.arange(len(sound) // 2 + 1) * RATE_HZ / len(sound), 60.0) / 60.0)
-    gain_db = np.interp(octaves, np.linspace(0, 7.7, 7), draw.normal(0.0, 5.0, 7))
-    return np.fft.irfft(np.fft.rfft(sound) * 10 ** (gain_db / 20), len(sound)).astype(np.float32)
 
 
 # ---- training

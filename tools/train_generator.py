@@ -4,28 +4,40 @@
 
 How it is trained says _training.py. A run can be stopped at any time and goes on from the last checkpoint in DIR,
 exactly. DIR holds the state, the model so far, a log (one JSON object a line) and a contact sheet per checkpoint.
+With --out the finished model is written with noise maps, card and contact sheet.
 """
 
 import argparse
 import json
 import os
+import platform
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import dataset
 import numpy as np
 import torch
+from _noise import give_noise
 from _training import Phase, Trainer
+from PIL import Image
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.nn import functional as F  # noqa: N812
 
+from livelav.core.normals import normals
+from livelav.core.store import write_json
+from livelav.core.values import W_DIM
 from livelav.generate.files import read_checkpoint, write_checkpoint
 from livelav.generate.layout import Config
 from livelav.generate.library import find_model
 from livelav.generate.statistics import w_mean_and_std, w_samples
+from livelav.generate.stylegan2 import StyleGAN2
 
 CONFIG = Config(resolution=256, channel_base=4096, channel_max=128, mapping_layers=2, conv_clamp=256.0)
 TRAINING_SEED = 1
+SHOWN_SEED, SHOWN, SHOWN_PX = 4_000, (3, 8), 160  # pictures of the shipped contact sheet: rows and columns
 
 PLANS: dict[str, tuple[Phase, ...]] = {
     "cpu": (
@@ -33,7 +45,7 @@ PLANS: dict[str, tuple[Phase, ...]] = {
         Phase(32, 30_000, 16, adversary=True, learning_rate=4e-3),
         Phase(64, 80_000, 16, adversary=True, learning_rate=4e-3),
         Phase(128, 50_000, 16, adversary=True, learning_rate=4e-3),
-        Phase(256, 20_000, 16, adversary=True, learning_rate=4e-3),
+        Phase(256, 28_000, 16, adversary=True, learning_rate=4e-3),
     ),
     "cuda": (
         Phase(32, 100_000, 64, adversary=False, learning_rate=8e-3),
@@ -72,7 +84,7 @@ class Run:
         torch.save(trainer.state() | {"made_for": identity(trainer)}, half_written)
         os.replace(half_written, self.state_path)
         trainer.show().save(self.folder / f"sheet-{trainer.images:07d}.png")
-        export(trainer, self.folder / "model.safetensors")
+        export(trainer.kept, self.folder / "model.safetensors")
         self.log(trainer, trainer.figures())
 
     def log(self, trainer: Trainer, measured: dict[str, float]) -> None:
@@ -88,13 +100,62 @@ def identity(trainer: Trainer) -> str:
     return json.dumps({"config": trainer.config.as_dict(), "plan": plan, "seed": trainer.seed}, sort_keys=True)
 
 
-def export(trainer: Trainer, path: Path) -> None:
-    """The averaged generator as a model file, in half precision, with the statistics of its W."""
-    state = {name: value.detach().cpu().numpy() for name, value in trainer.kept.state_dict().items()}
-    tensors = {name: state[name].astype(np.float16) for name in trainer.config.tensor_shapes}
-    w_mean, w_std = w_mean_and_std(w_samples(trainer.config, tensors))
+# ---- what comes out
+
+
+def export(generator: StyleGAN2, path: Path) -> None:
+    """A model file, in half precision, with the statistics of its W."""
+    state = {name: value.detach().cpu().numpy() for name, value in generator.state_dict().items()}
+    tensors = {name: state[name].astype(np.float16) for name in generator.config.tensor_shapes}
+    w_mean, w_std = w_mean_and_std(w_samples(generator.config, tensors))
     tensors["mapping.w_avg"] = w_mean.astype(np.float16)
-    write_checkpoint(path, trainer.config, tensors, w_mean, w_std)
+    write_checkpoint(path, generator.config, tensors, w_mean, w_std)
+
+
+def finish(trainer: Trainer, path: Path, made_with: str) -> None:
+    """The trained model with its noise maps, its card and its contact sheet, ready to be shipped."""
+    trainer.kept.cpu()
+    give_noise(trainer.kept)
+    export(trainer.kept, path)
+    write_json(path.with_suffix(".json"), card(trainer, path.stem, made_with))
+    contact_sheet(trainer).save(path.with_suffix(".png"), optimize=True)
+
+
+def card(trainer: Trainer, name: str, made_with: str) -> dict[str, Any]:
+    """What livelav and its users want to know of the generator; the figures come from evaluate_models.py."""
+    config, sizes = trainer.config, sorted({phase.size for phase in trainer.plan})
+    images = [sum(phase.images for phase in trainer.plan if phase.size == size) for size in sizes]
+    on_cuda = trainer.device.type == "cuda"
+    device = torch.cuda.get_device_name() if on_cuda else f"{torch.get_num_threads()} threads of a processor"
+    return {
+        "name": name,
+        "description": "Soft lights, liquids, crystals, curtains, caustics and ink on a dark ground.",
+        "untrained": False,
+        "architecture": f"StyleGAN2, {config.architecture}, {config.resolution} px, "
+        f"channel_base {config.channel_base}, channel_max {config.channel_max}, {config.mapping_layers} mapping layers",
+        "trained_on": f"{trainer.total_images:,} images of tools/dataset.py (seed {trainer.seed}), each drawn once by "
+        "formula from random numbers; no photograph, nobody's picture",
+        "trained_for": ", ".join(f"{n:,} images at {size} px" for n, size in zip(images, sizes, strict=True))
+        + f"; {trainer.seconds / 60:.0f} min on {device}, bfloat16, torch {torch.__version__}, Python "
+        f"{platform.python_version()}",
+        "made_with": made_with,
+        "noise": "smooth maps set after training (tools/_noise.py), for mapping.noise to drive",
+        "limits": "knows only its six materials; soft by nature: fine lines are for the shaders to draw; a w far "
+        "outside of N(0, 1) is no picture of its training set",
+        "licence": "MIT",
+    }
+
+
+@torch.no_grad()
+def contact_sheet(trainer: Trainer) -> Image.Image:
+    """Pictures as sound makes them: another Gaussian w for each group of layers."""
+    rows, columns = SHOWN
+    groups = torch.from_numpy(normals(SHOWN_SEED, 0, (3, rows * columns, W_DIM))).float()
+    images = trainer.kept.synthesis(trainer.by_group(*groups.to(trainer.device)).cpu())
+    return dataset.sheet(F.interpolate(images, (SHOWN_PX, SHOWN_PX), mode="area").clamp(-1, 1), columns)
+
+
+# ---- the command
 
 
 def run(trainer: Trainer, folder: Run, save_every_s: float, until_s: float) -> None:
@@ -139,7 +200,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop then; the same command goes on")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--unfused", action="store_true", help="without torch.compile: a third of the speed")
-    parser.add_argument("--out", type=Path, help="copy the finished model here")
+    parser.add_argument("--out", type=Path, help="where the finished model goes, with card and contact sheet")
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
@@ -156,7 +217,10 @@ def main() -> None:
     folder.load(trainer)
     run(trainer, folder, options.save_every, 60.0 * options.minutes)
     if options.out and trainer.phase is None:
-        export(trainer, options.out)
+        start_from = f" --start {Path(options.start).name}" if options.start else ""
+        scale = f" --scale {options.scale:g}" if options.scale != 1.0 else ""
+        command = f"tools/train_generator.py --plan {options.plan} --seed {options.seed}{scale}{start_from}"
+        finish(trainer, options.out, command)
 
 
 if __name__ == "__main__":
