@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from livelav.core.bounded_toml import MAX_BYTES
 from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, PARAMS, Settings
-from livelav.core.presets import MAX_BYTES, check_preset, list_presets, load_preset
+from livelav.core.presets import check_preset, list_presets, load_preset
 from livelav.core.store import config_dir, data_dir
 
 SHIPPED = sorted(data_dir("presets").glob("*.toml"))

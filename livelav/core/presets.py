@@ -16,25 +16,22 @@ the bytes. Does not know who uses the values.
 import itertools
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livelav.core.bounded_toml import is_text, line_of, read_toml
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, Settings
 from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
-MAX_BYTES, MAX_LINE, MAX_DEPTH = 256 << 10, 4 << 10, 8
 MAX_PROBLEMS = 20  # a file with more is no preset; finding the nearest name for each would take long
 SEEDS = range(2**32)
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TEXTS = {"name": 80, "author": 80, "notes": 2_000}  # key: most characters
-_QUOTED = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
-_DEEP_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++\s*+\.\s*+){{{MAX_DEPTH},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
         path = Path(name_or_path)
     else:
         path = _find(name_or_path)
-    tree, text = _parse(path)
+    tree, text = read_toml(path, "preset", PresetError)
     for problem in _problems(tree, text, path):
         raise PresetError(problem)
     choices = dict(_leaves(tree.get("choices", {})))
@@ -82,7 +79,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
 def check_preset(path: Path) -> list[str]:
     """All that is wrong with a file, one line each with file and line number; empty where it is good."""
     try:
-        tree, text = _parse(path)
+        tree, text = read_toml(path, "preset", PresetError)
     except PresetError as error:
         return [str(error)]
     return list(itertools.islice(_problems(tree, text, path), MAX_PROBLEMS))
@@ -117,54 +114,11 @@ def _find(name: str) -> Path:
     raise PresetError(f"no preset {name!r}{nearest(name, known)}; `livelav presets list` shows them all")
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], str]:
-    """The file's tree and text. Raises PresetError where it is unreadable, too large or no TOML."""
-    try:
-        if not path.is_file():
-            raise PresetError(f"no preset file {path}; `livelav presets list` shows those with a name")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise PresetError(f"cannot read {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > MAX_BYTES:
-        raise PresetError(f"{path} is larger than {MAX_BYTES >> 10} KiB: this is no preset")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise PresetError(f"{path} is not UTF-8 text (byte {error.start}): this is no preset") from error
-    text = text.replace("\r\n", "\n")
-    _check_bounds(text, path)
-    try:
-        return tomllib.loads(text), text
-    except (ValueError, RecursionError) as error:  # ValueError also for dates and numbers that Python cannot hold
-        at = re.search(r" \(at line (\d+), column \d+\)$", str(error))
-        line, reason = (f":{at[1]}", str(error)[: at.start()]) if at else ("", str(error))
-        raise PresetError(f"{path}{line}: {reason[:120]}: mend the line, it is not TOML") from error
-
-
-def _check_bounds(text: str, path: Path) -> None:
-    """What would make the parser slow: a key of many parts costs it their square, nesting costs it its stack."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if len(line) > MAX_LINE:
-            raise PresetError(
-                f"{path}:{number}: {len(line)} characters, at most {MAX_LINE} are allowed: shorten the line"
-            )
-    bare = _QUOTED.sub(lambda quoted: "q" + "\n" * quoted[0].count("\n"), text)
-    depth = 0
-    for number, line in enumerate(bare.split("\n"), start=1):
-        deepest = depth
-        for bracket in re.findall(r"[\[\]{}]", line):
-            depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
-            deepest = max(deepest, depth)
-        if deepest > MAX_DEPTH or _DEEP_KEY.search(line):
-            raise PresetError(f"{path}:{number}: nested deeper than {MAX_DEPTH}: a preset needs 3")
-
-
 def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
     """What is wrong with a parsed file, one line each, in the file's order of tables."""
 
     def at(key: str, problem: str) -> str:
-        line = _line_of(key, text)
+        line = line_of(key, text)
         return f"{path}{f':{line}' if line else ''}: {problem}"
 
     schema = tree.get("schema")
@@ -174,7 +128,7 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
         yield at("schema", f"made for a newer livelav (this one reads schema {SCHEMA}): update livelav")
         return
     for key, value in tree.items():
-        if key in _TEXTS and not _is_text(value, _TEXTS[key]):
+        if key in _TEXTS and not is_text(value, _TEXTS[key]):
             yield at(key, f"{key} must be plain text of at most {_TEXTS[key]} characters")
         elif key in ("choices", "params") and not isinstance(value, dict):
             yield at(key, f"{key} must be a table: write [{key}] on a line of its own")
@@ -195,7 +149,7 @@ def _choice_problem(key: str, value: object) -> str | None:
         return None if good else f"seed must be a whole number from 0 to {SEEDS[-1]}"
     if key not in CHOICE_BY_NAME:
         return f"no choice {key[:80]!r}{nearest(key[:80], [*CHOICE_BY_NAME, 'seed'])}"
-    if not _is_text(value, 500):
+    if not is_text(value, 500):
         return f"{key} must be plain text, not {type(value).__name__}"
     try:
         CHOICE_BY_NAME[key].checked(value)  # type: ignore[arg-type]
@@ -227,21 +181,3 @@ def _leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _is_text(value: object, most: int) -> bool:
-    """Whether it is text that can be printed on a terminal without moving its cursor."""
-    return isinstance(value, str) and len(value) <= most and value.replace("\n", "").isprintable()
-
-
-def _line_of(key: str, text: str) -> int | None:
-    """The line on which a dotted key is set, for messages; None where it is written in a way not looked for."""
-    table = ""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            table = re.sub(r"[\s\"']", "", header[1]) + "."
-            if table == key + ".":
-                return number
-        elif (entry := re.match(r"([^=#]+)=", line)) and table + re.sub(r"[\s\"']", "", entry[1]) == key:
-            return number
-    return None
