@@ -83,8 +83,10 @@ def cli(ctx: click.Context, /, **flags: Any) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True)
 def devices(as_json: bool) -> None:
-    """Sound sources (loopbacks first), and monitors."""
+    """Sound sources (loopbacks first), controllers, and monitors."""
     from livelav.audio.devices import survey_devices
+    from livelav.control.midi import list_ports
+    from livelav.core.errors import MidiError
     from livelav.show.window import monitors
 
     survey = survey_devices()
@@ -92,8 +94,14 @@ def devices(as_json: bool) -> None:
         screens = monitors()
     except DisplayError:
         screens = []
+    controllers, trouble = [], ""
+    try:
+        controllers = list_ports()
+    except MidiError as error:
+        trouble = str(error)
     if as_json:
-        click.echo(json.dumps({**asdict(survey), "monitors": [asdict(m) for m in screens]}, indent=2))
+        facts = {**asdict(survey), "midi": controllers, "monitors": [asdict(m) for m in screens]}
+        click.echo(json.dumps(facts, indent=2))
         return
     for device in survey.devices:
         mark = "*" if device.would_take else " "
@@ -101,8 +109,10 @@ def devices(as_json: bool) -> None:
         click.echo(f"{mark} {device.number:>3}  {device.kind:8}  {device.name}  ({device.api}, {rate})")
     if any(device.would_take for device in survey.devices):
         click.echo("* is what `--input loopback` takes")
-    for trouble in survey.troubles:
-        click.echo(f"! {trouble}")
+    for controller in controllers:
+        click.echo(f"       controller  {controller}  (MIDI)")
+    for line in [*survey.troubles, *([trouble] if trouble else [])]:
+        click.echo(f"! {line}")
     for number, screen in enumerate(screens):
         click.echo(f"  {number:>3}  monitor   {screen.name}  ({screen.width}x{screen.height}, {screen.rate_hz} Hz)")
 
@@ -252,6 +262,60 @@ def models_remove(name: str) -> None:
     from livelav.catalogue import remove
 
     click.echo(f"removed {remove(name)}")
+
+
+@cli.group()
+def midi() -> None:
+    """Controllers: what they send, and what it does."""
+
+
+@midi.command("monitor")
+@click.option("--midi", "ports", default="all", show_default=True, help="all, or parts of names, with commas between")
+@click.option("--seconds", metavar="S", help="end after so long")
+def midi_monitor(ports: str, seconds: str | None) -> None:
+    """What arrives, and what it would move. Ctrl-C ends it."""
+    from livelav.control.midi import MidiConfig, midi_config
+    from livelav.controllers import monitor
+    from livelav.core.clock import MonotonicClock
+    from livelav.core.quiet import mute_drivers
+    from livelav.play import number
+
+    mute_drivers()
+    clock = MonotonicClock()
+    until_s = clock.now_s() + number("--seconds", seconds, 0, 1e7) if seconds else float("inf")
+    monitor(midi_config(ports) or MidiConfig(), clock, click.echo, until_s)
+
+
+@midi.command("learn")
+@click.argument("target")
+@click.option("--midi", "ports", default="all", show_default=True, help="all, or parts of names, with commas between")
+@click.option("--seconds", default="30", show_default=True, help="how long to wait for the first move")
+def midi_learn(target: str, ports: str, seconds: str) -> None:
+    """Move a control, and it moves the parameter (or sets off the action) TARGET from now on."""
+    from livelav.control.midi import MidiConfig, midi_config
+    from livelav.controllers import learn_control
+    from livelav.core.clock import MonotonicClock
+    from livelav.core.quiet import mute_drivers
+    from livelav.play import number
+
+    mute_drivers()
+    wait_s = number("--seconds", seconds, 1, 3600)
+    binding = learn_control(target, midi_config(ports) or MidiConfig(), MonotonicClock(), click.echo, wait_s)
+    click.echo(f"{binding.port}: {binding.control} ({binding.mode}) moves {target}")
+
+
+@midi.command("unlearn")
+@click.argument("target")
+def midi_unlearn(target: str) -> None:
+    """Forget what was learnt for TARGET."""
+    from livelav.control.banks import unlearn
+    from livelav.core.errors import MidiError
+
+    gone = unlearn(target)
+    if not gone:
+        raise MidiError(f"nothing was learnt for {target!r}; `livelav midi learn {target}` learns it")
+    for binding in gone:
+        click.echo(f"forgot {binding.control} of {binding.port or 'every port'}")
 
 
 @cli.command()

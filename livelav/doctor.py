@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from livelav.core import store
-from livelav.core.errors import LivelavError
+from livelav.core.errors import LivelavError, MidiError
 
 PATIENCE_S = 20.0  # for one probe: importing torch from a cold disk takes seconds
 ROOM_GB = 3.0  # models, compiled networks and an hour of recording
@@ -45,6 +45,7 @@ def examine() -> list[Finding]:
     checks: list[Callable[[], Finding]] = [_python]
     checks += [partial(_in_child, f"package {name}", "package", name) for name in _requirements()]
     checks += [partial(_in_child, name, name) for name in ("display", "headless", "sound")]
+    checks += [_midi]
     checks += [_processor, _nvidia]
     folders = {"cache": store.cache_dir(), "models": store.models_dir(), "configuration": store.config_dir()}
     checks += [partial(_folder, name, folder) for name, folder in folders.items()]
@@ -218,6 +219,17 @@ def _sound() -> Finding:
     if survey.devices:
         return Finding("sound", "warn", f"{len(survey.devices)} inputs, but {trouble}", remedy)
     return Finding("sound", "missing", trouble, remedy)
+
+
+def _midi() -> Finding:
+    """Asks in a process of its own anyhow."""
+    from livelav.control.midi import list_ports
+
+    try:
+        ports = list_ports()
+    except MidiError as error:
+        return Finding("controllers", "warn", *_split(error))
+    return Finding("controllers", "ok", ", ".join(ports) or "none plugged in")
 
 
 def _split(error: LivelavError | str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,10 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
+from livelav.control.bindings import Binding, default_bindings
 from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
+from livelav.control.hands import Hands
+from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
@@ -37,7 +40,8 @@ from livelav.supervisor import Child, Event
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
-_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S = 1.0, 2.5, 10.0
+_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _MIDI_HUNG_S = 1.0, 2.5, 10.0, 1.0
+_HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
@@ -55,6 +59,7 @@ class LiveConfig:
     fallback: CaptureConfig | None  # what to play where `capture` cannot even begin
     synth: SynthConfig
     settings: Settings
+    midi: MidiConfig | None  # None listens to no controller
     aspect: Literal["fit", "fill"]
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
@@ -62,6 +67,7 @@ class LiveConfig:
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
+    banks: tuple[tuple[Binding, ...], ...] = (default_bindings(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Shared:
     capture: Board
     synth: Board
     recorder: Board
+    midi: Board
     main: Board
     step_ms: Histogram
     tick_ms: Histogram
@@ -93,6 +100,7 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         capture=Board(ctx, CAPTURE_FIELDS),
         synth=Board(ctx, SYNTH_FIELDS),
         recorder=Board(ctx, RECORD_FIELDS),
+        midi=Board(ctx, MIDI_FIELDS),
         main=Board(ctx, MAIN_FIELDS),
         step_ms=Histogram(ctx),
         tick_ms=Histogram(ctx),
@@ -139,6 +147,14 @@ class Live:
                 ctx, "recorder", run_recorder, (record, shared.ring, shared.pictures, shared.recorder, shared.stop),
                 shared.recorder, _RECORDER_HUNG_S,
             )  # fmt: skip
+        self.midi = None
+        if config.midi:
+            arguments = (config.midi, shared.midi, shared.stop)
+            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
+        self.hands = Hands(config.banks)
+        self.ports: tuple[str, ...] = ()
+        self.touched = (-math.inf, "")  # when a hand last moved a parameter, and which
+        self._lost_ports: set[str] = set()
         self.state = ShowState()
         self.source: Event = {}
         self.loaded: Event = {}
@@ -155,7 +171,7 @@ class Live:
 
     @property
     def children(self) -> list[Child]:
-        return [child for child in (self.capture, self.synth, self.recorder) if child]
+        return [child for child in (self.capture, self.synth, self.recorder, self.midi) if child]
 
     @property
     def surface(self) -> Surface:
@@ -168,6 +184,8 @@ class Live:
         self.shared.main["started_s"] = IMPORTED_S
         if os.path.isfile(self._config.capture.request.input):
             self.capture.start_at_s = math.inf  # a file is to be heard from its first sample
+        if self.midi:
+            self.midi.start_at_s = math.inf  # not before the models are loaded: the first picture comes first
         for child in self.children:
             child.poll(now_s)
         config, shared = self._config, self.shared
@@ -188,8 +206,7 @@ class Live:
     def apply(self, command: Command) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
-            self.settings = self.settings.with_values({command.name: command.value})
-            self.shared.settings.publish(np.array(self.settings.values))
+            self._set({command.name: command.value})
             return
         before, self.state = self.state, self.state.apply(command, self._clock.now_s())
         if self.state.fullscreen != before.fullscreen:
@@ -198,6 +215,10 @@ class Live:
             except LivelavError as error:
                 self.state = replace(self.state, fullscreen=before.fullscreen)
                 self._warn(str(error), self._clock.now_s())
+
+    def _set(self, values: Mapping[str, float]) -> None:
+        self.settings = self.settings.with_values(values)
+        self.shared.settings.publish(np.array(self.settings.values))
 
     def step(self) -> bool:
         """One turn of the loop: hands, processes, one picture. False once the show is over.
@@ -216,10 +237,20 @@ class Live:
             self._watch(now_s)
         if self.state.quit or self._over(now_s):
             return False
-        self._presenter.wait()
+        self._take_hands()
+        while (left_s := self._presenter.left_s()) > 0:
+            self._clock.sleep(min(left_s, _HANDS_S))
+            self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         self._presenter.present(self.settings, self.state, lambda: self._hud_text.rows(self, now_s), level)
         return True
+
+    def _take_hands(self) -> None:
+        """What the controllers sent since the last look."""
+        if self.midi:
+            now_s = self._clock.now_s()
+            for event in self.midi.poll(now_s):
+                self._on_event(self.midi, event, now_s)
 
     def _over(self, now_s: float) -> bool:
         first_s, seconds = self.shared.main["first_s"], self._config.seconds
@@ -254,7 +285,13 @@ class Live:
                 child.args = (replace(child.args[0], retry_first=True), *child.args[1:])
             case "loaded":
                 self.loaded = event
-                self.capture.start_at_s = min(self.capture.start_at_s, now_s)
+                for waiting in (self.capture, self.midi):
+                    if waiting:
+                        waiting.start_at_s = min(waiting.start_at_s, now_s)
+            case "midi":
+                self._on_midi(event["messages"], now_s)
+            case "ports":
+                self._on_ports(event, now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:
@@ -265,6 +302,24 @@ class Live:
                 raise LivelavError(event["text"])
             case "error" | "warning" | "restart":
                 self._warn(event["text"], now_s)
+
+    def _on_midi(self, messages: list[tuple[str, bytes]], now_s: float) -> None:
+        commands = self.hands.take(messages, self.settings)
+        changes = {command.name: command.value for command in commands if isinstance(command, SetParam)}
+        if changes:
+            self._set(changes)
+            self.touched = (now_s, next(reversed(changes)))
+        for command in commands:
+            if not isinstance(command, SetParam):
+                self.apply(command)
+
+    def _on_ports(self, event: Event, now_s: float) -> None:
+        self.ports = tuple(event["names"])
+        for port in self._lost_ports.intersection(event["came"]):
+            self.hands.came_back(port)
+        self._lost_ports = (self._lost_ports | set(event["went"])) - set(event["came"])
+        for port in event["went"]:
+            self._warn(f"MIDI: {port} is gone; waiting for it", now_s)
 
     def _warn(self, text: str, now_s: float) -> None:
         self._warnings = [*self._warnings, (now_s, text)][-3:]

@@ -10,6 +10,8 @@ from typing import Any
 
 from livelav.audio.capture import CaptureConfig
 from livelav.audio.sources import SourceRequest
+from livelav.control.banks import load_banks
+from livelav.control.midi import midi_config
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
 from livelav.core.presets import load_preset
@@ -102,6 +104,7 @@ def live_config(source: str = "loopback", loop: bool = False, picked: Picks | No
             between=choices["generate.between"],
         ),
         settings=picked.settings,
+        midi=midi_config(choices["midi"]),
         aspect=choices["show.aspect"],
     )
 
@@ -163,8 +166,12 @@ def play(
         tell(f"no display here: drawing {run_s:g} s without one, into {record}")
 
     config = live_config(source, loop, picked)
+    banks, troubles = load_banks()
+    for trouble in troubles:
+        tell(f"{trouble}; playing without that bank")
     config = replace(
         config,
+        banks=tuple(banks),
         synth=replace(config.synth, trace=trace),
         size=size,
         fps=rate_hz,

@@ -68,10 +68,11 @@ class Presenter:
         """Whether presenting waits for the display. Some drivers say so and do not."""
         return self._surface.blocks and self._quick < _TOO_QUICK
 
-    def wait(self) -> None:
-        """Until the next picture is due; not at all where presenting itself waits."""
-        if not self._display_paces:
-            self._clock.sleep(min(self._pacer.due_s - self._clock.now_s(), self._pacer.period_s))
+    def left_s(self) -> float:
+        """Until the next picture is due; 0 where presenting itself waits."""
+        if self._display_paces:
+            return 0.0
+        return min(max(self._pacer.due_s - self._clock.now_s(), 0.0), self._pacer.period_s)
 
     def present(
         self, settings: Settings, state: ShowState, hud_rows: Callable[[], Sequence[HudRow]], level: float

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from livelav import __version__
 from livelav.control.commands import key_help
 from livelav.core.metrics import Rate, picked, rounded
+from livelav.core.params import BY_NAME
 from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
     from livelav.engine import Live
+
+_TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 
 
 def record(live: Live, now_s: float) -> dict[str, Any]:
@@ -59,6 +62,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "repeated": int(board["repeated"]),
         },
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
+        "midi": {"ports": list(live.ports), **picked(shared.midi, "messages", "lost")},
         "settings": live.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
@@ -98,6 +102,14 @@ class HudText:
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
+        if live.ports:
+            rows.append(("MIDI", ", ".join(live.ports), False))
+        touched_s, name = live.touched
+        if now_s - touched_s < _TOUCHED_S:
+            rows.append((name, f"{live.settings[name]:.3g} {BY_NAME[name].unit}", False))
+        for name, knob in live.hands.ghosts().items():
+            stands = f"{live.settings[name]:.3g}"
+            rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
         if live.recorder:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"

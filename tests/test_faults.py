@@ -217,7 +217,7 @@ def test_a_signal_to_the_whole_group_is_for_main_alone(tmp_path, number):
     try:
         live.playing()
         children = [pid for name, pid in live.children().items() if name != "tracker"]
-        assert len(children) == 3
+        assert len(children) == 4
         for pid in children:
             os.kill(pid, number)
         time.sleep(0.5)

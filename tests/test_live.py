@@ -20,7 +20,7 @@ from livelav.mapping.mapper import Mapper
 
 RECORD = {
     "version", "seconds", "first_picture_s", "source", "encoder", "model", "backend", "capture", "encode", "generate",
-    "present", "latency_ms", "settings", "features", "ws", "restarts", "peak_rss_mb",
+    "present", "latency_ms", "midi", "settings", "features", "ws", "restarts", "peak_rss_mb",
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_it_plays_the_demo_and_tells_what_it_did(run):
     assert stats["generate"]["images"] > 20 and stats["encode"]["frames"] > 100
     assert stats["ws"]["spread"] > 0.02 and stats["features"]["rms_db"] > -60
     assert stats["capture"]["overruns"] == stats["capture"]["xruns"] == 0
-    assert stats["restarts"] == {"capture": 0, "synth": 0}
+    assert stats["restarts"] == {"capture": 0, "synth": 0, "midi": 0}
 
 
 def test_live_ws_are_those_of_the_same_stages_in_a_plain_loop(run, tmp_path):

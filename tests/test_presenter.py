@@ -50,7 +50,7 @@ class Stage:
     def present(self, n=1):
         """Pixels after n pictures."""
         for _ in range(n):
-            self.presenter.wait()
+            self.clock.sleep(self.presenter.left_s())
             self.presenter.present(self.settings, self.state, list, 0.0)
         return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
 

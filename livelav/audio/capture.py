@@ -9,9 +9,7 @@ memory. It knows nothing of what the sound becomes.
 import contextlib
 import gc
 import math
-import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,6 +23,7 @@ from livelav.audio.sources import Opener, SourceRequest, find_source
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import SourceError
 from livelav.core.metrics import PeakMemory
+from livelav.core.quiet import mute_drivers
 from livelav.core.shm import Board, SampleRing, StopFlag
 from livelav.core.values import Floats
 
@@ -69,19 +68,11 @@ def run_capture(config: CaptureConfig, ring: SampleRing, board: Board, stop: Sto
     Sends {"kind": "source", "name", "source_kind", "rate", "channels"}, {"kind": "warning", "text"},
     {"kind": "error", "text"} (nothing could be opened; then it returns) and {"kind": "ended"} (a file without loop).
     """
-    _mute_drivers()
+    mute_drivers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
     gc.collect()
     gc.freeze()
     Capture(config, ring, board, stop, _sender(events), MonotonicClock()).run()
-
-
-def _mute_drivers() -> None:
-    """ALSA, JACK and PortAudio write their troubles to descriptor 2; what Python has to say still gets through."""
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
 
 
 def _sender(events: Connection) -> Callable[[dict[str, Any]], None]:

@@ -46,6 +46,15 @@ ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 Command = SetParam | ShowCommand
 
 
+# What a button of a controller may be bound to. Quitting is not among them: no pad ends a show.
+ACTIONS: Mapping[str, ShowCommand] = {
+    "blackout": Toggle("blackout"),
+    "freeze": Toggle("freeze"),
+    "fullscreen": Toggle("fullscreen"),
+    "hud": Toggle("hud"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """What a key sends, and what the help says about it."""
@@ -55,11 +64,11 @@ class Key:
 
 
 KEYS: Mapping[str, Key] = {
-    "F": Key(Toggle("fullscreen"), "fullscreen"),
+    "F": Key(ACTIONS["fullscreen"], "fullscreen"),
     "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
-    "B": Key(Toggle("blackout"), "blackout"),
-    "SPACE": Key(Toggle("freeze"), "freeze"),
-    "H": Key(Toggle("hud"), "HUD"),
+    "B": Key(ACTIONS["blackout"], "blackout"),
+    "SPACE": Key(ACTIONS["freeze"], "freeze"),
+    "H": Key(ACTIONS["hud"], "HUD"),
     "Q": Key(AskQuit(), "quit, pressed twice"),
 }
 

@@ -29,6 +29,10 @@ class PresetError(LivelavError):
     """A preset that is missing, unreadable or names what does not exist."""
 
 
+class MidiError(LivelavError):
+    """A binding, bank file or MIDI port that is wrong or missing."""
+
+
 class SourceError(LivelavError):
     """A sound source that is missing, unreadable, or gave nothing."""
 

@@ -111,6 +111,7 @@ class Choice:
 CHOICES: tuple[Choice, ...] = (
     Choice("model", "default", help="generator: a name from `livelav models list`, or a .safetensors file"),
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
+    Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
     Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),
     Choice("mapping.mode", "running", ("running", "fixed", "track"), help="normalisation statistics"),
     Choice("mapping.placement", "inside", ("inside", "outside"), help="leaky tanh before or after scaling to W"),

@@ -1,0 +1,175 @@
+"""Banks: TOML files that bind a whole controller, read with the same suspicion as presets.
+
+    schema = 1
+    name = "Korg nanoKONTROL2"
+    port = "nanoKONTROL2"          # part of the port's name; "" is every port
+    [[bind]]
+    control = "cc 16"              # or "note 36 ch 10", "nrpn 261", "bend", "program"
+    to = "mapping.norm"            # a parameter, or an action: blackout, freeze, ...
+    mode = "absolute"              # these five may be left out; see bindings.py
+    takeover = "jump"
+    lo = 0.0
+    hi = 1.0
+    curve = "even"
+
+What was learnt lies in a bank of its own among the user's. Where several banks speak of the same control of a port,
+the user's stand before the shipped ones, and all of them before the parameter table's own controllers.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from livelav.control.bindings import Binding, Curve, Mode, Takeover, default_bindings
+from livelav.control.messages import Control
+from livelav.core.bounded_toml import is_text, read_toml
+from livelav.core.errors import MidiError
+from livelav.core.store import config_dir, data_dir, listing, write_atomic
+
+SCHEMA = 1
+MOST = 1_024  # bindings in a file
+LEARNT = "learnt"
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "mode": get_args(Mode),
+    "takeover": get_args(Takeover),
+    "curve": get_args(Curve),
+}
+_NUMBERS = ("lo", "hi")
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """What one file binds."""
+
+    name: str
+    port: str
+    bindings: tuple[Binding, ...]
+
+
+def read_bank(path: Path) -> Bank:
+    """Raises MidiError with the first thing that is wrong."""
+    tree, _ = read_toml(path, "bank", MidiError)
+    if type(tree.get("schema")) is not int or tree["schema"] != SCHEMA:
+        raise MidiError(f"{path}: write `schema = {SCHEMA}` on top; a newer livelav reads other schemas")
+    for key in ("name", "port"):
+        if not is_text(tree.get(key, ""), 80):
+            raise MidiError(f"{path}: {key} must be plain text of at most 80 characters")
+    binds = tree.get("bind", [])
+    if unknown := set(tree) - {"schema", "name", "port", "bind"}:
+        raise MidiError(f"{path}: no key {sorted(unknown)[0][:80]!r}; there are schema, name, port and [[bind]]")
+    if not isinstance(binds, list) or len(binds) > MOST:
+        raise MidiError(f"{path}: bind must be written as [[bind]], at most {MOST} times")
+    port = tree.get("port", "")
+    bindings = []
+    for number, bind in enumerate(binds, start=1):
+        try:
+            bindings.append(_binding(bind, port))
+        except MidiError as error:
+            raise MidiError(f"{path}: [[bind]] {number}: {error}") from error
+    return Bank(tree.get("name", path.stem), port, tuple(bindings))
+
+
+def _binding(bind: Any, port: str) -> Binding:
+    if not isinstance(bind, dict):
+        raise MidiError("must be a table")
+    known = ("control", "to", "port", *_WORDS, *_NUMBERS)
+    for key, value in bind.items():
+        if key not in known:
+            raise MidiError(f"no key {key[:80]!r}; there are {', '.join(known)}")
+        if key in _NUMBERS and (type(value) not in (int, float) or not 0.0 <= value <= 1.0):
+            raise MidiError(f"{key} must be a number from 0 to 1")
+        if key not in _NUMBERS and not is_text(value, 80):
+            raise MidiError(f"{key} must be plain text of at most 80 characters")
+        if key in _WORDS and value not in _WORDS[key]:
+            raise MidiError(f"{key} is {value!r}: it must be one of {', '.join(_WORDS[key])}")
+    if missing := [key for key in ("control", "to") if key not in bind]:
+        raise MidiError(f"{missing[0]} is missing")
+    options = {key: bind[key] for key in (*_WORDS, *_NUMBERS) if key in bind}
+    return Binding(Control.parse(bind["control"]), bind["to"], port=bind.get("port", port), **options)
+
+
+def load_banks() -> tuple[list[tuple[Binding, ...]], list[str]]:
+    """(all bindings in the order of their precedence, what is wrong with files that were passed over)."""
+    banks, troubles = [], []
+    for path in bank_files():
+        try:
+            banks.append(read_bank(path).bindings)
+        except MidiError as error:
+            troubles.append(str(error))
+    return [*banks, default_bindings()], troubles
+
+
+def bank_files() -> list[Path]:
+    """What was learnt, the user's other banks, then those shipped."""
+    own = config_dir() / "banks"
+    return [
+        *sorted(listing(own, ".toml"), key=lambda path: path.stem != LEARNT),
+        *listing(data_dir("presets") / "banks", ".toml"),
+    ]
+
+
+# ---- what was learnt
+
+
+def learnt_path() -> Path:
+    """The user's bank that learning writes."""
+    return config_dir() / "banks" / f"{LEARNT}.toml"
+
+
+def learnt() -> tuple[Binding, ...]:
+    """Raises MidiError where the file is broken."""
+    path = learnt_path()
+    return read_bank(path).bindings if path.exists() else ()
+
+
+def learn(binding: Binding) -> list[Binding]:
+    """Keeps a binding; returns those that it takes the place of: the same control's, and the same target's on its port.
+
+    Raises MidiError where the file is broken, StorageError where it cannot be written.
+    """
+    before = learnt()
+    gone = [one for one in before if one.port == binding.port and _same(one, binding)]
+    _write([one for one in before if one not in gone] + [binding])
+    return gone
+
+
+def unlearn(target: str) -> list[Binding]:
+    """Forgets what was learnt for a parameter or action; returns it. Raises MidiError, StorageError."""
+    before = learnt()
+    gone = [one for one in before if one.target == target]
+    if gone:
+        _write([one for one in before if one not in gone])
+    return gone
+
+
+def _same(one: Binding, other: Binding) -> bool:
+    return one.target == other.target or one.control == other.control
+
+
+def _write(bindings: Sequence[Binding]) -> None:
+    lines = [
+        "# Written by livelav when controls are learnt; edit it as you like.",
+        f"schema = {SCHEMA}",
+        'name = "learnt"',
+    ]
+    write_atomic(learnt_path(), "\n".join([*lines, *_lines(bindings)]).encode() + b"\n")
+
+
+def _lines(bindings: Iterable[Binding]) -> Iterator[str]:
+    for binding in bindings:
+        plain = Binding(binding.control, binding.target, mode=binding.mode)
+        yield from ("", "[[bind]]", f'control = "{binding.control}"', f'to = "{binding.target}"')
+        if binding.port:
+            yield f"port = {_quoted(binding.port)}"
+        if binding.mode != "absolute":
+            yield f'mode = "{binding.mode}"'
+        for key in ("takeover", "curve", "lo", "hi"):
+            value = getattr(binding, key)
+            if value != getattr(plain, key):
+                yield f"{key} = {_quoted(value) if isinstance(value, str) else value}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,102 @@
+"""Which control moves what, as data: a control, its target, and how the one goes over into the other.
+
+Knows no device and no state; hands.py performs what is written here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from livelav.control.commands import ACTIONS
+from livelav.control.messages import Control
+from livelav.core.errors import MidiError, nearest
+from livelav.core.params import BY_NAME, PARAMS
+
+# absolute: a knob with ends. fine: one of 14 bits, in a pair of controllers, n and n + 32. twos, sign, offset: an
+# encoder without ends, that sends steps as two's complement, as sign and size, or as their sum with 64. toggle: each
+# press changes sides. momentary: while it is held. set: each press goes to `hi`, so that a row of pads is a fader.
+# press: what an action wants.
+Mode = Literal["absolute", "fine", "twos", "sign", "offset", "toggle", "momentary", "set", "press"]
+# When something else has moved the parameter of a knob with ends: go to the knob at once, or wait for it to pass.
+Takeover = Literal["jump", "pickup"]
+Curve = Literal["even", "slow", "fast"]
+
+RELATIVE: frozenset[Mode] = frozenset({"twos", "sign", "offset"})
+EXPONENT: Mapping[Curve, float] = {"even": 1.0, "slow": 2.0, "fast": 0.5}  # slow: fine work at the low end
+FINE_PAIR = 32  # controllers between the two of a 14-bit pair
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One control and its target: a parameter, or an action by its name in ACTIONS. Raises MidiError."""
+
+    control: Control
+    target: str
+    mode: Mode = "absolute"
+    takeover: Takeover = "jump"
+    lo: float = 0.0  # the part of the parameter's knob travel that is used; hi below lo turns the knob round
+    hi: float = 1.0
+    curve: Curve = "even"
+    port: str = ""  # part of a port's name; "" is every port
+
+    def __post_init__(self) -> None:
+        if self.target not in BY_NAME and self.target not in ACTIONS:
+            known = [*BY_NAME, *ACTIONS]
+            raise MidiError(f"{self.control}: no parameter or action {self.target!r}{nearest(self.target, known)}")
+        if (self.target in ACTIONS) != (self.mode == "press"):
+            wanted = "press" if self.target in ACTIONS else "another mode than press"
+            raise MidiError(f"{self.control}: {self.target} wants {wanted}, not {self.mode}")
+        if self.mode == "fine" and (self.control.kind != "cc" or self.control.number >= FINE_PAIR):
+            raise MidiError(f"{self.control}: only cc 0 to cc 31 have a fine half, {FINE_PAIR} above them")
+        if not (0.0 <= self.lo <= 1.0 and 0.0 <= self.hi <= 1.0) or (self.lo == self.hi and self.mode != "set"):
+            raise MidiError(f"{self.control}: lo {self.lo:g} and hi {self.hi:g} must be different, both from 0 to 1")
+
+    def hears(self, control: Control, port: str) -> bool:
+        """Whether that control, of the right kind and number already, is ours."""
+        return self.control.channel in (None, control.channel) and self.port.lower() in port.lower()
+
+    def knob(self, travel: float) -> float:
+        """Travel of the control, 0..1, to the parameter's knob."""
+        return self.lo + (self.hi - self.lo) * float(travel ** EXPONENT[self.curve])
+
+    def travel(self, knob: float) -> float:
+        """The inverse, clipped to 0..1 where the knob stands outside of our part."""
+        share = min(max((knob - self.lo) / (self.hi - self.lo), 0.0), 1.0)
+        return float(share ** (1.0 / EXPONENT[self.curve]))
+
+
+def default_bindings() -> tuple[Binding, ...]:
+    """The controllers of the parameter table, on any channel of any port."""
+    return tuple(Binding(Control("cc", p.cc), p.name) for p in PARAMS if p.cc is not None)
+
+
+def conflicts(bindings: Iterable[Binding]) -> list[tuple[Binding, Binding]]:
+    """Pairs that one control would move together."""
+    known = list(bindings)
+    return [
+        (one, other)
+        for i, one in enumerate(known)
+        for other in known[i + 1 :]
+        if numbers(one) & numbers(other)
+        and (None in (channels := (one.control.channel, other.control.channel)) or channels[0] == channels[1])
+        and (one.port.lower() in other.port.lower() or other.port.lower() in one.port.lower())
+    ]
+
+
+def steps(mode: Mode, value: int) -> int:
+    """How many steps an encoder without ends says that it was turned; value 0..127."""
+    match mode:
+        case "twos":
+            return value - 128 if value >= 64 else value
+        case "sign":
+            return -(value - 64) if value >= 64 else value
+        case "offset":
+            return value - 64
+    raise AssertionError(f"{mode} is no encoder")
+
+
+def numbers(binding: Binding) -> set[tuple[str, int]]:
+    """What a binding listens to, by kind and number."""
+    control = binding.control
+    halves = (0, FINE_PAIR) if binding.mode == "fine" else (0,)
+    return {(control.kind, control.number + half) for half in halves}

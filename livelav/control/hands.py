@@ -1,0 +1,142 @@
+"""The hands on the controllers: MIDI messages to commands, by the bindings.
+
+Remembers where each control stands. The settings are passed in, for a knob without ends has to know where its
+parameter stands, and so has one that must pick up a value which something else has moved. It is the passing that
+counts there and not the meeting: a quick hand skips the equal position. After a controller was unplugged and came
+back its knobs pick up, whatever their takeover. Runs in main.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from livelav.control.bindings import RELATIVE, Binding, numbers, steps
+from livelav.control.commands import ACTIONS, Command, SetParam
+from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
+from livelav.core.params import BY_NAME, Param, Settings
+
+NEAR = 1.5 / COARSE_TOP  # knob travel at which a value counts as picked up
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known of one binding's control."""
+
+    travel: float | None = None  # where it stands; None until it was moved
+    holds: bool = True  # whether it moves its parameter, or waits to pick it up
+    value: float | None = None  # what it set last
+    coarse: int = 0  # the halves of a 14-bit pair
+    fine: int = 0
+    down: bool = False  # a button, for what counts is the pressing
+
+
+class Hands:
+    """All bindings, and where their controls stand."""
+
+    def __init__(self, banks: Sequence[Sequence[Binding]]) -> None:
+        """`banks` in the order of their precedence: the first that knows a control of a port has it alone."""
+        self._memory = {binding: _Memory() for bank in banks for binding in bank}
+        self._decoders: dict[str, Decoder] = defaultdict(Decoder)
+        self._by_number: dict[tuple[str, int], list[tuple[int, Binding]]] = defaultdict(list)
+        for rank, bank in enumerate(banks):
+            for binding in bank:
+                for kind, number in numbers(binding):
+                    self._by_number[kind, number].append((rank, binding))
+
+    def take(self, messages: Iterable[tuple[str, bytes]], settings: Settings) -> list[Command]:
+        """(port, message) in order, to commands; of several values for one parameter only the last is left."""
+        events = [(port, self._decoders[port].step(message)) for port, message in messages]
+        return self.follow(((port, event) for port, event in events if isinstance(event, Moved)), settings)
+
+    def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
+        """The same from what was decoded already."""
+        values: dict[str, float] = {}
+        presses: list[Command] = []
+        for port, moved in moves:
+            for binding in self.bound(port, moved.control):
+                if binding.mode == "press":
+                    if self._pressed(binding, moved):
+                        presses.append(ACTIONS[binding.target])
+                    continue
+                param = BY_NAME[binding.target]
+                value = self._moved(binding, param, moved, values.get(param.name, settings[param.name]))
+                if value is not None:
+                    values[param.name] = value
+        return [*(SetParam(name, value) for name, value in values.items()), *presses]
+
+    def bound(self, port: str, control: Control) -> list[Binding]:
+        """What that control of that port moves."""
+        heard = [
+            (rank, binding)
+            for rank, binding in self._by_number.get((control.kind, control.number), ())
+            if binding.hears(control, port)
+        ]
+        return [binding for rank, binding in heard if rank == heard[0][0]]
+
+    def came_back(self, port: str) -> None:
+        """A controller was plugged in again: its knobs may stand anywhere and must pick up first."""
+        for binding, memory in self._memory.items():
+            if binding.port.lower() in port.lower():
+                memory.travel, memory.holds = None, False
+
+    def ghosts(self) -> dict[str, float]:
+        """Parameter to knob, where a control waits to pick it up: that is where the control stands."""
+        return {
+            binding.target: binding.knob(memory.travel)
+            for binding, memory in self._memory.items()
+            if memory.travel is not None and not memory.holds
+        }
+
+    def _pressed(self, binding: Binding, moved: Moved) -> bool:
+        memory = self._memory[binding]
+        down = moved.value > 0 if moved.control.kind in ("note", "program") else 2 * moved.value > moved.top
+        was, memory.down = memory.down, down and moved.control.kind != "program"
+        return down and not was
+
+    def _moved(self, binding: Binding, param: Param, moved: Moved, now: float) -> float | None:
+        """The parameter's new value in units; None where it stays."""
+        if binding.mode in RELATIVE:
+            return param.value(_stepped(binding, param.knob(now), steps(binding.mode, moved.value)))
+        if binding.mode in ("toggle", "momentary", "set"):
+            return self._switched(binding, param, moved, now)
+        memory = self._memory[binding]
+        travel = self._travel(binding, moved)
+        before, memory.travel = memory.travel, travel
+        if binding.takeover == "pickup" and memory.value != now:
+            memory.holds = False  # something else has moved it
+        if not memory.holds:
+            wanted = binding.travel(param.knob(now))
+            passed = before is not None and (before - wanted) * (travel - wanted) <= 0.0
+            if not passed and abs(travel - wanted) > NEAR:
+                return None
+            memory.holds = True
+        memory.value = param.value(binding.knob(travel))
+        return memory.value
+
+    def _travel(self, binding: Binding, moved: Moved) -> float:
+        if binding.mode != "fine":
+            return moved.value / moved.top
+        memory = self._memory[binding]
+        if moved.control.number == binding.control.number:
+            memory.coarse = moved.value
+        else:
+            memory.fine = moved.value
+        return (memory.coarse << 7 | memory.fine) / FINE_TOP
+
+    def _switched(self, binding: Binding, param: Param, moved: Moved, now: float) -> float | None:
+        pressed, down = self._pressed(binding, moved), self._memory[binding].down
+        if binding.mode == "momentary":
+            return param.value(binding.hi if down else binding.lo)
+        if not pressed:
+            return None
+        if binding.mode == "set":
+            return param.value(binding.hi)
+        is_high = abs(param.knob(now) - binding.hi) < abs(param.knob(now) - binding.lo)
+        return param.value(binding.lo if is_high else binding.hi)
+
+
+def _stepped(binding: Binding, knob: float, count: int) -> float:
+    """As many steps on as a knob with ends has from end to end, within the binding's part of the travel."""
+    lo, hi = sorted((binding.lo, binding.hi))
+    direction = 1 if binding.hi > binding.lo else -1
+    return min(max(knob + direction * count / COARSE_TOP, lo), hi)

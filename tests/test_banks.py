@@ -1,0 +1,164 @@
+"""Bank files: what they bind, what is refused and how it says so, and what learning keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livelav.control.banks import (
+    bank_files,
+    learn,
+    learnt,
+    learnt_path,
+    load_banks,
+    read_bank,
+    unlearn,
+)
+from livelav.control.bindings import Binding, conflicts, default_bindings
+from livelav.control.commands import SetParam
+from livelav.control.hands import Hands
+from livelav.control.messages import Control, Moved
+from livelav.core.errors import MidiError
+from livelav.core.params import BY_NAME, Settings
+from livelav.core.store import data_dir
+
+GOOD = """
+schema = 1
+name = "box"
+port = "Box"
+[[bind]]
+control = "cc 20"
+to = "mapping.slope"
+takeover = "pickup"
+lo = 0.25
+hi = 0.75
+[[bind]]
+control = "note 36 ch 10"
+to = "blackout"
+mode = "press"
+"""
+SHIPPED = sorted((data_dir("presets") / "banks").glob("*.toml"))
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def write(folder: Path, text: str, name: str = "box.toml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_bank_binds_what_it_says(tmp_path: Path) -> None:
+    bank = read_bank(write(tmp_path, GOOD))
+    assert bank.name == "box"
+    assert bank.bindings == (
+        Binding(Control("cc", 20), "mapping.slope", takeover="pickup", lo=0.25, hi=0.75, port="Box"),
+        Binding(Control("note", 36, 9), "blackout", mode="press", port="Box"),
+    )
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_banks_are_whole_and_bind_the_missions_five(path: Path) -> None:
+    bank = read_bank(path)
+    assert bank.port
+    assert not conflicts(bank.bindings)
+    targets = {binding.target for binding in bank.bindings}
+    assert {"mapping.norm", "mapping.slope", "smoothing.coarse", "smoothing.middle", "smoothing.fine"} <= targets
+
+
+def test_there_are_banks_for_the_controllers_that_vjs_have() -> None:
+    assert {path.stem for path in SHIPPED} >= {"apc40-mk2", "launchpad-mini", "midi-fighter-twister", "nanokontrol2"}
+
+
+def test_a_bank_stands_before_the_tables_own_on_its_port_only(config: Path) -> None:
+    write(config / "banks", GOOD)
+    banks, troubles = load_banks()
+    assert not troubles
+    hands = Hands(banks)
+    moved = Moved(Control("cc", 20, 0), 127)
+    assert hands.follow([("Box 1", moved)], Settings().with_values({"mapping.slope": 0.75})) == [
+        SetParam("mapping.slope", BY_NAME["mapping.slope"].value(0.75))
+    ]
+    assert hands.follow([("another", moved)], Settings()) == [SetParam("mapping.norm", BY_NAME["mapping.norm"].hi)]
+
+
+def test_a_broken_bank_is_passed_over_and_named(config: Path) -> None:
+    write(config / "banks", GOOD.replace("mapping.slope", "mapping.slpoe"))
+    banks, troubles = load_banks()
+    assert banks[-1] == default_bindings()
+    assert len(troubles) == 1
+    assert "box.toml: [[bind]] 1: cc 20: no parameter or action 'mapping.slpoe' (did you mean" in troubles[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("schema = 1", "schema = 2", "write `schema = 1`"),
+        ("schema = 1", "schema = true", "write `schema = 1`"),
+        ('name = "box"', "name = 7", "name must be plain text"),
+        ('port = "Box"', 'port = "\\u001b[2J"', "port must be plain text"),
+        ('port = "Box"', "colour = 1", "no key 'colour'"),
+        ("[[bind]]", "[bind]", "TOML"),
+        ('control = "cc 20"', "control = 20", "control must be plain text"),
+        ('control = "cc 20"', 'control = "cc 200"', "from 0 to 127"),
+        ('control = "cc 20"', "", "control is missing"),
+        ('takeover = "pickup"', 'takeover = "grab"', "one of jump, pickup"),
+        ("lo = 0.25", "lo = nan", "lo must be a number from 0 to 1"),
+        ("lo = 0.25", "lo = true", "lo must be a number from 0 to 1"),
+        ("lo = 0.25", "lo = 0.75", "must be different"),
+        ('mode = "press"', 'mode = "toggle"', "wants press"),
+        ('mode = "press"', 'speed = "press"', "no key 'speed'"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(MidiError, match=said.replace("[", r"\[")):
+        read_bank(write(tmp_path, GOOD.replace(old, new, 1)))
+
+
+def test_mutants_are_read_or_refused(tmp_path: Path) -> None:
+    draw, good = np.random.default_rng(1), GOOD.encode()
+    for _ in range(2_000):
+        content = bytearray(good)
+        for _ in range(draw.integers(1, 6)):
+            content[draw.integers(len(content))] = draw.integers(256)
+        path = tmp_path / "mutant.toml"
+        path.write_bytes(bytes(content[: draw.integers(1, len(content) + 1)]))
+        try:
+            read_bank(path)
+        except MidiError as error:
+            assert "\n" not in str(error)
+
+
+def test_what_is_learnt_is_kept_whole_and_found_first(config: Path) -> None:
+    kept = [
+        Binding(Control("cc", 7, 2), "mapping.norm", "fine", port='a "quoted" \\ name'),
+        Binding(Control("bend", 0, 0), "show.hue", takeover="pickup", lo=1.0, hi=0.0, curve="slow", port="x"),
+        Binding(Control("note", 36, 9), "blackout", "press"),
+    ]
+    for binding in kept:
+        assert learn(binding) == []
+    assert learnt() == tuple(kept)
+    write(config / "banks", GOOD)
+    assert bank_files()[0] == learnt_path()
+
+
+def test_learning_again_takes_the_place_of_what_was() -> None:
+    first = Binding(Control("cc", 1), "mapping.norm", port="x")
+    learn(first)
+    assert learn(Binding(Control("cc", 2), "mapping.norm", port="x")) == [first], "a parameter has one knob"
+    assert learn(Binding(Control("cc", 2), "mapping.slope", port="x")) != [], "a knob has one parameter"
+    assert learn(Binding(Control("cc", 2), "mapping.norm", port="y")) == [], "another box is another box"
+    assert {binding.target for binding in learnt()} == {"mapping.slope", "mapping.norm"}
+
+
+def test_unlearning_forgets_one_target() -> None:
+    learn(Binding(Control("cc", 1), "mapping.norm"))
+    learn(Binding(Control("cc", 2), "mapping.slope"))
+    assert [binding.target for binding in unlearn("mapping.norm")] == ["mapping.norm"]
+    assert unlearn("mapping.norm") == []
+    assert [binding.target for binding in learnt()] == ["mapping.slope"]

@@ -1,0 +1,88 @@
+"""MIDI's bytes to events and back: nothing is lost, nothing breaks it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livelav.control.messages import FINE_TOP, Control, Decoder, Moved, Transport, encode
+from livelav.core.errors import MidiError
+
+CONTROLS = st.one_of(
+    st.builds(Control, st.just("cc"), st.integers(0, 127).filter(lambda n: n not in {6, 38, *range(96, 102)})),
+    st.builds(Control, st.just("note"), st.integers(0, 127)),
+    st.builds(Control, st.just("nrpn"), st.integers(0, FINE_TOP - 1)),
+    st.builds(Control, st.sampled_from(["bend", "pressure", "program"]), st.just(0)),
+)
+
+
+def on_channel(control: Control, channel: int | None) -> Control:
+    return Control(control.kind, control.number, channel)
+
+
+def says(*messages: list[int]) -> list[object]:
+    decoder = Decoder()
+    return [decoder.step(message) for message in messages]
+
+
+@given(CONTROLS, st.integers(0, 15), st.integers(0, FINE_TOP))
+def test_what_is_encoded_is_decoded(control: Control, channel: int, value: int) -> None:
+    top = FINE_TOP if control.kind in ("nrpn", "bend") else 127
+    moved = Moved(on_channel(control, channel), min(value, top), top)
+    decoder = Decoder()
+    events = [decoder.step(message) for message in encode(moved)]
+    assert events[-1] == moved
+    assert decoder.ignored == 0
+
+
+@given(CONTROLS, st.none() | st.integers(0, 15))
+def test_a_controls_text_says_all(control: Control, channel: int | None) -> None:
+    control = on_channel(control, channel)
+    assert Control.parse(str(control)) == control
+
+
+@pytest.mark.parametrize("text", ["", "cc", "cc 128", "note -1", "cc 1 ch 0", "cc 1 ch 17", "bend 3", "CC 1", "cc 1\n"])
+def test_a_wrong_text_says_what_is_wrong(text: str) -> None:
+    with pytest.raises(MidiError, match="control"):
+        Control.parse(text)
+
+
+def test_a_note_off_is_a_note_at_rest() -> None:
+    on, off, quiet = says([0x90, 60, 100], [0x80, 60, 64], [0x90, 60, 0])
+    assert on == Moved(Control("note", 60, 0), 100)
+    assert off == quiet == Moved(Control("note", 60, 0), 0)
+
+
+def test_a_clock_and_its_commands() -> None:
+    assert says([0xF8], [0xFA], [0xFB], [0xFC]) == [Transport(k) for k in ("clock", "start", "continue", "stop")]
+
+
+def test_data_entry_belongs_to_the_nrpn_chosen_on_its_channel() -> None:
+    events = says(
+        [0xB0, 99, 2], [0xB0, 98, 5], [0xB1, 6, 9], [0xB0, 6, 64], [0xB0, 38, 3], [0xB0, 96, 0], [0xB0, 97, 0]
+    )
+    number = Control("nrpn", 2 << 7 | 5, 0)
+    values = [64 << 7, 64 << 7 | 3, 64 << 7 | 4, 64 << 7 | 3]
+    assert events == [None, None, Moved(Control("cc", 6, 1), 9), *(Moved(number, v, FINE_TOP) for v in values)]
+
+
+def test_a_registered_parameter_takes_the_data_entry_away() -> None:
+    assert says([0xB0, 99, 2], [0xB0, 98, 5], [0xB0, 101, 0], [0xB0, 100, 0], [0xB0, 6, 64])[-1] == Moved(
+        Control("cc", 6, 0), 64
+    )
+
+
+def test_whatever_comes_is_counted_and_dropped() -> None:
+    """A million messages: most of them broken, some of them long."""
+    draw = np.random.default_rng(1)
+    decoder, heard, count = Decoder(), 0, 1_000_000
+    lengths = draw.choice([0, 1, 2, 3, 3, 3, 3, 4, 40], size=count)
+    pool = draw.integers(0, 256, size=1 << 16, dtype=np.uint8).tobytes()
+    starts = draw.integers(0, (1 << 16) - 64, size=count)
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        event = decoder.step(pool[start : start + length])
+        if isinstance(event, Moved):
+            heard += 1
+            assert 0 <= event.value <= event.top
+    assert heard > 10_000
+    assert decoder.ignored > 500_000
