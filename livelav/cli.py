@@ -136,11 +136,15 @@ def doctor(as_json: bool) -> None:
 @cli.command()
 @click.option("--markdown", is_flag=True, help="the README's table")
 @click.option("--json", "as_json", is_flag=True)
-def params(markdown: bool, as_json: bool) -> None:
+@click.option("--osc", is_flag=True, help="the page of OSC addresses")
+def params(markdown: bool, as_json: bool, osc: bool) -> None:
     """Every parameter and choice, with its range."""
+    from livelav.control.osc import reference
     from livelav.tables import params_markdown
 
-    if as_json:
+    if osc:
+        click.echo(reference(), nl=False)
+    elif as_json:
         click.echo(
             json.dumps({"params": [asdict(p) for p in PARAMS], "choices": [asdict(c) for c in CHOICES]}, indent=2)
         )

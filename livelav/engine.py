@@ -25,7 +25,6 @@ from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.control.bindings import Binding, default_bindings
 from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
-from livelav.control.hands import Hands
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
@@ -33,6 +32,7 @@ from livelav.core.metrics import PeakMemory
 from livelav.core.params import PARAMS, Settings
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
+from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
@@ -46,6 +46,7 @@ _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
+_CRASHES_TO_GIVE_UP = 5  # in a minute, of the MIDI process: a library that cannot live here
 _SILENT_S = 3.0
 _WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
 _WARNING_S = 20.0  # for so long a warning stays on the HUD
@@ -60,6 +61,8 @@ class LiveConfig:
     synth: SynthConfig
     settings: Settings
     midi: MidiConfig | None  # None listens to no controller
+    osc: tuple[str, int] | None  # where OSC is taken from, and where it goes to
+    osc_out: tuple[str, int] | None
     aspect: Literal["fit", "fill"]
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
@@ -151,10 +154,7 @@ class Live:
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
             self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
-        self.hands = Hands(config.banks)
-        self.ports: tuple[str, ...] = ()
-        self.touched = (-math.inf, "")  # when a hand last moved a parameter, and which
-        self._lost_ports: set[str] = set()
+        self.inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.state = ShowState()
         self.source: Event = {}
         self.loaded: Event = {}
@@ -217,6 +217,8 @@ class Live:
                 self._warn(str(error), self._clock.now_s())
 
     def _set(self, values: Mapping[str, float]) -> None:
+        if not values:
+            return
         self.settings = self.settings.with_values(values)
         self.shared.settings.publish(np.array(self.settings.values))
 
@@ -246,11 +248,20 @@ class Live:
         return True
 
     def _take_hands(self) -> None:
-        """What the controllers sent since the last look."""
-        if self.midi:
-            now_s = self._clock.now_s()
-            for event in self.midi.poll(now_s):
+        """What controllers and OSC sent since the last look; and OSC is told what came of it."""
+        now_s = self._clock.now_s()
+        events = self.midi.poll(now_s) if self.midi else []
+        commands = self.inputs.take(events, self.settings, now_s)
+        self._set({command.name: command.value for command in commands if isinstance(command, SetParam)})
+        for command in commands:
+            if not isinstance(command, SetParam):
+                self.apply(command)
+        self.inputs.tell(self.settings)
+        for event in events:
+            if self.midi and event["kind"] not in ("midi", "ports"):
                 self._on_event(self.midi, event, now_s)
+        while self.inputs.troubles:
+            self._warn(self.inputs.troubles.pop(0), now_s)
 
     def _over(self, now_s: float) -> bool:
         first_s, seconds = self.shared.main["first_s"], self._config.seconds
@@ -262,10 +273,14 @@ class Live:
         """Looks after the children, takes in what they say, and keeps the figures."""
         self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
-            for event in child.poll(now_s):
-                self._on_event(child, event, now_s)
+            if child is not self.midi:  # which was asked a moment ago
+                for event in child.poll(now_s):
+                    self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:
             self._fall_back(now_s)
+        if self.midi and not self.midi.finished and self.midi.crashes(now_s) >= _CRASHES_TO_GIVE_UP:
+            self.midi.finished = True
+            self._warn("MIDI keeps dying: going on without controllers", now_s)
         if now_s - self._note_s > _NOTE_S:
             self._note_s = now_s
             self.shared.main["peak_rss_mb"] = self._memory.peak_mb()
@@ -288,10 +303,6 @@ class Live:
                 for waiting in (self.capture, self.midi):
                     if waiting:
                         waiting.start_at_s = min(waiting.start_at_s, now_s)
-            case "midi":
-                self._on_midi(event["messages"], now_s)
-            case "ports":
-                self._on_ports(event, now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:
@@ -302,24 +313,6 @@ class Live:
                 raise LivelavError(event["text"])
             case "error" | "warning" | "restart":
                 self._warn(event["text"], now_s)
-
-    def _on_midi(self, messages: list[tuple[str, bytes]], now_s: float) -> None:
-        commands = self.hands.take(messages, self.settings)
-        changes = {command.name: command.value for command in commands if isinstance(command, SetParam)}
-        if changes:
-            self._set(changes)
-            self.touched = (now_s, next(reversed(changes)))
-        for command in commands:
-            if not isinstance(command, SetParam):
-                self.apply(command)
-
-    def _on_ports(self, event: Event, now_s: float) -> None:
-        self.ports = tuple(event["names"])
-        for port in self._lost_ports.intersection(event["came"]):
-            self.hands.came_back(port)
-        self._lost_ports = (self._lost_ports | set(event["went"])) - set(event["came"])
-        for port in event["went"]:
-            self._warn(f"MIDI: {port} is gone; waiting for it", now_s)
 
     def _warn(self, text: str, now_s: float) -> None:
         self._warnings = [*self._warnings, (now_s, text)][-3:]
@@ -366,6 +359,7 @@ class Live:
                 for event in child.stop(max(now_s + _STOP_S - self._clock.now_s(), 0.05)):
                     if event["kind"] in {"error", "warning"}:
                         tell(event["text"])
+            self.inputs.close()
             if self._surface is not None:
                 self._surface.close()
 

@@ -12,6 +12,7 @@ from livelav.audio.capture import CaptureConfig
 from livelav.audio.sources import SourceRequest
 from livelav.control.banks import load_banks
 from livelav.control.midi import midi_config
+from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
 from livelav.core.presets import load_preset
@@ -105,6 +106,8 @@ def live_config(source: str = "loopback", loop: bool = False, picked: Picks | No
         ),
         settings=picked.settings,
         midi=midi_config(choices["midi"]),
+        osc=endpoint(choices["osc"]),
+        osc_out=endpoint(choices["osc.out"]),
         aspect=choices["show.aspect"],
     )
 

@@ -61,8 +61,9 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "late": int(board["late"]),
             "repeated": int(board["repeated"]),
         },
+        "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
-        "midi": {"ports": list(live.ports), **picked(shared.midi, "messages", "lost")},
+        "midi": {"ports": list(live.inputs.ports), **picked(shared.midi, "messages", "lost")},
         "settings": live.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
@@ -102,12 +103,14 @@ class HudText:
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
-        if live.ports:
-            rows.append(("MIDI", ", ".join(live.ports), False))
-        touched_s, name = live.touched
+        if live.inputs.ports:
+            rows.append(("MIDI", ", ".join(live.inputs.ports), False))
+        if live.inputs.osc and live.inputs.osc.recent:
+            rows.append(("OSC", " ".join(live.inputs.osc.recent), False))
+        touched_s, name = live.inputs.touched
         if now_s - touched_s < _TOUCHED_S:
             rows.append((name, f"{live.settings[name]:.3g} {BY_NAME[name].unit}", False))
-        for name, knob in live.hands.ghosts().items():
+        for name, knob in live.inputs.hands.ghosts().items():
             stands = f"{live.settings[name]:.3g}"
             rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
         if live.recorder:

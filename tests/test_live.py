@@ -1,7 +1,9 @@
 """The whole program, as processes: it plays, survives, stops, and leaves nothing behind."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import pytest
 
 from live import Run, gone, livelav
 from livelav.chain import Chain
+from livelav.control.osc import LOOPBACK, Message, OscIn, pack
 from livelav.core.params import Settings
 from livelav.core.values import Block
 from livelav.encode.encoder import load_encoder
@@ -20,7 +23,7 @@ from livelav.mapping.mapper import Mapper
 
 RECORD = {
     "version", "seconds", "first_picture_s", "source", "encoder", "model", "backend", "capture", "encode", "generate",
-    "present", "latency_ms", "midi", "settings", "features", "ws", "restarts", "peak_rss_mb",
+    "present", "latency_ms", "midi", "osc", "settings", "features", "ws", "restarts", "peak_rss_mb",
 }  # fmt: skip
 
 
@@ -70,6 +73,28 @@ def test_it_plays_the_demo_and_tells_what_it_did(run):
     assert stats["ws"]["spread"] > 0.02 and stats["features"]["rms_db"] > -60
     assert stats["capture"]["overruns"] == stats["capture"]["xruns"] == 0
     assert stats["restarts"] == {"capture": 0, "synth": 0, "midi": 0}
+
+
+def test_osc_moves_it_and_is_told_what_moved(run):
+    mirror = OscIn((LOOPBACK, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((LOOPBACK, 0))
+        port = sender.getsockname()[1] - 1  # the sender's own is taken; its neighbour hardly ever
+        live = run("--input", "demo", "--osc", str(port), "--osc-out", str(mirror.port))
+        live.playing()
+        sender.sendto(pack([Message("/show/hue", (30.0,)), Message("/knob/mapping/norm", (0.0,))]), (LOOPBACK, port))
+        sender.sendto(b"garbage", (LOOPBACK, port))
+        live.wait_for(lambda s: s["settings"]["show.hue"] == 30 and s["osc"]["ignored"] == 1, "it heard both")
+    assert live.stats["settings"]["mapping.norm"] == 0
+    assert {("show.hue", 30.0), ("mapping.norm", 0.0)} <= {(c.name, c.value) for c in mirror.take()}
+    mirror.close()
+
+
+def test_a_taken_osc_port_is_told_and_the_show_goes_on(run):
+    with contextlib.closing(OscIn((LOOPBACK, 0))) as other:
+        code, err = run("--input", "demo", "--seconds", "1", "--osc", str(other.port)).finish()
+    assert code == 0
+    assert "choose another with --osc" in err
 
 
 def test_live_ws_are_those_of_the_same_stages_in_a_plain_loop(run, tmp_path):

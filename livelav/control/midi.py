@@ -189,9 +189,7 @@ class Ports:
             self._looker = None
 
     def _listen(self, name: str, number: int) -> None:
-        import rtmidi
-
-        with contextlib.suppress(MidiError, rtmidi.RtMidiError):  # it went in this moment, or another has it: next scan
+        with contextlib.suppress(MidiError, OSError):  # it went in this moment, or another has it: next scan
             port = client()
             port.ignore_types(sysex=True, timing=False, active_sense=True)
             port.set_callback(lambda event, _data: self._on_message(name, event[0]))
@@ -201,8 +199,10 @@ class Ports:
 
 def client() -> "rtmidi.MidiIn":
     """A client of the first MIDI system that this machine runs. Raises MidiError where there is none."""
-    import rtmidi
-
+    try:
+        import rtmidi
+    except ImportError as error:
+        raise MidiError(f"no MIDI here ({error}); pip install python-rtmidi") from error
     os.environ["JACK_NO_START_SERVER"] = "1"  # nobody asked for a sound server
     reasons = []
     for api in rtmidi.get_compiled_api():

@@ -33,6 +33,10 @@ class MidiError(LivelavError):
     """A binding, bank file or MIDI port that is wrong or missing."""
 
 
+class OscError(LivelavError):
+    """An OSC packet that is broken, or an address that cannot be listened or sent to."""
+
+
 class SourceError(LivelavError):
     """A sound source that is missing, unreadable, or gave nothing."""
 

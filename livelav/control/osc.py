@@ -1,0 +1,282 @@
+"""OSC over UDP: what comes in becomes commands, what changes goes out. One address for each parameter, from the table.
+
+    /smoothing/coarse 1.5          a value in its units; /knob/smoothing/coarse 0.7 the same as knob travel 0..1
+    /blackout                      an action; with an argument, 0 does nothing: buttons send 1 and, let go, 0
+
+Packets are from strangers: whatever the bytes are, they are read in bounded time and memory, nothing is loaded, saved
+or ended by them, and nobody is answered. A value outside of its range stops at the end, as a knob does. Bound to
+loopback unless told otherwise; never waits. Runs in main.
+
+Source: Open Sound Control 1.0 specification (packets, type tags); 1.1 for T, F, N, I.
+"""
+
+import contextlib
+import math
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from livelav.control.commands import ACTIONS, Command, SetParam
+from livelav.core.errors import OscError
+from livelav.core.params import PARAMS, Param, Settings
+
+LARGEST, DEEPEST = 8 << 10, 8  # bytes of a packet; bundles in bundles
+LOOPBACK, PORT = "127.0.0.1", 9000
+OFF = "off"
+RECENT = 5  # addresses that the HUD shows
+
+_AT_ONCE = 256  # packets taken in one turn; more wait in the socket
+_SENT_AT_ONCE = 64  # in one packet: below what a network carries in one piece
+_BUNDLE, _IMMEDIATELY = b"#bundle\0", struct.pack(">Q", 1)
+_SIZES = {"i": 4, "f": 4, "t": 8, "h": 8, "d": 8, "c": 4, "r": 4, "m": 4}
+_FORMATS = {"i": ">i", "f": ">f", "h": ">q", "d": ">d"}
+_CONSTANTS: Mapping[str, float | None] = {"T": 1.0, "F": 0.0, "I": math.inf, "N": None}
+
+Argument = float | str | None  # what is neither number nor text is None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One OSC message."""
+
+    address: str
+    arguments: tuple[Argument, ...] = ()
+
+
+def parse(packet: bytes) -> list[Message]:
+    """All messages of a packet, also of bundles in it, in order; time tags mean at once. Raises OscError."""
+    if len(packet) > LARGEST:
+        raise OscError(f"a packet of {len(packet)} bytes: at most {LARGEST} are read")
+    return list(_messages(packet, 0))
+
+
+def _messages(packet: bytes, depth: int) -> Iterator[Message]:
+    if not packet.startswith(_BUNDLE):
+        yield _message(packet)
+        return
+    if depth >= DEEPEST:
+        raise OscError(f"bundles nested deeper than {DEEPEST}")
+    at = len(_BUNDLE) + 8
+    if len(packet) < at:
+        raise OscError("a bundle without a time tag")
+    while at < len(packet):
+        size = int.from_bytes(packet[at : at + 4], "big")
+        at += 4
+        if size == 0 or size % 4 or at + size > len(packet):
+            raise OscError(f"a bundle's element of {size} bytes does not fit")
+        yield from _messages(packet[at : at + size], depth + 1)
+        at += size
+
+
+def _message(packet: bytes) -> Message:
+    address, at = _text(packet, 0)
+    if not address.startswith("/"):
+        raise OscError("an address must begin with /")
+    if at >= len(packet):
+        return Message(address)
+    tags, at = _text(packet, at)
+    if not tags.startswith(","):
+        raise OscError("type tags must begin with a comma")
+    arguments: list[Argument] = []
+    for tag in tags[1:]:
+        value, at = _argument(tag, packet, at)
+        arguments.append(value)
+    return Message(address, tuple(arguments))
+
+
+def _argument(tag: str, packet: bytes, at: int) -> tuple[Argument, int]:
+    """(value, where the next one begins)"""
+    if tag in _CONSTANTS:
+        return _CONSTANTS[tag], at
+    if tag in ("s", "S"):
+        return _text(packet, at)
+    if tag == "b":
+        size = int.from_bytes(packet[at : at + 4], "big")
+        end = at + 4 + size + -size % 4
+        if len(packet) < at + 4 or end > len(packet):
+            raise OscError(f"a blob of {size} bytes does not fit")
+        return None, end
+    if tag not in _SIZES:
+        raise OscError(f"no type {tag!r} is known")
+    if at + _SIZES[tag] > len(packet):
+        raise OscError("arguments are missing")
+    value = float(struct.unpack_from(_FORMATS[tag], packet, at)[0]) if tag in _FORMATS else None
+    return value, at + _SIZES[tag]
+
+
+def _text(packet: bytes, at: int) -> tuple[str, int]:
+    """(printable text, where the next one begins); texts end with zeros up to a multiple of four."""
+    end = packet.find(b"\0", at)
+    after = end + 4 - (end - at) % 4
+    if end < 0 or after > len(packet):
+        raise OscError("a text without an end")
+    try:
+        text = packet[at:end].decode("ascii")
+    except UnicodeDecodeError as error:
+        raise OscError("a text that is not ASCII") from error
+    if not text.isprintable():
+        raise OscError("a text that cannot be printed")
+    return text, after
+
+
+def pack(messages: Sequence[Message]) -> bytes:
+    """One packet: a message, or a bundle of several. Numbers go as 32-bit floats."""
+    packed = [_packed(message) for message in messages]
+    if len(packed) == 1:
+        return packed[0]
+    return _BUNDLE + _IMMEDIATELY + b"".join(struct.pack(">i", len(one)) + one for one in packed)
+
+
+def _packed(message: Message) -> bytes:
+    tags, data = ",", b""
+    for argument in message.arguments:
+        if isinstance(argument, str):
+            tags, data = tags + "s", data + _padded(argument)
+        elif argument is None:
+            tags += "N"
+        else:
+            tags, data = tags + "f", data + struct.pack(">f", argument)
+    return _padded(message.address) + _padded(tags) + data
+
+
+def _padded(text: str) -> bytes:
+    raw = text.encode("ascii")
+    return raw + bytes(4 - len(raw) % 4)
+
+
+# ---- addresses, from the one table
+
+
+def address(param: Param) -> str:
+    """`/smoothing/coarse` for `smoothing.coarse`."""
+    return "/" + param.name.replace(".", "/")
+
+
+def knob_address(param: Param) -> str:
+    return "/knob" + address(param)
+
+
+_PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
+    knob_address(p): (p, True) for p in PARAMS
+}
+_ACTIONS: Mapping[str, str] = {f"/{name}": name for name in ACTIONS}
+
+
+def command(message: Message) -> Command | None:
+    """What a message asks for; None where it asks for nothing that is known."""
+    first = message.arguments[0] if message.arguments else 1.0
+    if not isinstance(first, float) or math.isnan(first):
+        return None
+    if message.address in _ACTIONS:
+        return ACTIONS[_ACTIONS[message.address]] if first else None
+    if message.address not in _PARAMS or not message.arguments:
+        return None
+    param, is_knob = _PARAMS[message.address]
+    value = param.value(first) if is_knob else min(max(first, param.lo), param.hi)
+    return SetParam(param.name, value)
+
+
+# ---- the sockets
+
+
+def endpoint(words: str, host: str = LOOPBACK) -> tuple[str, int] | None:
+    """(host, port) of `9000`, `HOST:9000`; None for `off`. Raises OscError."""
+    if words == OFF:
+        return None
+    before, _, number = words.rpartition(":")
+    if not number.isdecimal() or not 1 <= int(number[:6]) <= 65535:
+        raise OscError(f"OSC at {words!r}: write off, a port from 1 to 65535, or HOST:PORT")
+    return before or host, int(number)
+
+
+class OscIn:
+    """A socket that is asked once a turn. `recent` holds the addresses that came last, newest first."""
+
+    def __init__(self, at: tuple[str, int]) -> None:
+        """Raises OscError where the port is taken or the host is not this machine's."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self.recent: deque[str] = deque(maxlen=RECENT)
+        self.messages = self.ignored = 0
+        try:
+            self._socket.bind(at)
+        except OSError as error:
+            self._socket.close()
+            raise OscError(f"OSC at {at[0]}:{at[1]}: {error.strerror or error}; choose another with --osc") from error
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def take(self) -> list[Command]:
+        """Commands that came since the last call, in order."""
+        commands: list[Command] = []
+        for _ in range(_AT_ONCE):
+            try:
+                packet = self._socket.recv(LARGEST + 1)
+            except OSError:  # nothing there; or, on Windows, somebody we sent to is gone
+                break
+            commands += self._commands(packet)
+        return commands
+
+    def _commands(self, packet: bytes) -> Iterator[Command]:
+        try:
+            messages = parse(packet)
+        except OscError:
+            self.ignored += 1
+            return
+        for message in messages:
+            self.messages += 1
+            if message.address in self.recent:
+                self.recent.remove(message.address)
+            self.recent.appendleft(message.address)
+            if found := command(message):
+                yield found
+            else:
+                self.ignored += 1
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class OscOut:
+    """Tells one address what changes: all values once, then each that is another."""
+
+    def __init__(self, to: tuple[str, int]) -> None:
+        """Raises OscError where no such host is known."""
+        try:
+            self._to = socket.gethostbyname(to[0]), to[1]
+        except OSError as error:
+            raise OscError(f"OSC to {to[0]}:{to[1]}: {error.strerror or error}; name a host that is there") from error
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._told: Settings | None = None
+
+    def tell(self, settings: Settings) -> None:
+        """Sends what is new in `settings`."""
+        if settings is self._told:
+            return
+        before = self._told
+        changed = [p for p in PARAMS if before is None or settings[p.name] != before[p.name]]
+        self._told = settings
+        messages = [Message(address(p), (settings[p.name],)) for p in changed]
+        messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in changed]
+        for start in range(0, len(messages), _SENT_AT_ONCE):
+            with contextlib.suppress(OSError):  # nobody listens there, or the network is down: the next change may do
+                self._socket.sendto(pack(messages[start : start + _SENT_AT_ONCE]), self._to)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def reference() -> str:
+    """The page of all addresses; Markdown with a last newline."""
+    lines = ["| address | argument | what it does |", "|---|---|---|"]
+    for p in PARAMS:
+        unit = f" {p.unit}" if p.unit else ""
+        lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
+    lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
+    lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in ACTIONS]
+    return "\n".join(lines) + "\n"

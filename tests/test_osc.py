@@ -1,0 +1,252 @@
+"""OSC: what is packed is parsed, strangers' bytes are bounded, addresses are the table's; over real UDP on loopback."""
+
+import math
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livelav.control.commands import ACTIONS, SetParam, Toggle
+from livelav.control.osc import (
+    DEEPEST,
+    LARGEST,
+    LOOPBACK,
+    Message,
+    OscIn,
+    OscOut,
+    address,
+    command,
+    endpoint,
+    knob_address,
+    pack,
+    parse,
+    reference,
+)
+from livelav.core.errors import OscError
+from livelav.core.params import BY_NAME, PARAMS, Settings
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)
+MESSAGES = st.builds(
+    Message,
+    PRINTABLE.map("/".__add__),
+    st.lists(st.floats(width=32) | PRINTABLE | st.none(), max_size=6).map(tuple),
+)
+NORM = BY_NAME["mapping.norm"]
+
+
+def bundle(*elements: bytes) -> bytes:
+    return b"#bundle\0" + bytes(8) + b"".join(struct.pack(">i", len(e)) + e for e in elements)
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=5))
+def test_what_is_packed_is_parsed(messages: list[Message]) -> None:
+    assert repr(parse(pack(messages))) == repr(messages)  # repr: a NaN is not equal to itself
+
+
+def test_all_types_are_passed_over_rightly() -> None:
+    """Each argument is followed by one that is known: it must be found where it is."""
+    encoded = {
+        "i": (struct.pack(">i", -3), -3.0),
+        "h": (struct.pack(">q", 2**40), float(2**40)),
+        "d": (struct.pack(">d", 0.1), 0.1),
+        "t": (bytes(8), None),
+        "b": (struct.pack(">i", 5) + b"hello\0\0\0", None),
+        "r": (bytes(4), None),
+        "T": (b"", 1.0),
+        "F": (b"", 0.0),
+        "N": (b"", None),
+    }
+    for tag, (data, value) in encoded.items():
+        packet = b"/a\0\0" + f",{tag}f".encode() + b"\0" + data + struct.pack(">f", 0.5)
+        assert parse(packet) == [Message("/a", (value, 0.5))]
+
+
+def test_bundles_are_read_in_order_and_not_too_deep() -> None:
+    packet = pack([Message("/a")])
+    assert parse(bundle(packet, bundle(pack([Message("/b")])), packet)) == [Message(a) for a in ("/a", "/b", "/a")]
+    for _ in range(DEEPEST):
+        packet = bundle(packet)
+    assert parse(packet) == [Message("/a")]
+    with pytest.raises(OscError, match="nested deeper"):
+        parse(bundle(packet))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"",
+        b"a\0\0\0",
+        b"/a",
+        b"/a\0",
+        b"/\xff\0\0",
+        b"/\x1b\0\0",
+        b"/a\0\0f\0\0\0",
+        b"/a\0\0,f\0\0",
+        b"/a\0\0,b\0\0\xff\xff\xff\xff",
+        b"/a\0\0,b\0\0\x7f\xff\xff\xff",
+        b"/a\0\0,[\0\0",
+        b"#bundle\0",
+        bundle() + struct.pack(">i", -4),
+        bundle() + struct.pack(">i", 0),
+        bundle() + struct.pack(">i", 8) + b"/a\0\0",
+        bytes(LARGEST + 1),
+    ],
+)
+def test_a_broken_packet_is_one_error(packet: bytes) -> None:
+    with pytest.raises(OscError):
+        parse(packet)
+
+
+def test_whatever_comes_hangs_nothing() -> None:
+    """A million packets: noise, and mutants of good ones. A few microseconds each, where a hang would be for ever."""
+    draw, slowest_s = np.random.default_rng(1), 0.0
+    good = [pack([Message("/mapping/norm", (1.0,))]), bundle(*[pack([Message("/knob/show/hue", (0.5, "x"))])] * 20)]
+    noise = draw.integers(0, 256, 1 << 16, dtype=np.uint8).tobytes()
+    kinds = draw.integers(0, 4, 1_000_000)
+    places = draw.integers(0, 1 << 15, (1_000_000, 3))
+    for kind, (one, two, three) in zip(kinds.tolist(), places.tolist(), strict=True):
+        if kind == 0:
+            packet = noise[one : one + two % 300]
+        else:
+            mutant = bytearray(good[kind % 2])
+            mutant[one % len(mutant)] = noise[two]
+            mutant[three % len(mutant)] = noise[one]
+            packet = bytes(mutant[: 1 + two % len(mutant)] if kind == 3 else mutant)
+        begin_s = time.process_time()
+        try:
+            for message in parse(packet):
+                command(message)
+        except OscError:
+            pass
+        slowest_s = max(slowest_s, time.process_time() - begin_s)
+    assert slowest_s < 0.05
+
+
+def test_the_largest_packets_are_bounded_work() -> None:
+    """The most messages, and the deepest bundles, that fit."""
+    small = pack([Message("/", ())])
+    most = bundle(*[small] * ((LARGEST - 16) // (len(small) + 4)))
+    deep = b"/a\0\0,\0\0\0" + bytes(LARGEST - 300)
+    for _ in range(DEEPEST):
+        deep = bundle(deep)
+    for packet in (most, deep):
+        assert len(packet) <= LARGEST
+        begin_s = time.process_time()
+        for _ in range(10):
+            parse(packet)
+        assert (time.process_time() - begin_s) / 10 < 0.05
+
+
+# ---- what a message asks for
+
+
+@pytest.mark.parametrize("param", PARAMS, ids=lambda p: p.name)
+def test_every_parameter_has_its_address_in_value_and_in_knob_units(param) -> None:  # type: ignore[no-untyped-def]
+    assert command(Message(address(param), (param.hi,))) == SetParam(param.name, param.hi)
+    assert command(Message(knob_address(param), (0.0,))) == SetParam(param.name, param.lo)
+    assert address(param) in reference()
+
+
+@given(st.floats())
+def test_a_value_stops_at_the_ends(value: float) -> None:
+    asked = command(Message("/mapping/norm", (value,)))
+    if math.isnan(value):
+        assert asked is None
+    else:
+        assert isinstance(asked, SetParam)
+        assert NORM.lo <= asked.value <= NORM.hi
+        assert value in (asked.value, np.inf, -np.inf) or not NORM.lo <= value <= NORM.hi
+
+
+def test_a_button_acts_when_it_is_pressed() -> None:
+    assert command(Message("/blackout")) == command(Message("/blackout", (1.0,))) == Toggle("blackout")
+    assert command(Message("/blackout", (0.0,))) is None
+    for name in ACTIONS:
+        assert f"`/{name}`" in reference()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("/quit"),
+        Message("/mapping/norm"),
+        Message("/mapping/norm", ("1",)),
+        Message("/mapping/norm", (None,)),
+        Message("/mapping/*", (1.0,)),
+        Message("/model", ("x",)),
+        Message("/blackout", ("x",)),
+    ],
+)
+def test_nothing_else_is_asked_for(message: Message) -> None:
+    assert command(message) is None
+
+
+# ---- sockets
+
+
+@pytest.fixture
+def heard() -> Iterator[OscIn]:
+    one = OscIn((LOOPBACK, 0))
+    yield one
+    one.close()
+
+
+def until(condition: object) -> None:
+    """UDP over loopback is there at once, but not in the same instant."""
+    deadline_s = time.monotonic() + 5.0
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline_s
+
+
+def test_commands_come_in_order_and_garbage_is_counted(heard: OscIn) -> None:
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for packet in (pack([Message("/mapping/norm", (1.0,)), Message("/freeze")]), b"garbage", pack([Message("/no")])):
+        sender.sendto(packet, (LOOPBACK, heard.port))
+    commands: list[object] = []
+    until(lambda: commands.extend(heard.take()) or heard.ignored == 2)
+    assert commands == [SetParam("mapping.norm", 1.0), Toggle("freeze")]
+    assert list(heard.recent) == ["/no", "/freeze", "/mapping/norm"]
+    assert heard.take() == []
+    sender.close()
+
+
+def test_what_changes_is_told_and_can_be_heard_again(heard: OscIn) -> None:
+    out = OscOut((LOOPBACK, heard.port))
+    settings, mirror = Settings().with_values({"show.hue": 30.0}), Settings()
+    out.tell(settings)
+    commands: list[object] = []
+    until(lambda: commands.extend(heard.take()) or len(commands) == 2 * len(PARAMS))
+    for one in commands:
+        assert isinstance(one, SetParam)
+        mirror = mirror.with_values({one.name: one.value})
+    assert mirror.values == pytest.approx(settings.values, rel=1e-6, abs=1e-6)
+    out.tell(settings)
+    out.tell(settings.with_values({"show.hue": 60.0}))
+    commands.clear()
+    until(lambda: commands.extend(heard.take()) or len(commands) == 2)
+    assert commands == [SetParam("show.hue", pytest.approx(60.0, abs=1e-4))] * 2
+    out.close()
+
+
+def test_a_port_that_is_taken_is_one_line(heard: OscIn) -> None:
+    with pytest.raises(OscError, match=r"OSC at 127\.0\.0\.1:\d+: .*; choose another"):
+        OscIn((LOOPBACK, heard.port))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("off", None), ("9000", (LOOPBACK, 9000)), ("0.0.0.0:7", ("0.0.0.0", 7)), ("studio:9001", ("studio", 9001))],
+)
+def test_an_endpoint_is_loopback_unless_it_says_otherwise(words: str, found: object) -> None:
+    assert endpoint(words) == found
+
+
+@pytest.mark.parametrize("words", ["", "on", "0", "65536", "x:y", ":"])
+def test_a_wrong_endpoint_says_what_to_write(words: str) -> None:
+    with pytest.raises(OscError, match="HOST:PORT"):
+        endpoint(words)
