@@ -4,12 +4,12 @@ Runs in the terminal's process, without a show; a show that runs takes up what w
 """
 
 import math
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-from livelav.control.banks import learn, load_banks
-from livelav.control.bindings import Binding, conflicts
-from livelav.control.commands import ACTIONS, SetParam
+from livelav.control.banks import learn, learnt, load_banks
+from livelav.control.bindings import NOTHING, Binding, conflicts, default_bindings, targets
+from livelav.control.commands import SetParam
 from livelav.control.hands import Hands
 from livelav.control.learn import Learning
 from livelav.control.messages import Decoder, Moved, Transport
@@ -29,8 +29,7 @@ class Ear:
 
     def __init__(self, config: MidiConfig, clock: Clock) -> None:
         self._clock, self._scanned_s = clock, -math.inf
-        self._queue: deque[tuple[str, Sequence[int]]] = deque(maxlen=10_000)
-        self._ports = Ports(config, lambda port, message: self._queue.append((port, message)))
+        self._ports = Ports(config)
         self._decoders: dict[str, Decoder] = {}
 
     @property
@@ -44,8 +43,7 @@ class Ear:
             self._scanned_s = now_s
             self._ports.scan()
         self._clock.sleep(_LOOK_S)
-        while self._queue:
-            port, message = self._queue.popleft()
+        for port, message in self._ports.take():
             if event := self._decoders.setdefault(port, Decoder()).step(message):
                 yield port, event
 
@@ -56,7 +54,7 @@ class Ear:
 def monitor(config: MidiConfig, clock: Clock, say: Callable[[str], None], until_s: float = math.inf) -> None:
     """A line for everything that arrives, until `until_s` on the clock. Raises MidiError where there is no MIDI."""
     banks, troubles = load_banks()
-    hands, settings = Hands(banks), Settings()
+    hands, settings = Hands(banks, default_bindings()), Settings()
     for trouble in troubles:
         say(f"! {trouble}")
     known: tuple[str, ...] | None = None
@@ -86,7 +84,7 @@ def _tell_move(port: str, moved: Moved, hands: Hands, settings: Settings, say: C
     """Says what a control did; returns what the settings would be."""
     changes = {c.name: c.value for c in hands.follow([(port, moved)], settings) if isinstance(c, SetParam)}
     effects = []
-    for target in (binding.target for binding in hands.bound(port, moved.control)):
+    for target in [binding.target for binding in hands.bound(port, moved.control) if binding.target != NOTHING]:
         value = f" = {changes[target]:.4g} {BY_NAME[target].unit}".rstrip() if target in changes else ""
         effects.append(target + value)
     say(f"{port}: {moved.control} = {moved.value} of {moved.top}: {', '.join(effects) or 'bound to nothing'}")
@@ -98,9 +96,8 @@ def learn_control(target: str, config: MidiConfig, clock: Clock, say: Callable[[
 
     Raises MidiError for an unknown target, or where nothing moved within `wait_s`.
     """
-    known = [*BY_NAME, *ACTIONS]
-    if target not in known:
-        raise MidiError(f"no parameter or action {target!r}{nearest(target, known)}; `livelav params` lists them")
+    if target not in targets():
+        raise MidiError(f"no parameter or action {target!r}{nearest(target, targets())}; `livelav params` lists them")
     ear, began_s = Ear(config, clock), clock.now_s()
     learning = Learning(target, began_s)
     say(f"move the control that is to move {target} (an encoder without ends: both ways)")
@@ -112,12 +109,11 @@ def learn_control(target: str, config: MidiConfig, clock: Clock, say: Callable[[
             if not learning.heard and clock.now_s() - began_s > wait_s:
                 ports = ", ".join(ear.names) or "none: plug a controller in"
                 raise MidiError(f"nothing was moved within {wait_s:g} s; controllers heard: {ports}")
+        for gone in learn(binding):
+            say(f"instead of {gone.control} for {gone.target}")
     finally:
         ear.close()
-    for gone in learn(binding):
-        say(f"instead of {gone.control} for {gone.target}")
-    banks, _ = load_banks()
-    for one, other in conflicts(banks[0]):
+    for one, other in conflicts(learnt()):
         if binding in (one, other):
-            say(f"note: {one.control} now moves {one.target} and {other.target}")
+            say(f"note: {one.control} and {other.control} are one: it moves {one.target} and {other.target}")
     return binding

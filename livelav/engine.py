@@ -23,7 +23,7 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
-from livelav.control.bindings import Binding, default_bindings
+from livelav.control.banks import Bank
 from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
@@ -46,7 +46,7 @@ _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
-_CRASHES_TO_GIVE_UP = 5  # in a minute, of the MIDI process: a library that cannot live here
+_CRASHES_TO_REST, _MIDI_RESTS_S = 5, 30.0  # of the MIDI process in a minute: its library cannot live here now
 _SILENT_S = 3.0
 _WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
 _WARNING_S = 20.0  # for so long a warning stays on the HUD
@@ -70,7 +70,7 @@ class LiveConfig:
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
-    banks: tuple[tuple[Binding, ...], ...] = (default_bindings(),)
+    banks: tuple[Bank, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +256,20 @@ class Live:
         for command in commands:
             if not isinstance(command, SetParam):
                 self.apply(command)
-        self.inputs.tell(self.settings)
+        self.inputs.tell(self.settings, now_s)
         for event in events:
             if self.midi and event["kind"] not in ("midi", "ports"):
                 self._on_event(self.midi, event, now_s)
+                if event["kind"] == "restart":
+                    self._on_midi_restart(self.midi, now_s)
         while self.inputs.troubles:
             self._warn(self.inputs.troubles.pop(0), now_s)
+
+    def _on_midi_restart(self, midi: Child, now_s: float) -> None:
+        self.inputs.lost_all()
+        if midi.crashes(now_s) >= _CRASHES_TO_REST:
+            midi.start_at_s = now_s + _MIDI_RESTS_S
+            self._warn(f"MIDI keeps dying: without controllers for {_MIDI_RESTS_S:g} s", now_s)
 
     def _over(self, now_s: float) -> bool:
         first_s, seconds = self.shared.main["first_s"], self._config.seconds
@@ -278,9 +286,6 @@ class Live:
                     self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:
             self._fall_back(now_s)
-        if self.midi and not self.midi.finished and self.midi.crashes(now_s) >= _CRASHES_TO_GIVE_UP:
-            self.midi.finished = True
-            self._warn("MIDI keeps dying: going on without controllers", now_s)
         if now_s - self._note_s > _NOTE_S:
             self._note_s = now_s
             self.shared.main["peak_rss_mb"] = self._memory.peak_mb()

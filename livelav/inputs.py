@@ -5,9 +5,12 @@ engine runs the MIDI process and hands its events on. Runs in main.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
-from livelav.control.bindings import Binding
+from livelav.control.banks import Bank
+from livelav.control.bindings import default_bindings
 from livelav.control.commands import Command, SetParam
 from livelav.control.hands import Hands
 from livelav.control.osc import OscIn, OscOut
@@ -15,29 +18,33 @@ from livelav.core.errors import OscError
 from livelav.core.params import Settings
 from livelav.supervisor import Event
 
+Socket = TypeVar("Socket", OscIn, OscOut)
+
 
 class Inputs:
     """Asked once in a while for what came since."""
 
     def __init__(
         self,
-        banks: Sequence[Sequence[Binding]],
+        banks: Sequence[Bank] = (),
         osc: tuple[str, int] | None = None,
         osc_out: tuple[str, int] | None = None,
     ) -> None:
         """`osc` is where to listen, `osc_out` whom to tell; a port that is taken is a trouble, but ends no show."""
-        self.hands = Hands(banks)
+        self.hands = Hands(banks, default_bindings())
         self.ports: tuple[str, ...] = ()  # controllers that are there
         self.touched = (-math.inf, "")  # when a parameter was last moved, and which
         self.troubles: list[str] = []  # that nobody was told of so far
         self._gone: set[str] = set()
-        self.osc: OscIn | None = None
-        self._osc_out: OscOut | None = None
+        self.osc = self._opened(OscIn, osc)
+        self._osc_out = self._opened(OscOut, osc_out)
+
+    def _opened(self, kind: type[Socket], at: tuple[str, int] | None) -> Socket | None:
         try:
-            self.osc = OscIn(osc) if osc else None
-            self._osc_out = OscOut(osc_out) if osc_out else None
+            return kind(at) if at else None
         except OscError as error:
             self.troubles.append(str(error))
+            return None
 
     def take(self, events: Iterable[Event], settings: Settings, now_s: float) -> list[Command]:
         """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last."""
@@ -47,23 +54,32 @@ class Inputs:
                 commands += self.hands.take(event["messages"], settings)
             elif event["kind"] == "ports":
                 self._on_ports(event)
-        if self.osc:
-            commands += self.osc.take()
+        for command in self.osc.take() if self.osc else ():
+            commands.append(command)
+            if self._osc_out and isinstance(command, SetParam):
+                self._osc_out.hold(command.name, now_s)
         last = {command.name: command for command in commands if isinstance(command, SetParam)}
         if last:
             self.touched = (now_s, next(reversed(last)))
-        return [*last.values(), *(command for command in commands if not isinstance(command, SetParam))]
+        presses = Counter(command for command in commands if not isinstance(command, SetParam))
+        # a switch that is pressed twice in a turn stays as it is: nobody is to be made to switch hundreds of times
+        return [*last.values(), *(press for press, count in presses.items() if count % 2)]
 
-    def tell(self, settings: Settings) -> None:
+    def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""
         if self._osc_out:
-            self._osc_out.tell(settings)
+            self._osc_out.tell(settings, now_s)
 
     def close(self) -> None:
         """Closes the sockets."""
         for open_socket in (self.osc, self._osc_out):
             if open_socket:
                 open_socket.close()
+
+    def lost_all(self) -> None:
+        """The MIDI process is gone: a new one will say what is there, and what is there may have been moved."""
+        self._gone |= set(self.ports)
+        self.ports = ()
 
     def _on_ports(self, event: Event) -> None:
         self.ports = tuple(event["names"])

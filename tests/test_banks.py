@@ -71,6 +71,32 @@ def test_shipped_banks_are_whole_and_bind_the_missions_five(path: Path) -> None:
     assert {"mapping.norm", "mapping.slope", "smoothing.coarse", "smoothing.middle", "smoothing.fine"} <= targets
 
 
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_a_bank_leaves_out_is_left_out(path: Path) -> None:
+    """A touch of some other control of the box must not reach the table's own bindings."""
+    bank = read_bank(path)
+    hands = Hands([bank], default_bindings())
+    for number in range(128):
+        for channel in range(16):
+            control = Control("cc", number, channel)
+            ours = [binding for binding in bank.bindings if hands.bound(bank.port, control) == [binding]]
+            assert bool(hands.follow([(bank.port, Moved(control, 127))], Settings())) == bool(ours)
+
+
+def test_another_model_is_not_meant() -> None:
+    bank = read_bank(data_dir("presets") / "banks" / "launchpad-mini.toml")
+    pad = Moved(Control("note", 0, 0), 127)
+    assert Hands([bank]).follow([("Launchpad Mini MIDI 1", pad)], Settings())
+    assert not Hands([bank]).follow([("Launchpad Mini MK3 LPMiniMK3 MIDI", pad)], Settings())
+
+
+@pytest.mark.parametrize("port", ["x" * 300, "a\nb\x1b[2Jlonger", 'quo"te\\'])
+def test_whatever_a_port_is_called_what_is_learnt_can_be_read_and_hears_it(port: str) -> None:
+    learn(Binding(Control("cc", 1), "mapping.norm", port=port))
+    (binding,) = learnt()
+    assert binding.hears(Control("cc", 1, 0), port)
+
+
 def test_there_are_banks_for_the_controllers_that_vjs_have() -> None:
     assert {path.stem for path in SHIPPED} >= {"apc40-mk2", "launchpad-mini", "midi-fighter-twister", "nanokontrol2"}
 
@@ -79,7 +105,7 @@ def test_a_bank_stands_before_the_tables_own_on_its_port_only(config: Path) -> N
     write(config / "banks", GOOD)
     banks, troubles = load_banks()
     assert not troubles
-    hands = Hands(banks)
+    hands = Hands(banks, default_bindings())
     moved = Moved(Control("cc", 20, 0), 127)
     assert hands.follow([("Box 1", moved)], Settings().with_values({"mapping.slope": 0.75})) == [
         SetParam("mapping.slope", BY_NAME["mapping.slope"].value(0.75))
@@ -90,7 +116,7 @@ def test_a_bank_stands_before_the_tables_own_on_its_port_only(config: Path) -> N
 def test_a_broken_bank_is_passed_over_and_named(config: Path) -> None:
     write(config / "banks", GOOD.replace("mapping.slope", "mapping.slpoe"))
     banks, troubles = load_banks()
-    assert banks[-1] == default_bindings()
+    assert {bank.name for bank in banks} == {read_bank(path).name for path in SHIPPED}
     assert len(troubles) == 1
     assert "box.toml: [[bind]] 1: cc 20: no parameter or action 'mapping.slpoe' (did you mean" in troubles[0]
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livelav.control.banks import Bank
 from livelav.control.bindings import RELATIVE, Binding, Curve, Mode, conflicts, default_bindings, steps
 from livelav.control.commands import ACTIONS, SetParam
 from livelav.control.hands import Hands
@@ -36,7 +37,7 @@ def after(hands: Hands, settings: Settings, *moves: tuple[str, Moved]) -> Settin
 
 
 def test_the_missions_five_knobs_are_bound_from_the_start() -> None:
-    hands = Hands([default_bindings()])
+    hands = Hands((), default_bindings())
     names = ["mapping.norm", "mapping.slope", "smoothing.coarse", "smoothing.middle", "smoothing.fine"]
     commands = hands.follow([cc(127, 20 + i, channel=i) for i in range(5)], START)
     assert commands == [SetParam(name, BY_NAME[name].hi) for name in names]
@@ -58,19 +59,19 @@ def test_travel_and_knob_are_inverses(param: object, lo: float, hi: float, curve
 
 @given(st.lists(st.integers(0, 127), min_size=1))
 def test_only_the_last_of_many_values_is_left(values: list[int]) -> None:
-    commands = Hands([default_bindings()]).follow([cc(value) for value in values], START)
+    commands = Hands((), default_bindings()).follow([cc(value) for value in values], START)
     assert commands == [SetParam("mapping.norm", NORM.value(values[-1] / 127))]
 
 
 def test_a_channel_and_a_port_are_asked_for() -> None:
-    hands = Hands([[Binding(Control("cc", 20, 3), "mapping.norm", port="nanoKONTROL")]])
+    hands = Hands((), [Binding(Control("cc", 20, 3), "mapping.norm", port="nanoKONTROL")])
     assert not hands.follow([("nanoKONTROL2 MIDI 1", Moved(Control("cc", 20, 2), 5))], START)
     assert not hands.follow([("Launchpad", Moved(Control("cc", 20, 3), 5))], START)
     assert hands.follow([("NanoKontrol2 MIDI 1", Moved(Control("cc", 20, 3), 5))], START)
 
 
 def test_both_halves_of_a_fine_knob_count() -> None:
-    hands = Hands([[Binding(KNOB, "mapping.norm", mode="fine")]])
+    hands = Hands((), [Binding(KNOB, "mapping.norm", mode="fine")])
     (command,) = hands.follow([cc(64), cc(3, 52)], START)
     assert command == SetParam("mapping.norm", pytest.approx(NORM.value((64 << 7 | 3) / 16383)))
     (command,) = hands.follow([cc(127), cc(127, 52)], START)
@@ -81,38 +82,38 @@ def test_both_halves_of_a_fine_knob_count() -> None:
 def test_encoders_step_up_and_down(mode: Mode, up: int, down: int) -> None:
     assert mode in RELATIVE
     assert (steps(mode, up), steps(mode, down)) == (1, -1)
-    hands = Hands([[Binding(KNOB, "mapping.norm", mode=mode)]])
+    hands = Hands((), [Binding(KNOB, "mapping.norm", mode=mode)])
     moved = after(hands, START, *[cc(up)] * 5, *[cc(down)] * 4)
     assert NORM.knob(moved["mapping.norm"]) == pytest.approx(NORM.knob(START["mapping.norm"]) + 1 / 127)
     assert after(hands, START, *[cc(up)] * 200)["mapping.norm"] == NORM.hi
 
 
 def test_many_steps_at_once_add_up() -> None:
-    hands = Hands([[Binding(KNOB, "mapping.norm", mode="twos")]])
+    hands = Hands((), [Binding(KNOB, "mapping.norm", mode="twos")])
     (command,) = hands.follow([cc(1)] * 10, START)
     assert isinstance(command, SetParam)
     assert NORM.knob(command.value) == pytest.approx(NORM.knob(START["mapping.norm"]) + 10 / 127)
 
 
 def test_a_pad_changes_sides_or_holds() -> None:
-    toggle = Hands([[Binding(PAD, "show.feedback", mode="toggle", hi=0.5)]])
+    toggle = Hands((), [Binding(PAD, "show.feedback", mode="toggle", hi=0.5)])
     high, low = BY_NAME["show.feedback"].value(0.5), BY_NAME["show.feedback"].lo
     assert after(toggle, START, note(100), note(0))["show.feedback"] == pytest.approx(high)
     assert after(toggle, START, note(100), note(0), note(90), note(0))["show.feedback"] == low
-    hold = Hands([[Binding(PAD, "show.feedback", mode="momentary", hi=0.5)]])
+    hold = Hands((), [Binding(PAD, "show.feedback", mode="momentary", hi=0.5)])
     assert after(hold, START, note(100))["show.feedback"] == pytest.approx(high)
     assert after(hold, START, note(100), note(0))["show.feedback"] == low
 
 
 def test_a_row_of_pads_is_a_fader() -> None:
     pads = [Binding(Control("note", 36 + i), "mapping.norm", mode="set", hi=i / 3) for i in range(4)]
-    hands = Hands([pads])
+    hands = Hands((), pads)
     for i in (3, 0, 2):
         assert after(hands, START, note(90, 36 + i), note(0, 36 + i))["mapping.norm"] == NORM.value(i / 3)
 
 
 def test_a_button_performs_an_action_once_a_press() -> None:
-    hands = Hands([[Binding(PAD, "blackout", mode="press"), Binding(Control("cc", 50), "freeze", mode="press")]])
+    hands = Hands((), [Binding(PAD, "blackout", mode="press"), Binding(Control("cc", 50), "freeze", mode="press")])
     assert hands.follow([note(100), note(0), note(1)], START) == [ACTIONS["blackout"]] * 2
     assert hands.follow([cc(v, 50) for v in (10, 64, 100, 127, 0, 127)], START) == [ACTIONS["freeze"]] * 2
 
@@ -124,7 +125,7 @@ def test_every_action_can_be_bound_and_none_ends_the_show() -> None:
 
 
 def test_pickup_waits_for_the_knob_to_pass_however_fast_it_is() -> None:
-    hands = Hands([[Binding(KNOB, "mapping.norm", takeover="pickup")]])
+    hands = Hands((), [Binding(KNOB, "mapping.norm", takeover="pickup")])
     begun = after(hands, START, cc(0))
     assert begun == START, "the knob stands at its end, the value elsewhere"
     assert hands.ghosts() == {"mapping.norm": 0.0}
@@ -139,7 +140,7 @@ def test_pickup_waits_for_the_knob_to_pass_however_fast_it_is() -> None:
 @given(st.floats(0, 1), st.lists(st.integers(0, 127), min_size=2, max_size=40))
 def test_pickup_never_jumps(start: float, travel: list[int]) -> None:
     """The value follows no further than the knob moved, and not before the knob came past."""
-    hands = Hands([[Binding(KNOB, "mapping.norm", takeover="pickup")]])
+    hands = Hands((), [Binding(KNOB, "mapping.norm", takeover="pickup")])
     settings = START.with_values({"mapping.norm": NORM.value(start)})
     before = None
     for value in travel:
@@ -151,11 +152,50 @@ def test_pickup_never_jumps(start: float, travel: list[int]) -> None:
 
 
 def test_after_an_unplug_every_knob_picks_up() -> None:
-    hands = Hands([default_bindings()])
+    hands = Hands((), default_bindings())
     settings = after(hands, START, cc(64))
     hands.came_back("port")
     assert after(hands, settings, cc(10)) == settings
     assert after(hands, settings, cc(80))["mapping.norm"] == NORM.value(80 / 127)
+
+
+def test_who_was_not_away_goes_on_and_no_box_speaks_for_another() -> None:
+    hands = Hands((), default_bindings())
+    mine, other = (lambda value: ("mine", cc(value)[1])), (lambda value: ("other", cc(value)[1]))
+    settings = after(hands, START, mine(10), other(100), mine(12))
+    hands.came_back("other")
+    settings = after(hands, settings, mine(11))
+    assert settings["mapping.norm"] == NORM.value(11 / 127), "it was not unplugged"
+    assert after(hands, settings, other(120)) == settings, "only its own way counts as coming past"
+    assert after(hands, settings, other(5))["mapping.norm"] == NORM.value(5 / 127)
+
+
+def test_a_pad_that_was_held_when_its_box_went_is_no_longer_down() -> None:
+    hands = Hands((), [Binding(PAD, "blackout", mode="press")])
+    assert hands.follow([note(100)], START)
+    hands.came_back("port")
+    assert hands.follow([note(100)], START) == [ACTIONS["blackout"]]
+
+
+def test_a_twin_is_another_box_but_a_bank_is_for_both() -> None:
+    moved = Moved(Control("cc", 20, 0), 64)
+    learnt_one = Hands((), [Binding(KNOB, "mapping.norm", port="nanoKONTROL2 MIDI 1")])
+    of_both = Hands((), [Binding(KNOB, "mapping.norm", port="nanoKONTROL2")])
+    for name, heard in (("nanoKONTROL2 MIDI 1", True), ("nanoKONTROL2 MIDI 1 #2", False)):
+        assert bool(learnt_one.follow([(name, moved)], START)) == heard
+        assert of_both.follow([(name, moved)], START)
+
+
+def test_a_control_bound_to_none_moves_nothing_that_others_would_bind() -> None:
+    bank = Bank("mine", "", "", (Binding(KNOB, "none"),))
+    assert Hands([bank], default_bindings()).follow([cc(64)], START) == []
+
+
+def test_a_program_change_acts_each_time_and_program_0_is_one() -> None:
+    hands = Hands((), [Binding(Control("program", 0), "blackout", mode="press")])
+    program = "port", Moved(Control("program", 0, 3), 127)
+    assert hands.follow([program, program], START) == [ACTIONS["blackout"]] * 2
+    assert not hands.follow([("port", Moved(Control("program", 1, 3), 127))], START)
 
 
 @pytest.mark.parametrize(
@@ -166,11 +206,12 @@ def test_after_an_unplug_every_knob_picks_up() -> None:
         ({"target": "mapping.norm", "mode": "press"}, "another mode"),
         ({"target": "mapping.norm", "lo": 0.5, "hi": 0.5}, "must be different"),
         ({"target": "mapping.norm", "hi": 1.5}, "from 0 to 1"),
+        ({"control": Control("bend", 0), "target": "mapping.norm", "mode": "twos"}, "only cc"),
     ],
 )
 def test_a_binding_that_cannot_be_says_why(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(MidiError, match=said):
-        Binding(KNOB, **wrong)  # type: ignore[arg-type]
+        Binding(**({"control": KNOB} | wrong))  # type: ignore[arg-type]
 
 
 def test_only_the_lower_controllers_have_a_fine_half() -> None:
@@ -216,6 +257,10 @@ def every(gap_s: float, moves: list[tuple[str, Moved]]) -> list[tuple[float, tup
         ([65, 65, 66, 63, 63, 62], "offset"),
         ([63, 63, 63, 63], "offset"),
         ([1, 1, 1, 1], "twos"),
+        ([127, 0], "toggle"),
+        ([127, 127, 127], "toggle"),
+        ([126, 127, 127, 127], "absolute"),
+        ([2, 1, 0, 0, 0], "absolute"),
     ],
 )
 def test_what_a_control_is_shows_in_what_it_sends(values: list[int], mode: Mode) -> None:
@@ -247,6 +292,12 @@ def test_pads_toggle_parameters_and_press_actions() -> None:
     pad = learnt("show.feedback", (0.0, note(0, 40)), (0.1, note(99)), (0.2, note(0)))
     assert pad == Binding(Control("note", 36, 9), "show.feedback", "toggle", port="port")
     assert learnt("blackout", (0.0, note(99))) == Binding(Control("note", 36, 9), "blackout", "press", port="port")
+
+
+def test_a_finger_on_a_fader_is_not_what_is_learnt() -> None:
+    binding = learnt("mapping.norm", (0.0, note(127, 104)), *[(0.05 + 0.02 * i, cc(60 + i, 7)) for i in range(5)])
+    assert binding is not None
+    assert binding.control == Control("cc", 7, 0)
 
 
 def test_nothing_moved_is_nothing_learnt() -> None:

@@ -18,11 +18,13 @@ RATE_HZ = 48000
 def show(tmp_path):
     """livelav in a window on the rig's display, listening to the rig's sink."""
     run = Run(tmp_path, "--input", "loopback", *STILL, headless=False)
-    run.playing()
-    yield run
-    if run.process.poll() is None:
-        run.process.send_signal(signal.SIGTERM)
-        run.finish(10.0)
+    try:
+        run.playing()
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            run.finish(10.0)
 
 
 def changed(rig, pause_s=0.1):

@@ -57,6 +57,7 @@ def test_all_types_are_passed_over_rightly() -> None:
         "t": (bytes(8), None),
         "b": (struct.pack(">i", 5) + b"hello\0\0\0", None),
         "r": (bytes(4), None),
+        "I": (b"", None),
         "T": (b"", 1.0),
         "F": (b"", 0.0),
         "N": (b"", None),
@@ -129,7 +130,7 @@ def test_whatever_comes_hangs_nothing() -> None:
 
 def test_the_largest_packets_are_bounded_work() -> None:
     """The most messages, and the deepest bundles, that fit."""
-    small = pack([Message("/", ())])
+    small = b"/\0\0\0"
     most = bundle(*[small] * ((LARGEST - 16) // (len(small) + 4)))
     deep = b"/a\0\0,\0\0\0" + bytes(LARGEST - 300)
     for _ in range(DEEPEST):
@@ -189,6 +190,23 @@ def test_nothing_else_is_asked_for(message: Message) -> None:
 # ---- sockets
 
 
+def test_a_turn_takes_a_bounded_number_of_messages_and_the_next_one_the_rest(heard: OscIn) -> None:
+    flood = bundle(*[b"/\0\0\0"] * 1_000)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(20):
+            sender.sendto(flood, (LOOPBACK, heard.port))
+    until(lambda: heard.take() or heard.messages)
+    assert heard.messages <= 1_000, "one packet is over 500 messages"
+    until(lambda: heard.take() or heard.messages >= 5_000)
+
+
+def test_what_the_hud_shows_of_an_address_is_short(heard: OscIn) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(pack([Message("/" + "x" * 8_000)]), (LOOPBACK, heard.port))
+    until(lambda: heard.take() or heard.recent)
+    assert len(heard.recent[0]) == 40
+
+
 @pytest.fixture
 def heard() -> Iterator[OscIn]:
     one = OscIn((LOOPBACK, 0))
@@ -215,21 +233,39 @@ def test_commands_come_in_order_and_garbage_is_counted(heard: OscIn) -> None:
     sender.close()
 
 
+def told(heard: OscIn) -> dict[str, float]:
+    """What was sent to that socket since, the last value of each parameter."""
+    return {one.name: one.value for one in heard.take() if isinstance(one, SetParam)}
+
+
 def test_what_changes_is_told_and_can_be_heard_again(heard: OscIn) -> None:
     out = OscOut((LOOPBACK, heard.port))
-    settings, mirror = Settings().with_values({"show.hue": 30.0}), Settings()
-    out.tell(settings)
-    commands: list[object] = []
-    until(lambda: commands.extend(heard.take()) or len(commands) == 2 * len(PARAMS))
-    for one in commands:
-        assert isinstance(one, SetParam)
-        mirror = mirror.with_values({one.name: one.value})
-    assert mirror.values == pytest.approx(settings.values, rel=1e-6, abs=1e-6)
-    out.tell(settings)
-    out.tell(settings.with_values({"show.hue": 60.0}))
-    commands.clear()
-    until(lambda: commands.extend(heard.take()) or len(commands) == 2)
-    assert commands == [SetParam("show.hue", pytest.approx(60.0, abs=1e-4))] * 2
+    settings, mirror = Settings().with_values({"show.hue": 30.0}), dict[str, float]()
+    out.tell(settings, 0.0)
+    until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
+    assert mirror == {p.name: pytest.approx(settings[p.name], rel=1e-5, abs=1e-5) for p in PARAMS}
+    out.tell(settings, 0.01)
+    out.tell(settings.with_values({"show.hue": 60.0}), 0.02)
+    mirror.clear()
+    until(lambda: mirror.update(told(heard)) or mirror)
+    assert mirror == {"show.hue": pytest.approx(60.0, abs=1e-4)}
+    out.close()
+
+
+def test_values_are_repeated_and_one_that_came_by_osc_is_told_later(heard: OscIn) -> None:
+    out, moved, mirror = OscOut((LOOPBACK, heard.port)), Settings().with_values({"show.hue": 60.0}), dict[str, float]()
+    out.tell(Settings(), 0.0)
+    until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
+    mirror.clear()
+    out.hold("show.hue", 0.0)
+    for tick in range(2, 30):
+        out.tell(moved, 0.01 * tick)
+    until(lambda: mirror.update(told(heard)) or len(mirror) >= 2)
+    assert "show.hue" not in mirror, "the finger is still on it"
+    for tick in range(3, 40):
+        out.tell(moved, 0.1 * tick)
+    until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
+    assert mirror["show.hue"] == pytest.approx(60.0, abs=1e-4)
     out.close()
 
 
@@ -246,7 +282,7 @@ def test_an_endpoint_is_loopback_unless_it_says_otherwise(words: str, found: obj
     assert endpoint(words) == found
 
 
-@pytest.mark.parametrize("words", ["", "on", "0", "65536", "x:y", ":"])
+@pytest.mark.parametrize("words", ["", "on", "0", "65536", "0000650000", "x:y", ":"])
 def test_a_wrong_endpoint_says_what_to_write(words: str) -> None:
     with pytest.raises(OscError, match="HOST:PORT"):
         endpoint(words)

@@ -1,6 +1,7 @@
 """Presets are read whole or refused by file and line; no bytes make them raise anything else."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ def test_what_a_file_names_is_taken_and_the_rest_is_default(tmp_path: Path) -> N
         (10, f"mapping.norm = {'[' * 9}{']' * 9}", ":10: nested deeper than 8"),
         (10, f"{'a.' * 9}b = 1", ":10: nested deeper than 8"),
         (10, f"{'a . ' * 9}b = 1", ":10: nested deeper than 8"),
-        (10, "'''\"'.b.\"a\".c.d.e.f.g.h.i = 1", ":10: nested deeper than 8"),
+        (10, "'''\"'.b.\"a\".c.d.e.f.g.h.i = 1", ":10: Expected '='"),
         (10, f"mapping.norm = 1 # {'x' * 5000}", ":10: 5019 characters, at most 4096 are allowed"),
         (11, '"smoothing.fin" = 0.5', ":11: no parameter 'smoothing.fin'"),
     ],
@@ -220,3 +221,16 @@ def test_a_preset_does_not_lead_out_of_its_folder(tmp_path: Path) -> None:
 def test_a_preset_can_hold_every_parameter(tmp_path: Path) -> None:
     lines = "".join(f"{p.name} = {p.hi}\n" for p in PARAMS)
     assert load_preset(write(tmp_path, "schema = 1\n[params]\n" + lines)).changes == {p.name: p.hi for p in PARAMS}
+
+
+def test_quotes_that_open_again_and_again_are_read_once(tmp_path: Path) -> None:
+    """Each of these would be searched to the file's end, if a text that does not end were tried anew."""
+    for piece in ('\\"""\n', "a='''\n", '"""\n', 'a="\n'):
+        begin_s = time.process_time()
+        refused(write(tmp_path, piece * (MAX_BYTES // len(piece))))
+        assert time.process_time() - begin_s < 5.0, "a second at most; minutes if it were quadratic"
+
+
+def test_what_is_nested_behind_a_text_with_quotes_at_its_end_is_seen(tmp_path: Path) -> None:
+    hidden = 'a = {b = """x"""", c = ' + "[" * 300 + "]" * 300 + ', d = "y"}'
+    assert "nested deeper" in refused(write(tmp_path, hidden))

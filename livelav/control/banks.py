@@ -2,10 +2,11 @@
 
     schema = 1
     name = "Korg nanoKONTROL2"
-    port = "nanoKONTROL2"          # part of the port's name; "" is every port
+    port = "nanoKONTROL2"          # part of the port's name
+    not_port = ""                  # part of a name that is meant only seemingly, like "MK3"
     [[bind]]
     control = "cc 16"              # or "note 36 ch 10", "nrpn 261", "bend", "program"
-    to = "mapping.norm"            # a parameter, or an action: blackout, freeze, ...
+    to = "mapping.norm"            # a parameter, an action like blackout, or none
     mode = "absolute"              # these five may be left out; see bindings.py
     takeover = "jump"
     lo = 0.0
@@ -13,15 +14,15 @@
     curve = "even"
 
 What was learnt lies in a bank of its own among the user's. Where several banks speak of the same control of a port,
-the user's stand before the shipped ones, and all of them before the parameter table's own controllers.
+the user's stand before the shipped ones. The parameter table's own controllers are for ports that no bank is made for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from livelav.control.bindings import Binding, Curve, Mode, Takeover, default_bindings
+from livelav.control.bindings import Binding, Curve, Mode, Takeover
 from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
@@ -29,6 +30,7 @@ from livelav.core.store import config_dir, data_dir, listing, write_atomic
 
 SCHEMA = 1
 MOST = 1_024  # bindings in a file
+LONGEST = 256  # characters of a name
 LEARNT = "learnt"
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -44,7 +46,8 @@ class Bank:
     """What one file binds."""
 
     name: str
-    port: str
+    port: str  # of the controller that it is made for; "" where it speaks of several
+    not_port: str
     bindings: tuple[Binding, ...]
 
 
@@ -53,25 +56,26 @@ def read_bank(path: Path) -> Bank:
     tree, _ = read_toml(path, "bank", MidiError)
     if type(tree.get("schema")) is not int or tree["schema"] != SCHEMA:
         raise MidiError(f"{path}: write `schema = {SCHEMA}` on top; a newer livelav reads other schemas")
-    for key in ("name", "port"):
-        if not is_text(tree.get(key, ""), 80):
-            raise MidiError(f"{path}: {key} must be plain text of at most 80 characters")
+    for key in ("name", "port", "not_port"):
+        if not is_text(tree.get(key, ""), LONGEST):
+            raise MidiError(f"{path}: {key} must be plain text of at most {LONGEST} characters")
     binds = tree.get("bind", [])
-    if unknown := set(tree) - {"schema", "name", "port", "bind"}:
-        raise MidiError(f"{path}: no key {sorted(unknown)[0][:80]!r}; there are schema, name, port and [[bind]]")
+    if unknown := set(tree) - {"schema", "name", "port", "not_port", "bind"}:
+        known = "schema, name, port, not_port and [[bind]]"
+        raise MidiError(f"{path}: no key {sorted(unknown)[0][:80]!r}; there are {known}")
     if not isinstance(binds, list) or len(binds) > MOST:
         raise MidiError(f"{path}: bind must be written as [[bind]], at most {MOST} times")
-    port = tree.get("port", "")
+    port, not_port = tree.get("port", ""), tree.get("not_port", "")
     bindings = []
     for number, bind in enumerate(binds, start=1):
         try:
-            bindings.append(_binding(bind, port))
+            bindings.append(_binding(bind, port, not_port))
         except MidiError as error:
             raise MidiError(f"{path}: [[bind]] {number}: {error}") from error
-    return Bank(tree.get("name", path.stem), port, tuple(bindings))
+    return Bank(tree.get("name", path.stem), port, not_port, tuple(bindings))
 
 
-def _binding(bind: Any, port: str) -> Binding:
+def _binding(bind: Any, port: str, not_port: str) -> Binding:
     if not isinstance(bind, dict):
         raise MidiError("must be a table")
     known = ("control", "to", "port", *_WORDS, *_NUMBERS)
@@ -80,25 +84,26 @@ def _binding(bind: Any, port: str) -> Binding:
             raise MidiError(f"no key {key[:80]!r}; there are {', '.join(known)}")
         if key in _NUMBERS and (type(value) not in (int, float) or not 0.0 <= value <= 1.0):
             raise MidiError(f"{key} must be a number from 0 to 1")
-        if key not in _NUMBERS and not is_text(value, 80):
-            raise MidiError(f"{key} must be plain text of at most 80 characters")
+        if key not in _NUMBERS and not is_text(value, LONGEST):
+            raise MidiError(f"{key} must be plain text of at most {LONGEST} characters")
         if key in _WORDS and value not in _WORDS[key]:
             raise MidiError(f"{key} is {value!r}: it must be one of {', '.join(_WORDS[key])}")
     if missing := [key for key in ("control", "to") if key not in bind]:
         raise MidiError(f"{missing[0]} is missing")
     options = {key: bind[key] for key in (*_WORDS, *_NUMBERS) if key in bind}
-    return Binding(Control.parse(bind["control"]), bind["to"], port=bind.get("port", port), **options)
+    ports = {"port": bind.get("port", port), "not_port": not_port}
+    return Binding(Control.parse(bind["control"]), bind["to"], **ports, **options)
 
 
-def load_banks() -> tuple[list[tuple[Binding, ...]], list[str]]:
-    """(all bindings in the order of their precedence, what is wrong with files that were passed over)."""
+def load_banks() -> tuple[list[Bank], list[str]]:
+    """(all banks in the order of their precedence, what is wrong with files that were passed over)."""
     banks, troubles = [], []
     for path in bank_files():
         try:
-            banks.append(read_bank(path).bindings)
+            banks.append(read_bank(path))
         except MidiError as error:
             troubles.append(str(error))
-    return [*banks, default_bindings()], troubles
+    return banks, troubles
 
 
 def bank_files() -> list[Path]:
@@ -129,7 +134,7 @@ def learn(binding: Binding) -> list[Binding]:
 
     Raises MidiError where the file is broken, StorageError where it cannot be written.
     """
-    before = learnt()
+    before, binding = learnt(), replace(binding, port=printable(binding.port))
     gone = [one for one in before if one.port == binding.port and _same(one, binding)]
     _write([one for one in before if one not in gone] + [binding])
     return gone
@@ -142,6 +147,12 @@ def unlearn(target: str) -> list[Binding]:
     if gone:
         _write([one for one in before if one not in gone])
     return gone
+
+
+def printable(port: str) -> str:
+    """The longest part of a port's name that a file can hold."""
+    parts = "".join(c if c.isprintable() else "\n" for c in port).split("\n")
+    return max(parts, key=len)[:LONGEST]
 
 
 def _same(one: Binding, other: Binding) -> bool:

@@ -21,6 +21,7 @@ Mode = Literal["absolute", "fine", "twos", "sign", "offset", "toggle", "momentar
 Takeover = Literal["jump", "pickup"]
 Curve = Literal["even", "slow", "fast"]
 
+NOTHING = "none"  # the target of a control that is to move nothing, where another bank would bind it
 RELATIVE: frozenset[Mode] = frozenset({"twos", "sign", "offset"})
 EXPONENT: Mapping[Curve, float] = {"even": 1.0, "slow": 2.0, "fast": 0.5}  # slow: fine work at the low end
 FINE_PAIR = 32  # controllers between the two of a 14-bit pair
@@ -28,7 +29,7 @@ FINE_PAIR = 32  # controllers between the two of a 14-bit pair
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One control and its target: a parameter, or an action by its name in ACTIONS. Raises MidiError."""
+    """One control and its target: a parameter, an action by its name in ACTIONS, or NOTHING. Raises MidiError."""
 
     control: Control
     target: str
@@ -38,14 +39,17 @@ class Binding:
     hi: float = 1.0
     curve: Curve = "even"
     port: str = ""  # part of a port's name; "" is every port
+    not_port: str = ""  # part of the name of ports that are meant by `port` only seemingly
 
     def __post_init__(self) -> None:
-        if self.target not in BY_NAME and self.target not in ACTIONS:
-            known = [*BY_NAME, *ACTIONS]
+        if self.target not in targets():
+            known = targets()
             raise MidiError(f"{self.control}: no parameter or action {self.target!r}{nearest(self.target, known)}")
-        if (self.target in ACTIONS) != (self.mode == "press"):
+        if self.target != NOTHING and (self.target in ACTIONS) != (self.mode == "press"):
             wanted = "press" if self.target in ACTIONS else "another mode than press"
             raise MidiError(f"{self.control}: {self.target} wants {wanted}, not {self.mode}")
+        if self.mode in RELATIVE and self.control.kind != "cc":
+            raise MidiError(f"{self.control}: only cc can be {self.mode}")
         if self.mode == "fine" and (self.control.kind != "cc" or self.control.number >= FINE_PAIR):
             raise MidiError(f"{self.control}: only cc 0 to cc 31 have a fine half, {FINE_PAIR} above them")
         if not (0.0 <= self.lo <= 1.0 and 0.0 <= self.hi <= 1.0) or (self.lo == self.hi and self.mode != "set"):
@@ -53,7 +57,7 @@ class Binding:
 
     def hears(self, control: Control, port: str) -> bool:
         """Whether that control, of the right kind and number already, is ours."""
-        return self.control.channel in (None, control.channel) and self.port.lower() in port.lower()
+        return self.control.channel in (None, control.channel) and speaks_of(port, self.port, self.not_port)
 
     def knob(self, travel: float) -> float:
         """Travel of the control, 0..1, to the parameter's knob."""
@@ -65,6 +69,18 @@ class Binding:
         return float(share ** (1.0 / EXPONENT[self.curve]))
 
 
+def targets() -> list[str]:
+    """All that a control may be bound to."""
+    return [*BY_NAME, *ACTIONS, NOTHING]
+
+
+def speaks_of(port: str, part: str, not_part: str = "") -> bool:
+    """Whether a part of a name means that port. A whole name does not mean its twin, `NAME #2`."""
+    name, twin, _ = port.lower().partition(" #")
+    meant = part.lower() in port.lower() and not (twin and part.lower() == name)
+    return meant and not (not_part and not_part.lower() in port.lower())
+
+
 def default_bindings() -> tuple[Binding, ...]:
     """The controllers of the parameter table, on any channel of any port."""
     return tuple(Binding(Control("cc", p.cc), p.name) for p in PARAMS if p.cc is not None)
@@ -72,7 +88,7 @@ def default_bindings() -> tuple[Binding, ...]:
 
 def conflicts(bindings: Iterable[Binding]) -> list[tuple[Binding, Binding]]:
     """Pairs that one control would move together."""
-    known = list(bindings)
+    known = [binding for binding in bindings if binding.target != NOTHING]
     return [
         (one, other)
         for i, one in enumerate(known)

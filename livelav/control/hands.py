@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from livelav.control.bindings import RELATIVE, Binding, numbers, steps
+from livelav.control.banks import Bank
+from livelav.control.bindings import NOTHING, RELATIVE, Binding, numbers, speaks_of, steps
 from livelav.control.commands import ACTIONS, Command, SetParam
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
 from livelav.core.params import BY_NAME, Param, Settings
@@ -33,13 +34,19 @@ class _Memory:
 class Hands:
     """All bindings, and where their controls stand."""
 
-    def __init__(self, banks: Sequence[Sequence[Binding]]) -> None:
-        """`banks` in the order of their precedence: the first that knows a control of a port has it alone."""
-        self._memory = {binding: _Memory() for bank in banks for binding in bank}
+    def __init__(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
+        """`banks` in the order of their precedence: the first that knows a control of a port has it alone.
+
+        `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out.
+        """
+        self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
+        self._memory: dict[tuple[Binding, str, int | None], _Memory] = {}  # by binding, port and channel
+        self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
         self._by_number: dict[tuple[str, int], list[tuple[int, Binding]]] = defaultdict(list)
-        for rank, bank in enumerate(banks):
-            for binding in bank:
+        self._defaults_rank = len(banks)
+        for rank, bindings in enumerate([*(bank.bindings for bank in banks), defaults]):
+            for binding in bindings:
                 for kind, number in numbers(binding):
                     self._by_number[kind, number].append((rank, binding))
 
@@ -54,12 +61,15 @@ class Hands:
         presses: list[Command] = []
         for port, moved in moves:
             for binding in self.bound(port, moved.control):
+                memory = self._memory_of(binding, port, moved.control.channel)
+                if binding.target == NOTHING:
+                    continue
                 if binding.mode == "press":
-                    if self._pressed(binding, moved):
+                    if pressed(memory, moved):
                         presses.append(ACTIONS[binding.target])
                     continue
                 param = BY_NAME[binding.target]
-                value = self._moved(binding, param, moved, values.get(param.name, settings[param.name]))
+                value = moved_to(binding, param, memory, moved, values.get(param.name, settings[param.name]))
                 if value is not None:
                     values[param.name] = value
         return [*(SetParam(name, value) for name, value in values.items()), *presses]
@@ -71,68 +81,80 @@ class Hands:
             for rank, binding in self._by_number.get((control.kind, control.number), ())
             if binding.hears(control, port)
         ]
+        if heard and heard[0][0] == self._defaults_rank and any(speaks_of(port, *claim) for claim in self._claimed):
+            return []
         return [binding for rank, binding in heard if rank == heard[0][0]]
 
     def came_back(self, port: str) -> None:
         """A controller was plugged in again: its knobs may stand anywhere and must pick up first."""
-        for binding, memory in self._memory.items():
-            if binding.port.lower() in port.lower():
-                memory.travel, memory.holds = None, False
+        self._wary.add(port)
+        self._decoders.pop(port, None)
+        for key in [key for key in self._memory if key[1] == port]:
+            del self._memory[key]
+
+    def _memory_of(self, binding: Binding, port: str, channel: int | None) -> "_Memory":
+        key = binding, port, channel
+        if key not in self._memory:
+            self._memory[key] = _Memory(holds=port not in self._wary)
+        return self._memory[key]
 
     def ghosts(self) -> dict[str, float]:
         """Parameter to knob, where a control waits to pick it up: that is where the control stands."""
         return {
             binding.target: binding.knob(memory.travel)
-            for binding, memory in self._memory.items()
+            for (binding, _, _), memory in self._memory.items()
             if memory.travel is not None and not memory.holds
         }
 
-    def _pressed(self, binding: Binding, moved: Moved) -> bool:
-        memory = self._memory[binding]
-        down = moved.value > 0 if moved.control.kind in ("note", "program") else 2 * moved.value > moved.top
-        was, memory.down = memory.down, down and moved.control.kind != "program"
-        return down and not was
 
-    def _moved(self, binding: Binding, param: Param, moved: Moved, now: float) -> float | None:
-        """The parameter's new value in units; None where it stays."""
-        if binding.mode in RELATIVE:
-            return param.value(_stepped(binding, param.knob(now), steps(binding.mode, moved.value)))
-        if binding.mode in ("toggle", "momentary", "set"):
-            return self._switched(binding, param, moved, now)
-        memory = self._memory[binding]
-        travel = self._travel(binding, moved)
-        before, memory.travel = memory.travel, travel
-        if binding.takeover == "pickup" and memory.value != now:
-            memory.holds = False  # something else has moved it
-        if not memory.holds:
-            wanted = binding.travel(param.knob(now))
-            passed = before is not None and (before - wanted) * (travel - wanted) <= 0.0
-            if not passed and abs(travel - wanted) > NEAR:
-                return None
-            memory.holds = True
-        memory.value = param.value(binding.knob(travel))
-        return memory.value
+def pressed(memory: _Memory, moved: Moved) -> bool:
+    """Whether this is the moment in which a button went down."""
+    is_note = moved.control.kind == "note"
+    down = moved.value > 0 if is_note else 2 * moved.value > moved.top
+    was, memory.down = memory.down, down and moved.control.kind != "program"  # which nobody lets go
+    return down and not was
 
-    def _travel(self, binding: Binding, moved: Moved) -> float:
-        if binding.mode != "fine":
-            return moved.value / moved.top
-        memory = self._memory[binding]
-        if moved.control.number == binding.control.number:
-            memory.coarse = moved.value
-        else:
-            memory.fine = moved.value
-        return (memory.coarse << 7 | memory.fine) / FINE_TOP
 
-    def _switched(self, binding: Binding, param: Param, moved: Moved, now: float) -> float | None:
-        pressed, down = self._pressed(binding, moved), self._memory[binding].down
-        if binding.mode == "momentary":
-            return param.value(binding.hi if down else binding.lo)
-        if not pressed:
+def moved_to(binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float) -> float | None:
+    """The parameter's new value in units; None where it stays. `now` is the one that it has."""
+    if binding.mode in RELATIVE:
+        return param.value(_stepped(binding, param.knob(now), steps(binding.mode, moved.value)))
+    if binding.mode in ("toggle", "momentary", "set"):
+        return _switched(binding, param, memory, moved, now)
+    travel = _travel(binding, memory, moved)
+    before, memory.travel = memory.travel, travel
+    if binding.takeover == "pickup" and memory.value != now:
+        memory.holds = False  # something else has moved it
+    if not memory.holds:
+        wanted = binding.travel(param.knob(now))
+        passed = before is not None and (before - wanted) * (travel - wanted) <= 0.0
+        if not passed and abs(travel - wanted) > NEAR:
             return None
-        if binding.mode == "set":
-            return param.value(binding.hi)
-        is_high = abs(param.knob(now) - binding.hi) < abs(param.knob(now) - binding.lo)
-        return param.value(binding.lo if is_high else binding.hi)
+        memory.holds = True
+    memory.value = param.value(binding.knob(travel))
+    return memory.value
+
+
+def _travel(binding: Binding, memory: _Memory, moved: Moved) -> float:
+    if binding.mode != "fine":
+        return moved.value / moved.top
+    if moved.control.number == binding.control.number:
+        memory.coarse = moved.value
+    else:
+        memory.fine = moved.value
+    return (memory.coarse << 7 | memory.fine) / FINE_TOP
+
+
+def _switched(binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float) -> float | None:
+    went_down = pressed(memory, moved)
+    if binding.mode == "momentary":
+        return param.value(binding.hi if memory.down else binding.lo)
+    if not went_down:
+        return None
+    if binding.mode == "set":
+        return param.value(binding.hi)
+    is_high = abs(param.knob(now) - binding.hi) < abs(param.knob(now) - binding.lo)
+    return param.value(binding.lo if is_high else binding.hi)
 
 
 def _stepped(binding: Binding, knob: float, count: int) -> float:

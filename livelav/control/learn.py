@@ -1,11 +1,12 @@
 """MIDI learn: a target is named, a control is moved, and what kind of control it is shows in what it sends.
 
-- a knob with ends sends other values each time; an encoder without ends sends the same few again and again
+- a knob with ends sends another value each time; an encoder without ends sends the same few again and again
 - a 14-bit knob sends controller n and, within PAIR_S, n + 32
-- a key or pad sends notes
+- a key or pad sends notes, a button 127 and perhaps 0
+- a fader that feels the finger sends a note first, and is meant by what it sends then
 
-Turning an encoder both ways leaves no doubt which of the three encodings it speaks; turned one way only, the more
-common one is taken. Time is passed in. Runs in main.
+An encoder must be turned both ways: one way alone may look like a button, or like a knob at its end. Time is passed
+in. Runs in main.
 """
 
 import itertools
@@ -16,6 +17,7 @@ from livelav.control.commands import ACTIONS
 from livelav.control.messages import Control, Moved
 
 PAIR_S = 0.08
+TOUCH_S = 0.1
 QUIET_S = 0.35  # after so long without a message the hand is done
 LONGEST_S = 3.0  # or after so long, however it goes on
 SMALL = 16  # steps that an encoder sends at once, at most
@@ -32,6 +34,8 @@ class Learning:
 
     def hear(self, port: str, moved: Moved, now_s: float) -> None:
         """What some port sent; the first control that moves is the one, and others are passed over."""
+        if self._is_touch(moved, now_s) and port == self._port:
+            self._heard.clear()
         if not self._heard:
             if moved.control.kind == "note" and moved.value == 0:
                 return  # a key let go was pressed before we listened
@@ -44,6 +48,13 @@ class Learning:
     def heard(self) -> bool:
         """Whether something was moved."""
         return bool(self._heard)
+
+    def _is_touch(self, moved: Moved, now_s: float) -> bool:
+        """Whether all that was heard so far was a finger on the fader that moves now."""
+        if moved.control.kind not in ("cc", "bend") or not self._heard:
+            return False
+        began_s, first = self._heard[0]
+        return first.control.kind == "note" and now_s - began_s <= TOUCH_S
 
     def result(self, now_s: float) -> Binding | None:
         """The binding; None while nothing was moved, or the hand is still at it."""
@@ -63,7 +74,7 @@ class Learning:
         if self.target in ACTIONS:
             return "press"
         if control.kind in ("note", "program"):
-            return "toggle"
+            return "toggle"  # NOTHING, too, may be pressed
         if control.kind != "cc":
             return "absolute"
         if self._is_pair():
@@ -89,14 +100,19 @@ def _halves(control: Control) -> tuple[Control, ...]:
 
 
 def _encoding(values: list[int]) -> Mode:
-    """Absolute, or which of the encodings of steps; a knob with ends never sends a value twice in a row."""
+    """A knob with ends, a button, or which encoding of steps; a knob never sends a value twice but at its ends."""
+    if set(values) <= {0, 127} and (len(values) > 1 or values == [127]):
+        return "toggle"
     repeats = sum(a == b for a, b in itertools.pairwise(values))
-    if len(values) < 3 or repeats < len(values) // 3:
+    if len(values) < 3 or repeats < len(values) // 3 or 0 in values:  # no encoder sends a step of nothing
         return "absolute"
+    low = [value for value in values if 0 < value <= SMALL]
+    if len(low) == len(values):
+        return "twos"
     if all(abs(value - 64) <= SMALL for value in values):
         return "offset"
-    if all(value <= SMALL or value >= 128 - SMALL for value in values):
+    if low and all(value <= SMALL or value >= 128 - SMALL for value in values):
         return "twos"
-    if all(value <= SMALL or 64 < value <= 64 + SMALL for value in values):
+    if low and all(value <= SMALL or 64 < value <= 64 + SMALL for value in values):
         return "sign"
     return "absolute"

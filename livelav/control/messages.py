@@ -1,7 +1,7 @@
-"""MIDI as it comes over a wire, and what it says: bytes to events and back. One `Decoder` for each port.
+"""MIDI as it comes over a wire, and what it says: bytes to events. One `Decoder` for each port.
 
 Knows no device and no parameter. Whatever the bytes are, a decoder raises nothing and remembers a bounded amount.
-Source: MIDI 1.0 Detailed Specification 4.2.1 (status bytes, NRPN); RP-018 (NRPN increment).
+Source: MIDI 1.0 Detailed Specification 4.2.1 (status bytes, NRPN).
 """
 
 import re
@@ -17,11 +17,11 @@ TransportKind = Literal["clock", "start", "continue", "stop"]
 CHANNELS = range(16)
 COARSE_TOP, FINE_TOP = 127, 16383  # of 7 bits, and of 14
 
-# Controllers with a fixed meaning: 99 and 98 choose an NRPN, 101 and 100 an RPN; 6 and 38 enter its value, 96 and 97
-# add and subtract one.
-_NUMBERS: dict[Kind, int] = {"cc": 127, "nrpn": FINE_TOP, "note": 127, "bend": 0, "pressure": 0, "program": 0}
+# Controllers with a fixed meaning: 99 and 98 choose an NRPN, 101 and 100 an RPN; 6 and 38 enter its value.
+_CHOOSING = range(98, 102)
+_NUMBERS: dict[Kind, int] = {"cc": 127, "nrpn": FINE_TOP, "note": 127, "bend": 0, "pressure": 0, "program": 127}
 _TRANSPORT: dict[int, TransportKind] = {0xF8: "clock", 0xFA: "start", 0xFB: "continue", 0xFC: "stop"}
-_TEXT = re.compile(r"(cc|nrpn|note) (\d{1,5})(?: ch (\d{1,2}))?|(bend|pressure|program)(?: ch (\d{1,2}))?")
+_TEXT = re.compile(r"(cc|nrpn|note|program) (\d{1,5})(?: ch (\d{1,2}))?|(bend|pressure)(?: ch (\d{1,2}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Control:
     """One thing that a hand can move; channel None is any channel. `str` and `parse` are inverses."""
 
     kind: Kind
-    number: int  # of the controller, NRPN or note; 0 where a channel has only one
+    number: int  # of the controller, NRPN, note or program; 0 where a channel has only one
     channel: int | None = None  # 0..15; musicians, and our texts, count from 1
 
     def __str__(self) -> str:
@@ -46,18 +46,16 @@ class Control:
         number, channel = int(found[2] or 0), found[3] or found[5]
         if number > _NUMBERS[kind]:
             raise MidiError(f"control {text!r}: the number must be from 0 to {_NUMBERS[kind]}")
+        if kind == "cc" and number in _CHOOSING:
+            raise MidiError(f"control {text!r}: cc 98 to 101 say which NRPN is meant; bind that, like `nrpn 261`")
         if channel is not None and not 1 <= int(channel) <= 16:
             raise MidiError(f"control {text!r}: the channel must be from 1 to 16")
         return cls(kind, number, None if channel is None else int(channel) - 1)
 
-    def anywhere(self) -> "Control":
-        """The same on any channel."""
-        return Control(self.kind, self.number)
-
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A control went to `value` of 0..`top`. A note's value is its velocity, 0 when it is let go."""
+    """A control went to `value` of 0..`top`. A note's value is its velocity, 0 when let go; a program's is `top`."""
 
     control: Control
     value: int
@@ -80,11 +78,14 @@ class _Numbered:
 
     msb: int = COARSE_TOP
     lsb: int = COARSE_TOP
-    value: int = 0
+    coarse: int = 0
 
     @property
     def chosen(self) -> bool:
         return (self.msb, self.lsb) != (COARSE_TOP, COARSE_TOP)  # that one is nobody's, by the specification
+
+    def control(self, channel: int) -> Control:
+        return Control("nrpn", self.msb << 7 | self.lsb, channel)
 
 
 class Decoder:
@@ -117,7 +118,7 @@ class Decoder:
             case 0xB0:
                 return self._controller(channel, data[0], data[1])
             case 0xC0:
-                return Moved(Control("program", 0, channel), data[0])
+                return Moved(Control("program", data[0], channel), COARSE_TOP)
             case 0xD0:
                 return Moved(Control("pressure", 0, channel), data[0])
             case 0xE0:
@@ -128,40 +129,20 @@ class Decoder:
         numbered = self._numbered[channel]
         match number:
             case 98:
-                numbered.lsb, numbered.value = value, 0
+                numbered.lsb = value
             case 99:
-                numbered.msb, numbered.value = value, 0
+                numbered.msb = value
             case 100 | 101:  # the data entry that follows is for a registered parameter, which we have none of
                 numbered.msb = numbered.lsb = COARSE_TOP
-            case 6 | 38 | 96 | 97 if numbered.chosen:
-                old = numbered.value
-                new = {6: value << 7, 38: old & ~COARSE_TOP | value, 96: old + 1, 97: old - 1}[number]
-                numbered.value = min(max(new, 0), FINE_TOP)
-                return Moved(Control("nrpn", numbered.msb << 7 | numbered.lsb, channel), numbered.value, FINE_TOP)
+            case 6 if numbered.chosen:  # all of the value where no 38 follows, half of it where one does
+                numbered.coarse = value
+                return Moved(numbered.control(channel), value)
+            case 38 if numbered.chosen:
+                return Moved(numbered.control(channel), numbered.coarse << 7 | value, FINE_TOP)
             case _:
                 return Moved(Control("cc", number, channel), value)
         return None
 
     @staticmethod
     def _prepares(message: Sequence[int]) -> bool:
-        return len(message) == 3 and message[0] & 0xF0 == 0xB0 and 98 <= message[1] <= 101
-
-
-def encode(moved: Moved) -> list[bytes]:
-    """The messages that say it: what a controller would have sent, and what lights its lamp."""
-    control, value = moved.control, moved.value
-    channel = control.channel or 0
-    match control.kind:
-        case "cc":
-            return [bytes((0xB0 | channel, control.number, value))]
-        case "note":
-            return [bytes((0x90 | channel, control.number, value))]
-        case "program":
-            return [bytes((0xC0 | channel, value))]
-        case "pressure":
-            return [bytes((0xD0 | channel, value))]
-        case "bend":
-            return [bytes((0xE0 | channel, value & 0x7F, value >> 7))]
-        case "nrpn":
-            pairs = ((99, control.number >> 7), (98, control.number & 0x7F), (6, value >> 7), (38, value & 0x7F))
-            return [bytes((0xB0 | channel, number, byte)) for number, byte in pairs]
+        return len(message) == 3 and message[0] & 0xF0 == 0xB0 and message[1] in _CHOOSING

@@ -1,7 +1,8 @@
 """The MIDI process: from every controller that is plugged in, messages to main, in order and with their port's name.
 
 A process of its own because a MIDI library may hang, or die with its server, and because ten thousand messages a
-second must not take turns with the picture for Python's lock. Ports come and go by name: where a controller is
+second must not take turns with the picture for Python's lock. The library is asked, it calls nobody: its threads
+never run Python, so that a port can be closed while messages arrive. Ports come and go by name: where a controller is
 plugged in again it is heard again. Knows no parameter and no binding.
 
 On Linux ALSA's sequencer is taken if there is one, else JACK; PipeWire speaks both.
@@ -12,14 +13,15 @@ import json
 import math
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livelav.core.clock import Clock, MonotonicClock
@@ -31,18 +33,19 @@ from livelav.core.shm import Board, StopFlag
 if TYPE_CHECKING:
     import rtmidi  # loaded by the MIDI process only, where it is used
 
-MIDI_FIELDS = ("heartbeat_s", "messages", "lost", "ports", "peak_rss_mb", "live")
+MIDI_FIELDS = ("heartbeat_s", "messages", "lost", "peak_rss_mb", "live")
 CLIENT = "livelav"
 ALL, OFF = "all", "off"
 
-_NOT_CONTROLLERS = (CLIENT, "Midi Through")  # ourselves, and ALSA's loop back to the sender
+_THROUGH = "Midi Through"  # ALSA's loop back to the sender: no controller
 _ALSA_ADDRESS = re.compile(r" \d+:\d+$")  # " 20:0": another one each time that it is plugged in
 _WINDOWS_NUMBER = re.compile(r" \d+$")
+_ALSA_DEVICES = Path("/dev/snd")
 _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
-_BEAT_S = 0.1
-_GATHER_S = 0.002  # after a batch was sent: in a storm main is woken 500 times a second, not 10,000
-_WAITING = 4_096  # messages that wait for main, at most
+_ASK_S = 0.003
+_WAITING = 4_096  # messages that wait for main, at most; of more the oldest go
+_AT_ONCE = 100  # in one event: below what a pipe takes whole, so that main never waits for its second half
 _HOUSEKEEPING_S = 1.0
 _ANSWER_S = 5.0
 
@@ -57,9 +60,11 @@ class MidiConfig:
 
     def wants(self, name: str) -> bool:
         """Whether a port of that name is one of them."""
-        if name.startswith(_NOT_CONTROLLERS):
-            return False
-        return ALL in self.ports or any(part.lower() in name.lower() for part in self.ports)
+        if name.startswith(CLIENT):
+            return False  # ourselves
+        if any(part.lower() in name.lower() for part in self.ports if part != ALL):
+            return True
+        return ALL in self.ports and not name.startswith(_THROUGH)
 
 
 def midi_config(words: str) -> MidiConfig | None:
@@ -81,11 +86,15 @@ def run_midi(config: MidiConfig, board: Board, stop: StopFlag, events: Connectio
         with contextlib.suppress(OSError):  # main is gone, and this process soon with it
             events.send(event)
 
-    Listener(config, board, stop, send, MonotonicClock()).run()
+    def has_room() -> bool:
+        """Whether main takes what is sent; it may be busy, and we must not hang on it. Windows cannot say."""
+        return os.name == "nt" or bool(select.select([], [events], [], 0)[1])
+
+    Listener(config, board, stop, send, has_room, MonotonicClock()).run()
 
 
 class Listener:
-    """The loop: looks for ports, and hands on what their threads leave in the queue."""
+    """The loop: looks for ports, asks them what came, hands it on."""
 
     def __init__(
         self,
@@ -93,12 +102,13 @@ class Listener:
         board: Board,
         stop: StopFlag,
         send: Callable[[dict[str, Any]], None],
+        has_room: Callable[[], bool],
         clock: Clock,
     ) -> None:
-        self._board, self._stop, self._send, self._clock = board, stop, send, clock
-        self._queue: deque[Message] = deque()
-        self._wake = threading.Event()
-        self._ports = Ports(config, self._on_message)
+        self._board, self._stop, self._clock = board, stop, clock
+        self._send, self._has_room = send, has_room
+        self._waiting: deque[Message] = deque()
+        self._ports = Ports(config)
         self._memory = PeakMemory()
         self._missing = tuple(part for part in config.ports if part != ALL)  # to be told of after the first look
 
@@ -115,86 +125,115 @@ class Listener:
             if now_s - kept_s > _HOUSEKEEPING_S:
                 kept_s = now_s
                 self._board["peak_rss_mb"] = self._memory.peak_mb()
-            if self._wake.wait(_BEAT_S):
-                self._wake.clear()
-                self._hand_on()
-                self._clock.sleep(_GATHER_S)
+            self._hand_on()
+            self._clock.sleep(_ASK_S)
         self._ports.close()
 
     def _scan(self) -> None:
-        before, trouble = self._ports.names, ""
+        trouble, before = "", self._ports.names
         try:
-            self._ports.scan()
-        except MidiError as error:
-            trouble = f"; {error}"
+            came, went = self._ports.scan()
+        except MidiError as error:  # its server died, and took all ports along
+            trouble, came, went = f"; {error}", [], list(before)
         names = self._ports.names
-        if names != before:
-            came, went = [n for n in names if n not in before], [n for n in before if n not in names]
-            self._board["ports"] = len(names)
+        if came or went:
             self._send({"kind": "ports", "names": list(names), "came": came, "went": went})
         missing = [part for part in self._missing if not any(part.lower() in name.lower() for name in names)]
         self._missing = ()
         for part in missing:
             self._send({"kind": "warning", "text": f"no MIDI controller {part!r} so far: waiting for it{trouble}"})
 
-    def _on_message(self, port: str, message: Sequence[int]) -> None:
-        """Thread: the library's, one for each port."""
-        if len(self._queue) < _WAITING:
-            self._queue.append((port, bytes(message)))
-        else:
-            self._board["lost"] += 1
-        self._wake.set()
-
     def _hand_on(self) -> None:
-        messages: list[Message] = []
-        with contextlib.suppress(IndexError):
-            while len(messages) < _WAITING:
-                messages.append(self._queue.popleft())
-        if messages:
-            self._board["messages"] += len(messages)
-            self._send({"kind": "midi", "messages": messages})
+        new = self._ports.take()
+        self._board["messages"] += len(new)
+        self._waiting.extend(new)
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft()
+            self._board["lost"] += 1
+        while self._waiting and self._has_room():
+            some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
+            self._send({"kind": "midi", "messages": some})
 
 
 class Ports:
-    """The inputs that are open. One thread's only; `on_message` is called from the library's own."""
+    """The inputs that are open, each known by the name that it had when it came. One thread's only."""
 
-    def __init__(self, config: MidiConfig, on_message: Callable[[str, Sequence[int]], None]) -> None:
-        self._config, self._on_message = config, on_message
+    def __init__(self, config: MidiConfig) -> None:
+        self._config = config
         self._looker: rtmidi.MidiIn | None = None  # opens no port: it only looks which there are
-        self._open: dict[str, rtmidi.MidiIn] = {}
+        self._open: dict[str, tuple[str, rtmidi.MidiIn]] = {}  # by the system's own name: ours, and the port
+        self._devices = _devices()
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._open)
+        return tuple(name for name, _ in self._open.values())
 
-    def scan(self) -> None:
-        """Opens what came and closes what went. Raises MidiError where this machine has no MIDI at all."""
-        if self._looker is None or not self._open:
+    def scan(self) -> tuple[list[str], list[str]]:
+        """Opens what came and closes what went; returns both, by name. Raises MidiError where there is no MIDI.
+
+        A device that was pulled out and put back between two scans has never been missing, but its connection is
+        gone: so all are opened anew when ALSA's devices have changed.
+        """
+        devices, before = _devices(), self.names
+        if devices != self._devices or self._looker is None or not self._open:
             self.close()
-            self._looker = client()
-        present = named(self._looker.get_ports())
-        for name in [name for name in self._open if name not in present]:
-            self._open.pop(name).delete()
-        for name, number in present.items():
-            if name not in self._open and self._config.wants(name):
-                self._listen(name, number)
+            self._devices, self._looker = devices, client()
+        present = ports_of(self._looker)
+        went = [] if self._open else list(before)
+        for raw in [raw for raw in self._open if raw not in present]:
+            name, port = self._open.pop(raw)
+            port.delete()
+            went.append(name)
+        came = [self._listen(raw) for raw in present if raw not in self._open and self._config.wants(plain(raw))]
+        return [name for name in came if name], went
+
+    def take(self, most: int = 1_024) -> list[Message]:
+        """What came since the last call, port by port."""
+        messages: list[Message] = []
+        for name, port in self._open.values():
+            for _ in range(most):
+                if (event := port.get_message()) is None:
+                    break
+                messages.append((name, bytes(event[0])))
+        return messages
 
     def close(self) -> None:
         """Closes all."""
-        for port in self._open.values():
+        for _, port in self._open.values():
             port.delete()
         self._open.clear()
         if self._looker is not None:
             self._looker.delete()
             self._looker = None
 
-    def _listen(self, name: str, number: int) -> None:
-        with contextlib.suppress(MidiError, OSError):  # it went in this moment, or another has it: next scan
+    def _listen(self, raw: str) -> str | None:
+        """Opens a port by the system's name; returns ours, None where it is gone again or another has it."""
+        import rtmidi
+
+        try:
             port = client()
+        except MidiError:
+            return None
+        try:
+            # the number is this moment's: another port may have gone since the scan
             port.ignore_types(sysex=True, timing=False, active_sense=True)
-            port.set_callback(lambda event, _data: self._on_message(name, event[0]))
-            port.open_port(number, "in")
-            self._open[name] = port
+            port.open_port(ports_of(port).index(raw), "in")
+        except (rtmidi.RtMidiError, MidiError, ValueError):
+            port.delete()
+            return None
+        name, twin, again = plain(raw), plain(raw), 2
+        while name in self.names:
+            name, again = f"{twin} #{again}", again + 1
+        self._open[raw] = name, port
+        return name
+
+
+def _devices() -> tuple[tuple[str, int], ...]:
+    """ALSA's devices, and when each was made; empty on other systems."""
+    try:
+        return tuple(sorted((path.name, path.lstat().st_ctime_ns) for path in _ALSA_DEVICES.iterdir()))
+    except OSError:
+        return ()
 
 
 def client() -> "rtmidi.MidiIn":
@@ -207,26 +246,27 @@ def client() -> "rtmidi.MidiIn":
     reasons = []
     for api in rtmidi.get_compiled_api():
         try:
-            return rtmidi.MidiIn(api, name=CLIENT)
-        except rtmidi.RtMidiError as error:
+            return rtmidi.MidiIn(api, name=CLIENT, queue_size_limit=_WAITING)
+        except (rtmidi.RtMidiError, OSError) as error:
             reasons.append(str(error))
-    raise MidiError(
-        f"no MIDI here ({', '.join(reasons) or 'none in this build'}); sudo modprobe snd-seq, or start JACK"
-    )
+    why = ", ".join(reasons) or "none in this build"
+    raise MidiError(f"no MIDI here ({why}); sudo modprobe snd-seq, or start JACK")
 
 
-def named(ports: Sequence[str]) -> dict[str, int]:
-    """Ports as they are numbered now, by names that stay when they are plugged in anew; of twins, one gets a #2."""
-    found: dict[str, int] = {}
-    for number, port in enumerate(ports):
-        name = _ALSA_ADDRESS.sub("", port)
-        if sys.platform == "win32":
-            name = _WINDOWS_NUMBER.sub("", name)
-        twin, again = name, 2
-        while twin in found:
-            twin, again = f"{name} #{again}", again + 1
-        found[twin] = number
-    return found
+def ports_of(looker: "rtmidi.MidiIn") -> list[str]:
+    """The system's names of all ports, in its order. Raises MidiError."""
+    import rtmidi
+
+    try:
+        return list(looker.get_ports())
+    except rtmidi.RtMidiError as error:
+        raise MidiError(f"MIDI gives no list of ports ({error}); restart its server") from error
+
+
+def plain(raw: str) -> str:
+    """A port's name without what changes each time that it is plugged in."""
+    name = _ALSA_ADDRESS.sub("", raw)
+    return _WINDOWS_NUMBER.sub("", name) if sys.platform == "win32" else name
 
 
 def list_ports() -> list[str]:
@@ -247,15 +287,16 @@ def list_ports() -> list[str]:
     return list(map(str, told))
 
 
-def _answer() -> list[str] | str:
+def _answer() -> Sequence[str]:
+    """Names, or one text that says why there are none."""
     try:
         looker = client()
+        try:
+            return [name for name in map(plain, ports_of(looker)) if MidiConfig().wants(name)]
+        finally:
+            looker.delete()
     except MidiError as error:
         return str(error)
-    try:
-        return [name for name in named(looker.get_ports()) if MidiConfig().wants(name)]
-    finally:
-        looker.delete()
 
 
 if __name__ == "__main__":

@@ -27,12 +27,15 @@ LOOPBACK, PORT = "127.0.0.1", 9000
 OFF = "off"
 RECENT = 5  # addresses that the HUD shows
 
-_AT_ONCE = 256  # packets taken in one turn; more wait in the socket
+_AT_ONCE = 500  # messages taken in one turn, about; more packets wait in the socket, and what it cannot hold is lost
+_SHOWN = 40  # characters of an address that the HUD shows
+_HOLD_S = 0.3  # for so long a value that came by OSC is not told back: it would pull at the finger on the fader
+_REPEAT_S = 0.1  # between repetitions, one parameter each: for who was switched on later, or missed a packet
 _SENT_AT_ONCE = 64  # in one packet: below what a network carries in one piece
 _BUNDLE, _IMMEDIATELY = b"#bundle\0", struct.pack(">Q", 1)
 _SIZES = {"i": 4, "f": 4, "t": 8, "h": 8, "d": 8, "c": 4, "r": 4, "m": 4}
 _FORMATS = {"i": ">i", "f": ">f", "h": ">q", "d": ">d"}
-_CONSTANTS: Mapping[str, float | None] = {"T": 1.0, "F": 0.0, "I": math.inf, "N": None}
+_CONSTANTS: Mapping[str, float | None] = {"T": 1.0, "F": 0.0, "I": None, "N": None}
 
 Argument = float | str | None  # what is neither number nor text is None
 
@@ -166,12 +169,10 @@ _ACTIONS: Mapping[str, str] = {f"/{name}": name for name in ACTIONS}
 
 def command(message: Message) -> Command | None:
     """What a message asks for; None where it asks for nothing that is known."""
-    first = message.arguments[0] if message.arguments else 1.0
-    if not isinstance(first, float) or math.isnan(first):
-        return None
+    first = message.arguments[0] if message.arguments else None
     if message.address in _ACTIONS:
-        return ACTIONS[_ACTIONS[message.address]] if first else None
-    if message.address not in _PARAMS or not message.arguments:
+        return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
+    if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
     value = param.value(first) if is_knob else min(max(first, param.lo), param.hi)
@@ -186,7 +187,7 @@ def endpoint(words: str, host: str = LOOPBACK) -> tuple[str, int] | None:
     if words == OFF:
         return None
     before, _, number = words.rpartition(":")
-    if not number.isdecimal() or not 1 <= int(number[:6]) <= 65535:
+    if not number.isdecimal() or len(number) > 5 or not 1 <= int(number) <= 65535:
         raise OscError(f"OSC at {words!r}: write off, a port from 1 to 65535, or HOST:PORT")
     return before or host, int(number)
 
@@ -213,7 +214,8 @@ class OscIn:
     def take(self) -> list[Command]:
         """Commands that came since the last call, in order."""
         commands: list[Command] = []
-        for _ in range(_AT_ONCE):
+        until = self.messages + self.ignored + _AT_ONCE
+        while self.messages + self.ignored < until:
             try:
                 packet = self._socket.recv(LARGEST + 1)
             except OSError:  # nothing there; or, on Windows, somebody we sent to is gone
@@ -229,9 +231,10 @@ class OscIn:
             return
         for message in messages:
             self.messages += 1
-            if message.address in self.recent:
-                self.recent.remove(message.address)
-            self.recent.appendleft(message.address)
+            address = message.address[:_SHOWN]
+            if address in self.recent:
+                self.recent.remove(address)
+            self.recent.appendleft(address)
             if found := command(message):
                 yield found
             else:
@@ -242,7 +245,7 @@ class OscIn:
 
 
 class OscOut:
-    """Tells one address what changes: all values once, then each that is another."""
+    """Tells one address all values, each that changes, and now and then one that has not."""
 
     def __init__(self, to: tuple[str, int]) -> None:
         """Raises OscError where no such host is known."""
@@ -252,19 +255,27 @@ class OscOut:
             raise OscError(f"OSC to {to[0]}:{to[1]}: {error.strerror or error}; name a host that is there") from error
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._told: Settings | None = None
+        self._told: dict[str, float] = {}
+        self._held: dict[str, float] = {}  # until when
+        self._repeated_s, self._next = -math.inf, 0
 
-    def tell(self, settings: Settings) -> None:
+    def hold(self, name: str, now_s: float) -> None:
+        """That parameter came by OSC just now."""
+        self._held[name] = now_s + _HOLD_S
+
+    def tell(self, settings: Settings, now_s: float) -> None:
         """Sends what is new in `settings`."""
-        if settings is self._told:
-            return
-        before = self._told
-        changed = [p for p in PARAMS if before is None or settings[p.name] != before[p.name]]
-        self._told = settings
-        messages = [Message(address(p), (settings[p.name],)) for p in changed]
-        messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in changed]
+        self._held = {name: until_s for name, until_s in self._held.items() if until_s > now_s}
+        changed = [p for p in PARAMS if self._told.get(p.name) != settings[p.name]]
+        if now_s - self._repeated_s >= _REPEAT_S:
+            self._repeated_s, self._next = now_s, (self._next + 1) % len(PARAMS)
+            changed.append(PARAMS[self._next])
+        ready = [p for p in dict.fromkeys(changed) if p.name not in self._held]
+        self._told |= {p.name: settings[p.name] for p in ready}
+        messages = [Message(address(p), (settings[p.name],)) for p in ready]
+        messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in ready]
         for start in range(0, len(messages), _SENT_AT_ONCE):
-            with contextlib.suppress(OSError):  # nobody listens there, or the network is down: the next change may do
+            with contextlib.suppress(OSError):  # nobody listens there, or the network is down: it is repeated
                 self._socket.sendto(pack(messages[start : start + _SENT_AT_ONCE]), self._to)
 
     def close(self) -> None:

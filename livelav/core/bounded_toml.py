@@ -12,7 +12,14 @@ from livelav.core.errors import LivelavError
 
 MAX_BYTES, MAX_LINE, MAX_DEPTH = 256 << 10, 4 << 10, 8
 
-_QUOTED = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
+# What ends a text, by what began it, and what to pass over on the way there.
+_ENDS = {
+    '"""': re.compile(r'\\.|"{3,5}', re.DOTALL),
+    "'''": re.compile(r"'{3,5}"),
+    '"': re.compile(r'\\.|["\n]'),
+    "'": re.compile(r"['\n]"),
+}
+_BEGINS = re.compile(r"\"\"\"|'''|\"|'|#[^\n]*")
 _DEEP_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++\s*+\.\s*+){{{MAX_DEPTH},}}")
 
 
@@ -46,9 +53,8 @@ def _check_bounds(text: str, path: Path, what: str, fault: type[LivelavError]) -
     for number, line in enumerate(text.split("\n"), start=1):
         if len(line) > MAX_LINE:
             raise fault(f"{path}:{number}: {len(line)} characters, at most {MAX_LINE} are allowed: shorten the line")
-    bare = _QUOTED.sub(lambda quoted: "q" + "\n" * quoted[0].count("\n"), text)
     depth = 0
-    for number, line in enumerate(bare.split("\n"), start=1):
+    for number, line in enumerate(_without_texts(text).split("\n"), start=1):
         deepest = depth
         for bracket in re.findall(r"[\[\]{}]", line):
             depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
@@ -57,8 +63,24 @@ def _check_bounds(text: str, path: Path, what: str, fault: type[LivelavError]) -
             raise fault(f"{path}:{number}: nested deeper than {MAX_DEPTH}: a {what} needs 3")
 
 
+def _without_texts(text: str) -> str:
+    """The file with a `q` for each quoted text, and without comments; lines stay lines. One pass, never back."""
+    parts, at = [], 0
+    while begin := _BEGINS.search(text, at):
+        parts.append(text[at : begin.start()])
+        at = end = begin.end()
+        if begin[0].startswith("#"):
+            continue
+        while (found := _ENDS[begin[0]].search(text, end)) and found[0].startswith("\\"):
+            end = found.end()
+        end = found.end() if found else len(text)
+        parts.append("q" + "\n" * text.count("\n", at, end))
+        at = end
+    return "".join([*parts, text[at:]])
+
+
 def is_text(value: object, most: int) -> bool:
-    """Whether it is text that can be printed on a terminal without moving its cursor."""
+    """Whether it is text of printable characters and line ends."""
     return isinstance(value, str) and len(value) <= most and value.replace("\n", "").isprintable()
 
 

@@ -74,7 +74,7 @@ PARAMS: tuple[Param, ...] = (
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.12, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
-    Param("show.brightness", 1.0, 0.0, 1.0, cc=7, help="master brightness"),
+    Param("show.brightness", 1.0, 0.0, 1.0, help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
     Param("show.contour", 0.6, 0.0, 1.0, cc=30, help="glowing level lines drawn from the picture's own colours"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HudRow = tuple[str, str, bool]  # what it is, how it stands, whether that needs the operator's eye
 
+LONGEST = 160  # characters of a row: what strangers call their devices and addresses must not fill the memory
 REFRESH_S = 0.25  # text slower than this to draw is read no faster
 WHITE, GREY, AMBER = (235, 235, 235, 255), (150, 150, 150, 255), (255, 176, 32, 255)
 GROUND = (0, 0, 0, 170)
@@ -47,7 +48,7 @@ class Hud:
         text_px = _text_px(size)
         if self._texture is None or self._window != size or now_s - self._asked_s >= REFRESH_S:
             self._asked_s = now_s
-            fresh = tuple(rows())
+            fresh = tuple((label, text[:LONGEST], warn) for label, text, warn in rows())
             if self._texture is None or self._window != size or self._rows != fresh:
                 self._rows, self._window = fresh, size
                 self._write(_sheet(fresh, text_px))
