@@ -9,6 +9,9 @@ uniform float width;       // of what is drawn, in pixels
 
 out vec4 colour;
 
+// The generator pads with zeros: its outermost two pixels are a frame of another light, so those within stand for them.
+const int FRAME = 2;
+
 // output:   |   .   |   .   |     its centre, in texels from the centre of the first one: base + t
 // input:  -----base---------+1---
 void place(int count, out int base, out float t) {
@@ -23,7 +26,7 @@ void main() {
     place(count, base, t);
     float t2 = t * t, t3 = t2 * t;
     vec4 w = vec4(-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * (t3 - t2));
-    ivec4 column = clamp(ivec4(base - 1, base, base + 1, base + 2), 0, count - 1);
+    ivec4 column = clamp(ivec4(base - 1, base, base + 1, base + 2), FRAME, count - 1 - FRAME);
     colour.rgb = w.x * texelFetch(image, ivec2(column.x, row), 0).rgb + w.y * texelFetch(image, ivec2(column.y, row), 0).rgb
                + w.z * texelFetch(image, ivec2(column.z, row), 0).rgb + w.w * texelFetch(image, ivec2(column.w, row), 0).rgb;
 

@@ -46,7 +46,7 @@ def test_default_is_what_its_card_says() -> None:
     info = model_info("default")
     assert (info.architecture, info.resolution, info.num_ws) == ("skip", 256, 14)
     assert (info.channel_base, info.channel_max) == (4096, 128)
-    assert info.trained is False
+    assert info.trained is True
     assert info.shipped
     assert info.licence == "MIT"
     assert Path(info.path).stat().st_size <= 8_000_000
