@@ -43,7 +43,8 @@ _WINDOWS_NUMBER = re.compile(r" \d+$")
 _ALSA_DEVICES = Path("/dev/snd")
 _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
-_ASK_S = 0.003
+_ASK_S, _IDLE_ASK_S = 0.003, 0.01  # between looks, while hands are at it and while they are not: waking costs, too
+_HANDS_REST_S = 2.0
 _WAITING = 4_096  # messages that wait for main, at most; of more the oldest go
 _AT_ONCE = 100  # in one event: below what a pipe takes whole, so that main never waits for its second half
 _HOUSEKEEPING_S = 1.0
@@ -108,6 +109,7 @@ class Listener:
         self._board, self._stop, self._clock = board, stop, clock
         self._send, self._has_room = send, has_room
         self._waiting: deque[Message] = deque()
+        self._heard_s = -math.inf  # when the last message came
         self._ports = Ports(config)
         self._memory = PeakMemory()
         self._missing = tuple(part for part in config.ports if part != ALL)  # to be told of after the first look
@@ -125,8 +127,8 @@ class Listener:
             if now_s - kept_s > _HOUSEKEEPING_S:
                 kept_s = now_s
                 self._board["peak_rss_mb"] = self._memory.peak_mb()
-            self._hand_on()
-            self._clock.sleep(_ASK_S)
+            self._hand_on(now_s)
+            self._clock.sleep(_ASK_S if now_s - self._heard_s < _HANDS_REST_S else _IDLE_ASK_S)
         self._ports.close()
 
     def _scan(self) -> None:
@@ -143,8 +145,10 @@ class Listener:
         for part in missing:
             self._send({"kind": "warning", "text": f"no MIDI controller {part!r} so far: waiting for it{trouble}"})
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, now_s: float) -> None:
         new = self._ports.take()
+        if new:
+            self._heard_s = now_s
         self._board["messages"] += len(new)
         self._waiting.extend(new)
         while len(self._waiting) > _WAITING:
