@@ -171,7 +171,8 @@ def sound_to_screen(seconds: float) -> Figures:
     lowest = {p.name: p.lo for p in PARAMS if p.name.startswith("smoothing.")}
     settings = Settings().with_values(lowest | {"show.drift": 0.0, "show.contour": 0.0})
     config = live_config()
-    config = replace(config, fallback=None, settings=settings, seconds=seconds + _WARM_UP_S)
+    scene = replace(config.scene, settings=settings)
+    config = replace(config, fallback=None, scene=scene, seconds=seconds + _WARM_UP_S)
     watch = _Watch()
     player = ctx.Process(target=play_clicks, args=(theirs, stop), daemon=True)
     player.start()

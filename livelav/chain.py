@@ -15,6 +15,7 @@ from livelav.core.params import Settings
 from livelav.core.values import Block, Controls, Features, Floats
 from livelav.encode.encoder import Encoder
 from livelav.encode.features import FeatureExtractor
+from livelav.mapping.blend import Blend
 from livelav.mapping.mapper import Mapper
 
 
@@ -29,7 +30,7 @@ class Frame:
 class Chain:
     """One stream through all stages that come before the generator."""
 
-    def __init__(self, encoder: Encoder, mapper: Mapper) -> None:
+    def __init__(self, encoder: Encoder, mapper: Mapper | Blend) -> None:
         self._encoder, self._mapper = encoder, mapper
         self._state = encoder.primed_state()
         self._extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)

@@ -14,26 +14,29 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.control.banks import Bank
-from livelav.control.commands import KEYS, Command, Quit, SetParam, ShowState
+from livelav.control.commands import KEYS, Command, Quit, SceneCommand, SetParam, ShowState
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
-from livelav.core.params import PARAMS, Settings
+from livelav.core.params import Settings
+from livelav.core.scene import PACKED, Scene, Wanted
+from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.scenes import Scenes
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
@@ -59,17 +62,18 @@ class LiveConfig:
     capture: CaptureConfig
     fallback: CaptureConfig | None  # what to play where `capture` cannot even begin
     synth: SynthConfig
-    settings: Settings
+    scene: Scene
     midi: MidiConfig | None  # None listens to no controller
     osc: tuple[str, int] | None  # where OSC is taken from, and where it goes to
     osc_out: tuple[str, int] | None
-    aspect: Literal["fit", "fill"]
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
     fullscreen: bool = False
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
+    preset: str | None = None  # that the scene comes from
+    songs: tuple[Song, ...] = ()  # what can be recalled
     banks: tuple[Bank, ...] = ()
 
 
@@ -78,7 +82,7 @@ class Shared:
     """Every piece of shared memory of one run."""
 
     ring: SampleRing
-    settings: Latest
+    wanted: Latest
     pace: Board
     images: Latest
     pictures: Latest
@@ -96,7 +100,7 @@ class Shared:
 def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -> Shared:
     return Shared(
         ring=SampleRing(ctx),
-        settings=Latest(ctx, len(PARAMS), "f8"),
+        wanted=Latest(ctx, PACKED, "f8"),
         pace=Board(ctx, PACE_FIELDS),
         images=Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS),
         pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS),
@@ -133,14 +137,15 @@ class Live:
         ctx = multiprocessing.get_context("spawn")
         record = config.record
         self.shared = shared = _make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
-        self.settings = config.settings
-        shared.settings.publish(np.array(self.settings.values))
+        self.scenes = Scenes(config.scene, config.preset, config.songs)
+        self._told: Wanted | None = None
+        self._tell_synth()
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
             shared.capture, _CAPTURE_HUNG_S, _CAPTURE_OPENS_S,
         )  # fmt: skip
         synth_shared = SynthShared(
-            shared.ring, shared.settings, shared.pace, shared.images, shared.synth,
+            shared.ring, shared.wanted, shared.pace, shared.images, shared.synth,
             shared.step_ms, shared.tick_ms, shared.stop,
         )  # fmt: skip
         self.synth = Child(ctx, "synth", run_synth, (config.synth, synth_shared), shared.synth, _SYNTH_HUNG_S)
@@ -170,6 +175,11 @@ class Live:
         self._presenter: Presenter | None = None
 
     @property
+    def settings(self) -> Settings:
+        """Every parameter's value now."""
+        return self.scenes.settings
+
+    @property
     def children(self) -> list[Child]:
         return [child for child in (self.capture, self.synth, self.recorder, self.midi) if child]
 
@@ -192,7 +202,7 @@ class Live:
         self._surface = open_surface()
         self._presenter = Presenter(
             self._surface, shared.images, shared.pace, shared.main, shared.latency_ms, self._clock, config.fps,
-            config.aspect, (config.record, shared.pictures) if config.record else None,
+            (config.record, shared.pictures) if config.record else None,
         )  # fmt: skip
         if config.fullscreen:
             self.apply(KEYS["F"].command)
@@ -206,7 +216,10 @@ class Live:
     def apply(self, command: Command) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
-            self._set({command.name: command.value})
+            self.scenes.set({command.name: command.value})
+            return
+        if isinstance(command, SceneCommand):
+            self.scenes.perform(command, self._clock.now_s())
             return
         before, self.state = self.state, self.state.apply(command, self._clock.now_s())
         if self.state.fullscreen != before.fullscreen:
@@ -216,11 +229,10 @@ class Live:
                 self.state = replace(self.state, fullscreen=before.fullscreen)
                 self._warn(str(error), self._clock.now_s())
 
-    def _set(self, values: Mapping[str, float]) -> None:
-        if not values:
-            return
-        self.settings = self.settings.with_values(values)
-        self.shared.settings.publish(np.array(self.settings.values))
+    def _tell_synth(self) -> None:
+        if (wanted := self.scenes.wanted) != self._told:
+            self._told = wanted
+            self.shared.wanted.publish(np.array(wanted.packed()))
 
     def step(self) -> bool:
         """One turn of the loop: hands, processes, one picture. False once the show is over.
@@ -229,7 +241,7 @@ class Live:
         """
         assert self._presenter is not None, "start first"
         for key in self.surface.poll():
-            if key in KEYS:
+            if key in KEYS and self.state.takes(KEYS[key].command):
                 self.apply(KEYS[key].command)
         if self._asked_to_end or self.surface.should_close:
             self.apply(Quit())
@@ -244,26 +256,27 @@ class Live:
             self._clock.sleep(min(left_s, _HANDS_S))
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
-        self._presenter.present(self.settings, self.state, lambda: self._hud_text.rows(self, now_s), level)
+        aspect: Any = self.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
+        self._presenter.present(self.settings, aspect, self.state, lambda: self._hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
         """What controllers and OSC sent since the last look; and OSC is told what came of it."""
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
-        commands = self.inputs.take(events, self.settings, now_s)
-        self._set({command.name: command.value for command in commands if isinstance(command, SetParam)})
-        for command in commands:
-            if not isinstance(command, SetParam):
-                self.apply(command)
+        for command in self.inputs.take(events, self.settings, now_s):
+            self.apply(command)
+        self.scenes.step(now_s)
+        self._tell_synth()
         self.inputs.tell(self.settings, now_s)
         for event in events:
             if self.midi and event["kind"] not in ("midi", "ports"):
                 self._on_event(self.midi, event, now_s)
                 if event["kind"] == "restart":
                     self._on_midi_restart(self.midi, now_s)
-        while self.inputs.troubles:
-            self._warn(self.inputs.troubles.pop(0), now_s)
+        for troubles in (self.inputs.troubles, self.scenes.troubles):
+            while troubles:
+                self._warn(troubles.pop(0), now_s)
 
     def _on_midi_restart(self, midi: Child, now_s: float) -> None:
         self.inputs.lost_all()

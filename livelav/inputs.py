@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import default_bindings
-from livelav.control.commands import Command, SetParam
+from livelav.control.commands import Command, SetParam, Toggle
 from livelav.control.hands import Hands
 from livelav.control.osc import OscIn, OscOut
 from livelav.core.errors import OscError
@@ -62,8 +62,10 @@ class Inputs:
         if last:
             self.touched = (now_s, next(reversed(last)))
         presses = Counter(command for command in commands if not isinstance(command, SetParam))
-        # a switch that is pressed twice in a turn stays as it is: nobody is to be made to switch hundreds of times
-        return [*last.values(), *(press for press, count in presses.items() if count % 2)]
+        # A switch that is pressed twice in a turn stays as it is, and of many recalls the last counts: nobody is to be
+        # made to switch, or to read files, hundreds of times.
+        switches = [press for press, count in presses.items() if isinstance(press, Toggle) and count % 2]
+        return [*last.values(), *switches, *[press for press in presses if not isinstance(press, Toggle)][-1:]]
 
     def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""

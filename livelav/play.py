@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
 from livelav.core.presets import load_preset
+from livelav.core.scene import Scene
+from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
 from livelav.engine import LiveConfig, run_live
 from livelav.show.container import checked_path
@@ -39,17 +41,11 @@ def number(name: str, text: str, lo: float, hi: float) -> float:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Picks:
-    """What preset and flags come to: flags win over the preset, the preset over the defaults."""
+def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> Scene:
+    """What preset and flags come to: flags win over the preset, the preset over the defaults.
 
-    settings: Settings
-    choices: dict[str, str]
-    seed: int
-
-
-def picks(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> Picks:
-    """Raises ParamError and PresetError, each naming the nearest that exists."""
+    Raises ParamError and PresetError, each naming the nearest that exists.
+    """
     settings, choices, preset_seed = Settings(), {c.name: c.default for c in CHOICES}, None
     if preset_name is not None:
         preset = load_preset(preset_name)
@@ -64,7 +60,7 @@ def picks(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> P
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
     if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
-    return Picks(settings, choices, int(seed) if seed is not None else preset_seed or 0)
+    return Scene(settings, choices, int(seed) if seed is not None else preset_seed or 0)
 
 
 def has_display() -> bool:
@@ -87,10 +83,10 @@ def opener(size: tuple[int, int], headless: bool, monitor: str | None = None) ->
     return open_surface
 
 
-def live_config(source: str = "loopback", loop: bool = False, picked: Picks | None = None) -> LiveConfig:
-    """A run on `source` with these picks (None: the defaults); the caller replaces what else it wants."""
-    picked = picked or picks(None, None, {})
-    choices: dict[str, Any] = {**picked.choices}  # every word was checked against its options
+def live_config(source: str = "loopback", loop: bool = False, scene: Scene | None = None) -> LiveConfig:
+    """A run on `source` that begins with `scene` (None: the defaults); the caller replaces what else it wants."""
+    scene = scene or first_scene(None, None, {})
+    choices: dict[str, Any] = {**scene.choices}  # every word was checked against its options
     return LiveConfig(
         capture=CaptureConfig(SourceRequest(source, loop)),
         fallback=CaptureConfig(SourceRequest("demo")) if source == "loopback" else None,
@@ -98,17 +94,12 @@ def live_config(source: str = "loopback", loop: bool = False, picked: Picks | No
             model=choices["model"],
             backend=choices["backend"],
             encoder=choices["encoder"],
-            seed=picked.seed,
-            mode=choices["mapping.mode"],
-            placement=choices["mapping.placement"],
             noise=choices["generate.noise"],
-            between=choices["generate.between"],
         ),
-        settings=picked.settings,
+        scene=scene,
         midi=midi_config(choices["midi"]),
         osc=endpoint(choices["osc"]),
         osc_out=endpoint(choices["osc.out"]),
-        aspect=choices["show.aspect"],
     )
 
 
@@ -135,6 +126,7 @@ def play(
     source: str,
     loop: bool,
     preset: str | None,
+    set_list: str | None,
     seed: str | None,
     size: tuple[int, int],
     fullscreen: bool,
@@ -152,7 +144,8 @@ def play(
         os.getcwd()
     except OSError as error:
         raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
-    picked = picks(preset, seed, table_flags)
+    scene = first_scene(preset, seed, table_flags)
+    songs = load_set_list(set_list) if set_list else every_preset()
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
     for flag, path in (("--stats", stats), ("--trace", trace)):
@@ -168,12 +161,14 @@ def play(
             sheet = record.with_suffix(".png")
         tell(f"no display here: drawing {run_s:g} s without one, into {record}")
 
-    config = live_config(source, loop, picked)
+    config = live_config(source, loop, scene)
     banks, troubles = load_banks()
     for trouble in troubles:
         tell(f"{trouble}; playing without that bank")
     config = replace(
         config,
+        preset=preset,
+        songs=songs,
         banks=tuple(banks),
         synth=replace(config.synth, trace=trace),
         size=size,

@@ -39,11 +39,10 @@ class Presenter:
         latency_ms: Histogram,
         clock: Clock,
         fps: float,
-        aspect: Literal["fit", "fill"],
         record: tuple[RecordConfig, Latest] | None = None,
     ) -> None:
         """`board` has MAIN_FIELDS, `pace` PACE_FIELDS; `record` is what to record and where pictures go for it."""
-        self._surface, self._images, self._clock, self._aspect = surface, images, clock, aspect
+        self._surface, self._images, self._clock = surface, images, clock
         self._pace, self._board, self._latency_ms = pace, board, latency_ms
         self._renderer = Renderer(surface.ctx, surface.software)
         self._hud = Hud(surface)
@@ -75,14 +74,19 @@ class Presenter:
         return min(max(self._pacer.due_s - self._clock.now_s(), 0.0), self._pacer.period_s)
 
     def present(
-        self, settings: Settings, state: ShowState, hud_rows: Callable[[], Sequence[HudRow]], level: float
+        self,
+        settings: Settings,
+        aspect: Literal["fit", "fill"],
+        state: ShowState,
+        hud_rows: Callable[[], Sequence[HudRow]],
+        level: float,
     ) -> None:
         """One picture. `hud_rows` and the sound's `level` 0..1 are for the HUD, asked for while it is shown."""
         surface, board, begin_s = self._surface, self._board, self._clock.now_s()
         self._keep_pace(begin_s, state.freeze)
         image = None if state.freeze else self._newest(begin_s)
         rms, onset = self._heard
-        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), self._aspect)
+        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect)
         self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
         if board["first_s"]:
             self._record(begin_s)

@@ -61,6 +61,8 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "late": int(board["late"]),
             "repeated": int(board["repeated"]),
         },
+        "preset": live.scenes.preset,
+        "seed": live.scenes.scene.seed,
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.inputs.ports), **picked(shared.midi, "messages", "lost")},
@@ -103,6 +105,13 @@ class HudText:
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
+        if live.scenes.preset:
+            left_s = live.scenes.fade_left_s(now_s)
+            rows.append(("preset", live.scenes.preset + (f", {left_s:.1f} s to go" if left_s else ""), False))
+        if live.scenes.song and live.scenes.song.notes:
+            rows.append(("notes", live.scenes.song.notes, False))
+        if following := live.scenes.next_song:
+            rows.append(("next", following.preset, False))
         if live.inputs.ports:
             rows.append(("MIDI", ", ".join(live.inputs.ports), False))
         if live.inputs.osc and live.inputs.osc.recent:
@@ -117,7 +126,7 @@ class HudText:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             rows.append(("recording", text, figures["live"] == 0))
-        rows += [(name, "on", True) for name in ("blackout", "freeze") if getattr(live.state, name)]
+        rows += [(name, "on", True) for name in ("blackout", "freeze", "lock") if getattr(live.state, name)]
         if silent_s := live.silent_s(now_s):
             rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
         if live.state.quit_pending(now_s):

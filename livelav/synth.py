@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,14 +19,15 @@ from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import LivelavError
 from livelav.core.metrics import PeakMemory
 from livelav.core.params import Settings
+from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats
-from livelav.encode.encoder import load_encoder
+from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import load_generator
+from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
-from livelav.mapping.mapper import Mapper, Mode
+from livelav.mapping.mapper import Mapper
 from livelav.mapping.meters import Meters
-from livelav.mapping.modulation import Placement
 
 SYNTH_FIELDS = (
     "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",
@@ -47,11 +48,7 @@ class SynthConfig:
     model: str
     backend: str
     encoder: str
-    seed: int
-    mode: Mode
-    placement: Placement
     noise: Literal["const", "random", "none"]
-    between: Literal["newest", "interpolate"]
     trace: Path | None = None  # where to leave what was heard and the ws it made, for tests of live against offline
 
 
@@ -60,7 +57,7 @@ class SynthShared:
     """The shared memory of the synth process. It writes images, board and histograms, and reads the others."""
 
     ring: SampleRing
-    settings: Latest
+    wanted: Latest  # PACKED numbers
     pace: Board
     images: Latest
     board: Board
@@ -111,14 +108,15 @@ class _Synth:
         self._config, self._shared, self._clock = config, shared, clock
         encoder = load_encoder(config.encoder)
         self._generator = load_generator(config.model, config.backend, noise_mode=config.noise)
-        mapper = Mapper(self._generator.stats, encoder, config.seed, config.mode, config.placement)
+        wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
+        self._settings, self._between = wanted.settings, wanted.between
+        self._blend = self._make_blend(encoder, wanted.key)
         begin_s = clock.now_s()
         self._generator.warmup()
         shared.board["tick_s"] = clock.now_s() - begin_s
-        self._chain = Chain(encoder, mapper)
+        self._chain = Chain(encoder, self._blend)
         self._meters = Meters(self._generator.stats, encoder.frame_rate)
         self._reader = RingReader(shared.ring)
-        self._settings, self._settings_seen = Settings(), 0
         self._frames: list[Frame] = []  # the last two
         self._made: Controls | None = None  # what the last image was made of
         self._onset = 0.0  # the strongest since the last image: there are more frames than images
@@ -144,6 +142,20 @@ class _Synth:
                 "encoder": encoder.name,
             }
         )
+
+    def _read_wanted(self, seen: int) -> tuple[Wanted, int] | None:
+        """What main wants, where that is newer than number `seen`, and its number."""
+        newest = self._shared.wanted.read(seen)
+        return (Wanted.unpacked(newest[1].tolist()), newest[0]) if newest else None
+
+    def _make_blend(self, encoder: Encoder, key: MappingKey) -> Blend:
+        stats = self._generator.stats
+
+        def mapper(key: MappingKey) -> Mapper:
+            words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked before they were packed
+            return Mapper(stats, encoder, key.seed, **words)
+
+        return Blend(mapper, key, stats, 1.0 / encoder.frame_rate)
 
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()
@@ -188,9 +200,10 @@ class _Synth:
 
     def _push(self, block: Block, now_s: float) -> None:
         shared = self._shared
-        if newest := shared.settings.read(self._settings_seen):
-            self._settings_seen = newest[0]
-            self._settings = Settings(tuple(newest[1].tolist()))
+        if newest := self._read_wanted(self._wanted_seen):
+            wanted, self._wanted_seen = newest
+            self._settings, self._between = wanted.settings, wanted.between
+            self._blend.go_to(wanted.key, wanted.seconds)
         frames = self._chain.push(block, self._settings)
         if self._trace:
             self._trace.add(block, frames)
@@ -213,7 +226,7 @@ class _Synth:
 
     def _controls(self, now_s: float) -> Controls:
         newest = self._frames[-1].controls
-        if self._config.between == "newest" or len(self._frames) < 2:
+        if self._between == "newest" or len(self._frames) < 2:
             return newest
         return between(self._frames[-2].controls, newest, (now_s - self._heard_s) / self._frame_s)
 

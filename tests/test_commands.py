@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import FADE_S, KEYS, QUIT_AGAIN_S, AskQuit, Quit, ShowState, Toggle, key_help
+from livelav.control.commands import (
+    FADE_S,
+    KEYS,
+    PRESET_KEYS,
+    QUIT_AGAIN_S,
+    AskQuit,
+    Quit,
+    ShowState,
+    Toggle,
+    key_help,
+)
+
+KEY_SWITCHES = [("F", "fullscreen"), ("B", "blackout"), ("Z", "freeze"), ("H", "hud"), ("SPACE", "lock")]
 
 
 def pressed(*keys: tuple[str, float]) -> ShowState:
@@ -16,9 +28,9 @@ def pressed(*keys: tuple[str, float]) -> ShowState:
     return state
 
 
-@pytest.mark.parametrize(("key", "switch"), [("F", "fullscreen"), ("B", "blackout"), ("SPACE", "freeze"), ("H", "hud")])
+@pytest.mark.parametrize(("key", "switch"), KEY_SWITCHES)
 def test_a_switch_turns_on_and_off_and_touches_no_other(key: str, switch: str) -> None:
-    switches = {"fullscreen", "blackout", "freeze", "hud", "quit"}
+    switches = {"fullscreen", "blackout", "freeze", "hud", "lock", "quit"}
     once = pressed((key, 1.0))
     assert {name for name in switches if getattr(once, name)} == {switch}
     assert not any(getattr(pressed((key, 1.0), (key, 2.0)), name) for name in switches)
@@ -53,7 +65,15 @@ def test_light_never_jumps_however_blackout_is_hammered(waits_s: list[float], af
 
 
 def test_the_help_is_the_key_table() -> None:
-    assert [text for _, text in key_help()] == [key.help for key in KEYS.values()]
+    helped = dict(key_help())
+    assert helped.pop(f"1-{PRESET_KEYS}")
+    assert helped == {name.capitalize(): key.help for name, key in KEYS.items() if not name.isdecimal()}
+
+
+def test_while_locked_only_the_unlocking_key_counts() -> None:
+    locked = pressed(("SPACE", 0.0))
+    assert [name for name, key in KEYS.items() if locked.takes(key.command)] == ["SPACE"]
+    assert all(locked.apply(Toggle("lock"), 1.0).takes(key.command) for key in KEYS.values())
 
 
 def test_every_switch_that_a_key_toggles_exists() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import ACTIONS, SetParam, Toggle
+from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, SetParam, Toggle
 from livelav.control.osc import (
     DEEPEST,
     LARGEST,
@@ -167,8 +167,14 @@ def test_a_value_stops_at_the_ends(value: float) -> None:
 def test_a_button_acts_when_it_is_pressed() -> None:
     assert command(Message("/blackout")) == command(Message("/blackout", (1.0,))) == Toggle("blackout")
     assert command(Message("/blackout", (0.0,))) is None
-    for name in ACTIONS:
+    for name in NAMED_ACTIONS:
         assert f"`/{name}`" in reference()
+
+
+def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
+    assert command(Message("/preset", ("calm",))) == Recall("calm")
+    assert command(Message("/preset", (3.0,))) == command(Message("/preset-3", (1.0,))) == RecallNumber(3)
+    assert "`/preset`" in reference()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +187,13 @@ def test_a_button_acts_when_it_is_pressed() -> None:
         Message("/mapping/*", (1.0,)),
         Message("/model", ("x",)),
         Message("/blackout", ("x",)),
+        Message("/preset"),
+        Message("/preset", (0.0,)),
+        Message("/preset", (1.5,)),
+        Message("/preset", (1e30,)),
+        Message("/preset", (math.nan,)),
+        Message("/preset", (math.inf,)),
+        Message("/preset-129"),
     ],
 )
 def test_nothing_else_is_asked_for(message: Message) -> None:

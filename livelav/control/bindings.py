@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from livelav.control.commands import ACTIONS
+from livelav.control.commands import ACTIONS, PRESET_NUMBERS
 from livelav.control.messages import Control
 from livelav.core.errors import MidiError, nearest
 from livelav.core.params import BY_NAME, PARAMS
@@ -82,8 +82,11 @@ def speaks_of(port: str, part: str, not_part: str = "") -> bool:
 
 
 def default_bindings() -> tuple[Binding, ...]:
-    """The controllers of the parameter table, on any channel of any port."""
-    return tuple(Binding(Control("cc", p.cc), p.name) for p in PARAMS if p.cc is not None)
+    """The controllers of the parameter table, on any channel of any port; and program changes recall presets."""
+    return (
+        *(Binding(Control("cc", p.cc), p.name) for p in PARAMS if p.cc is not None),
+        *(Binding(Control("program", n), f"preset-{n + 1}", mode="press") for n in range(PRESET_NUMBERS)),
+    )
 
 
 def conflicts(bindings: Iterable[Binding]) -> list[tuple[Binding, Binding]]:

@@ -24,7 +24,7 @@ class SetParam:
 class Toggle:
     """Turn one switch of the show to its other side."""
 
-    switch: Literal["blackout", "freeze", "hud", "fullscreen"]
+    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,59 @@ class Quit:
     """End the show now: the window was closed, or a signal came."""
 
 
-ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
-Command = SetParam | ShowCommand
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Go to the preset of that name."""
 
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecallNumber:
+    """Go to the preset with that number in the set list, counted from 1."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepPreset:
+    """So many presets on in the set list, round its end."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Back to what was played before the last recall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """At once what the last recall asked for: whatever hands have done since is gone."""
+
+
+ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
+SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
+Command = SetParam | ShowCommand | SceneCommand
+
+PRESET_KEYS = 9  # presets that a key of their own recalls
+PRESET_NUMBERS = 128  # that a program change can
 
 # What a button of a controller may be bound to. Quitting is not among them: no pad ends a show.
-ACTIONS: Mapping[str, ShowCommand] = {
+NAMED_ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
     "blackout": Toggle("blackout"),
     "freeze": Toggle("freeze"),
     "fullscreen": Toggle("fullscreen"),
     "hud": Toggle("hud"),
+    "lock": Toggle("lock"),
+    "next": StepPreset(1),
+    "previous": StepPreset(-1),
+    "undo": Undo(),
+    "panic": Panic(),
+}
+ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
+    **NAMED_ACTIONS,
+    **{f"preset-{number}": RecallNumber(number) for number in range(1, PRESET_NUMBERS + 1)},
 }
 
 
@@ -59,15 +102,21 @@ ACTIONS: Mapping[str, ShowCommand] = {
 class Key:
     """What a key sends, and what the help says about it."""
 
-    command: ShowCommand
+    command: ShowCommand | SceneCommand
     help: str
 
 
 KEYS: Mapping[str, Key] = {
+    **{str(number): Key(ACTIONS[f"preset-{number}"], f"preset {number}") for number in range(1, PRESET_KEYS + 1)},
+    "N": Key(ACTIONS["next"], "next preset"),
+    "P": Key(ACTIONS["previous"], "previous preset"),
+    "U": Key(ACTIONS["undo"], "undo the last recall"),
+    "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
     "F": Key(ACTIONS["fullscreen"], "fullscreen"),
     "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
     "B": Key(ACTIONS["blackout"], "blackout"),
-    "SPACE": Key(ACTIONS["freeze"], "freeze"),
+    "Z": Key(ACTIONS["freeze"], "freeze"),
+    "SPACE": Key(ACTIONS["lock"], "lock all keys but this"),
     "H": Key(ACTIONS["hud"], "HUD"),
     "Q": Key(AskQuit(), "quit, pressed twice"),
 }
@@ -75,7 +124,8 @@ KEYS: Mapping[str, Key] = {
 
 def key_help() -> list[tuple[str, str]]:
     """(key, what it does) for every key, as the README and the HUD print them."""
-    return [(name.capitalize(), key.help) for name, key in KEYS.items()]
+    others = [(name.capitalize(), key.help) for name, key in KEYS.items() if not name.isdecimal()]
+    return [(f"1-{PRESET_KEYS}", "preset of that number"), *others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +134,7 @@ class ShowState:
 
     blackout: bool = False
     freeze: bool = False
+    lock: bool = False  # keys but the unlocking one do nothing
     hud: bool = False
     fullscreen: bool = False
     quit: bool = False
@@ -104,6 +155,10 @@ class ShowState:
                 return replace(self, quit=self.quit or now_s - self.asked_quit_s <= QUIT_AGAIN_S, asked_quit_s=now_s)
             case Quit():
                 return replace(self, quit=True)
+
+    def takes(self, command: Command) -> bool:
+        """Whether a key that sends `command` does anything now."""
+        return not self.lock or command == Toggle("lock")
 
     def light(self, now_s: float) -> float:
         """How bright the output is: 1 shown, 0 black, between them while a blackout fades in or out."""

@@ -18,7 +18,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from livelav.control.commands import ACTIONS, Command, SetParam
+from livelav.control.commands import (
+    ACTIONS,
+    NAMED_ACTIONS,
+    PRESET_NUMBERS,
+    Command,
+    Recall,
+    RecallNumber,
+    SetParam,
+)
 from livelav.core.errors import OscError
 from livelav.core.params import PARAMS, Param, Settings
 
@@ -165,6 +173,7 @@ _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PAR
     knob_address(p): (p, True) for p in PARAMS
 }
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name in ACTIONS}
+_PRESET = "/preset"
 
 
 def command(message: Message) -> Command | None:
@@ -172,11 +181,20 @@ def command(message: Message) -> Command | None:
     first = message.arguments[0] if message.arguments else None
     if message.address in _ACTIONS:
         return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
+    if message.address == _PRESET:
+        return _recalled(first)
     if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
     value = param.value(first) if is_knob else min(max(first, param.lo), param.hi)
     return SetParam(param.name, value)
+
+
+def _recalled(preset: Argument) -> Command | None:
+    if isinstance(preset, str):
+        return Recall(preset)
+    whole = preset is not None and preset.is_integer() and 1 <= preset <= PRESET_NUMBERS
+    return RecallNumber(int(preset)) if preset is not None and whole else None
 
 
 # ---- the sockets
@@ -289,5 +307,7 @@ def reference() -> str:
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
-    lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in ACTIONS]
+    lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS]
+    lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
+    lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
     return "\n".join(lines) + "\n"

@@ -33,6 +33,7 @@ class Param:
     unit: str = ""
     curve: Literal["lin", "log"] = "lin"
     cc: int | None = None
+    scene: bool = True  # a preset that does not name it puts it to its default; False: it belongs to the evening
     help: str = ""
 
     @property
@@ -62,7 +63,7 @@ class Param:
 
 
 PARAMS: tuple[Param, ...] = (
-    Param("audio.gain", 0.0, -24.0, 24.0, "dB", help="level of the sound before the encoder"),
+    Param("audio.gain", 0.0, -24.0, 24.0, "dB", scene=False, help="level of the sound before the encoder"),
     Param("mapping.norm", 1.1, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
     Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
     Param("mapping.norm_time", 20.0, 1.0, 120.0, "s", "log", help="memory of the running normalisation"),
@@ -74,7 +75,7 @@ PARAMS: tuple[Param, ...] = (
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.12, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
-    Param("show.brightness", 1.0, 0.0, 1.0, help="master brightness"),
+    Param("show.brightness", 1.0, 0.0, 1.0, scene=False, help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
     Param("show.contour", 0.6, 0.0, 1.0, cc=30, help="glowing level lines drawn from the picture's own colours"),
@@ -82,6 +83,7 @@ PARAMS: tuple[Param, ...] = (
     Param("show.feedback", 0.0, 0.0, 0.95, help="how much of the last picture stays under the new one"),
     Param("show.zoom", 1.0, 1.0, 2.0, help="enlarges the centre"),
     Param("show.drift", 0.3, 0.0, 1.0, help="slow motion of the picture in the shader, also without new images"),
+    Param("preset.morph", 2.0, 0.0, 30.0, "s", scene=False, help="how long a recalled preset takes to fade in"),
 )
 
 
@@ -92,6 +94,7 @@ class Choice:
     name: str
     default: str
     options: tuple[str, ...] = ()
+    scene: bool = False  # whether a preset that is recalled changes it in a running show
     help: str = ""
 
     @property
@@ -115,11 +118,15 @@ CHOICES: tuple[Choice, ...] = (
     Choice("osc", "9000", help="UDP port to take OSC from, of this machine alone; or HOST:PORT, or off"),
     Choice("osc.out", "off", help="port, or HOST:PORT, that is told by OSC what changes; or off"),
     Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),
-    Choice("mapping.mode", "running", ("running", "fixed", "track"), help="normalisation statistics"),
-    Choice("mapping.placement", "inside", ("inside", "outside"), help="leaky tanh before or after scaling to W"),
+    Choice("mapping.mode", "running", ("running", "fixed", "track"), scene=True, help="normalisation statistics"),
+    Choice(
+        "mapping.placement", "inside", ("inside", "outside"), scene=True, help="leaky tanh before or after scaling to W"
+    ),
     Choice("generate.noise", "const", ("const", "random", "none"), help="noise maps"),
-    Choice("generate.between", "newest", ("newest", "interpolate"), help="ws of a tick: newest frame, or between two"),
-    Choice("show.aspect", "fill", ("fit", "fill"), help="how a square picture meets a wide window"),
+    Choice(
+        "generate.between", "newest", ("newest", "interpolate"), scene=True, help="ws of a tick: newest, or between two"
+    ),
+    Choice("show.aspect", "fill", ("fit", "fill"), scene=True, help="how a square picture meets a wide window"),
 )
 
 BY_NAME: Mapping[str, Param] = {p.name: p for p in PARAMS}

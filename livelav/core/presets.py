@@ -90,9 +90,14 @@ def list_presets() -> list[Listed]:
     found: dict[str, Listed] = {}
     for folder, shipped in _folders():
         for path in listing(folder, ".toml"):
-            if _SLUG.fullmatch(path.stem):
+            if is_preset_name(path.stem):
                 found.setdefault(path.stem, Listed(path.stem, path, shipped))
     return sorted(found.values(), key=lambda listed: listed.name)
+
+
+def is_preset_name(text: str) -> bool:
+    """Whether a preset can have that name."""
+    return _SLUG.fullmatch(text) is not None
 
 
 def _folders() -> tuple[tuple[Path, bool], ...]:
@@ -100,7 +105,7 @@ def _folders() -> tuple[tuple[Path, bool], ...]:
 
 
 def _find(name: str) -> Path:
-    if not _SLUG.fullmatch(name):
+    if not is_preset_name(name):
         raise PresetError(
             f"preset {name[:80]!r}: a name has lower-case letters, digits, - and _ (64 at most), or is a .toml file"
         )

@@ -285,6 +285,10 @@ def _key_name(key: int, scancode: int) -> str | None:
     """The name on the key cap (so Q is Q on every keyboard layout), or of the key where it writes nothing."""
     if key in _NAMED_KEYS:
         return _NAMED_KEYS[key]
+    if glfw.KEY_0 <= key <= glfw.KEY_9:  # by their place: some layouts write them with shift
+        return chr(key)
+    if glfw.KEY_KP_0 <= key <= glfw.KEY_KP_9:
+        return str(key - glfw.KEY_KP_0)
     printed = glfw.get_key_name(key, scancode)
     if printed and len(printed) == 1 and printed.isascii():
         return str(printed).upper()

@@ -1,0 +1,107 @@
+"""A scene: all that a preset decides in a running show, and the way from one to the next.
+
+Parameters fade along the travel of their knobs, so that times and counts fade evenly to the eye, too. Seed, mode and
+placement name a mapping from sound to W; two mappings are faded where they run (mapping/blend.py). Knows no clock: the
+time is passed in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from livelav.core.params import CHOICE_BY_NAME, CHOICES, PARAMS, Param, Settings
+from livelav.core.presets import Preset
+
+_KEY_CHOICES = ("mapping.mode", "mapping.placement")
+_TOLD = (*_KEY_CHOICES, "generate.between")
+PACKED = len(PARAMS) + len(_TOLD) + 2  # numbers of a `Wanted`
+
+
+@dataclass(frozen=True, slots=True)
+class MappingKey:
+    """What tells one mapping from another."""
+
+    seed: int = 0
+    mode: str = "running"
+    placement: str = "inside"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One snapshot. `choices` holds every row of CHOICES; most of them are for the start alone."""
+
+    settings: Settings
+    choices: Mapping[str, str]
+    seed: int
+
+    @property
+    def key(self) -> MappingKey:
+        """The mapping that it plays."""
+        return MappingKey(self.seed, *(self.choices[name] for name in _KEY_CHOICES))
+
+    def after(self, preset: Preset) -> "Scene":
+        """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
+
+        the evening and not to a song (volume, master brightness, the model) stays as it is.
+        """
+        stay = {p.name: self.settings[p.name] for p in PARAMS if not p.scene}
+        fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
+        settings = Settings().with_values({**stay, **preset.changes})
+        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0)
+
+    def not_taken(self, preset: Preset) -> list[str]:
+        """Choices of `preset` that a running show cannot change, and that are others than ours."""
+        return [n for n, word in preset.choices.items() if not CHOICE_BY_NAME[n].scene and self.choices[n] != word]
+
+
+@dataclass(frozen=True, slots=True)
+class Fade:
+    """The way of all parameters from one snapshot to another."""
+
+    start: Settings
+    goal: Settings
+    began_s: float
+    seconds: float
+
+    def at(self, now_s: float) -> Settings:
+        """The snapshot at that time; exactly the goal from the end on."""
+        share = 1.0 if self.seconds <= 0 else min(max((now_s - self.began_s) / self.seconds, 0.0), 1.0)
+        if share in (0.0, 1.0):  # exactly, and not but for rounding
+            return self.goal if share else self.start
+        eased = share * share * (3.0 - 2.0 * share)
+
+        def on_the_way(p: Param, start: float, goal: float) -> float:
+            knob = (1.0 - eased) * p.knob(start) + eased * p.knob(goal)
+            return goal if start == goal else p.value(knob)
+
+        return Settings(tuple(map(on_the_way, PARAMS, self.start.values, self.goal.values)))
+
+    def holding(self, values: Mapping[str, float]) -> "Fade":
+        """The same, but a hand has moved these parameters: they stay where it put them."""
+        return replace(self, start=self.start.with_values(values), goal=self.goal.with_values(values))
+
+    def left_s(self, now_s: float) -> float:
+        """How long it still takes."""
+        return max(self.began_s + self.seconds - now_s, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What main tells the synth: parameters now, the mapping to go to, and in how many seconds. As numbers and back."""
+
+    settings: Settings
+    key: MappingKey = MappingKey()
+    between: str = "newest"
+    seconds: float = 0.0
+
+    def packed(self) -> list[float]:
+        """PACKED numbers."""
+        words = (self.key.mode, self.key.placement, self.between)
+        numbers = [float(CHOICE_BY_NAME[n].options.index(word)) for n, word in zip(_TOLD, words, strict=True)]
+        return [*self.settings.values, float(self.key.seed), *numbers, self.seconds]
+
+    @classmethod
+    def unpacked(cls, numbers: Sequence[float]) -> "Wanted":
+        """The inverse of `packed`."""
+        values, (seed, *told, seconds) = tuple(numbers[: len(PARAMS)]), numbers[len(PARAMS) :]
+        mode, placement, between = (CHOICE_BY_NAME[n].options[int(i)] for n, i in zip(_TOLD, told, strict=True))
+        return cls(Settings(values), MappingKey(int(seed), mode, placement), between, seconds)

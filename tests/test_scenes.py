@@ -1,0 +1,230 @@
+"""Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Undo
+from livelav.core.errors import PresetError
+from livelav.core.params import CHOICE_BY_NAME, PARAMS, Settings
+from livelav.core.presets import load_preset
+from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
+from livelav.core.setlists import Song, every_preset, load_set_list
+from livelav.core.store import config_dir
+from livelav.scenes import Scenes
+
+MORPH_S = 2.0
+SONGS = tuple(Song(name) for name in ("calm", "pulse", "storm"))
+START = Scene(Settings(), {name: choice.default for name, choice in CHOICE_BY_NAME.items()}, 0)
+values = st.tuples(*(st.floats(p.lo, p.hi) for p in PARAMS)).map(Settings)
+
+
+def scenes(songs: tuple[Song, ...] = SONGS, **changes: float) -> Scenes:
+    one = Scenes(START, None, songs)
+    one.set({name.replace("__", "."): value for name, value in changes.items()})
+    return one
+
+
+# ---- the way from one to another
+
+
+@given(values, values, st.floats(0.0, 3.0))
+def test_a_fade_stays_in_range_and_ends_exactly(start: Settings, goal: Settings, at_s: float) -> None:
+    fade = Fade(start, goal, 10.0, MORPH_S)
+    now = fade.at(10.0 + at_s)
+    for p, value, a, b in zip(PARAMS, now.values, start.values, goal.values, strict=True):
+        assert min(a, b) - 1e-9 * abs(a) - 1e-12 <= value <= max(a, b) + 1e-9 * abs(b) + 1e-12, p.name
+    assert fade.at(10.0 + MORPH_S) == goal
+    assert Fade(start, goal, 10.0, 0.0).at(10.0) == goal
+
+
+def test_a_fade_is_even_along_the_knob() -> None:
+    start = Settings().with_values({"smoothing.coarse": 0.01})
+    goal = Settings().with_values({"smoothing.coarse": 8.0})
+    assert Fade(start, goal, 0.0, 1.0).at(0.5)["smoothing.coarse"] == pytest.approx((0.01 * 8.0) ** 0.5)
+
+
+@given(values, st.integers(0, 2**32 - 1), st.sampled_from(["running", "fixed"]), st.floats(0.0, 30.0))
+def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: int, mode: str, seconds: float) -> None:
+    wanted = Wanted(settings, MappingKey(seed, mode, "outside"), "interpolate", seconds)
+    assert len(wanted.packed()) == PACKED
+    assert Wanted.unpacked(wanted.packed()) == wanted
+
+
+# ---- recalling
+
+
+def test_a_recall_fades_and_arrives_exactly() -> None:
+    one = scenes(preset__morph=MORPH_S)
+    one.perform(Recall("calm"), 5.0)
+    assert one.settings.as_dict() == START.settings.as_dict()
+    goal = START.after(load_preset("calm"))
+    one.step(5.0 + 0.5 * MORPH_S)
+    assert one.settings not in (START.settings, goal.settings)
+    one.step(5.0 + MORPH_S)
+    assert one.settings == goal.settings
+    assert (one.preset, one.wanted.key.seed) == ("calm", load_preset("calm").seed)
+    assert one.wanted.seconds == MORPH_S, "the mapping takes as long as the parameters"
+
+
+def test_what_belongs_to_the_evening_stays() -> None:
+    one = scenes(preset__morph=0.0, show__brightness=0.4, audio__gain=6.0, show__hue=90.0)
+    one.perform(Recall("calm"), 0.0)
+    assert (one.settings["show.brightness"], one.settings["audio.gain"]) == (0.4, 6.0)
+    assert one.settings["show.hue"] == load_preset("calm").settings["show.hue"] != 90.0
+
+
+def test_a_hand_takes_its_parameter_out_of_the_fade() -> None:
+    one = scenes(preset__morph=MORPH_S)
+    one.perform(Recall("storm"), 0.0)
+    one.step(1.0)
+    one.set({"mapping.norm": 3.3})
+    for at_s in (1.1, 1.9, 2.0, 5.0):
+        one.step(at_s)
+        assert one.settings["mapping.norm"] == 3.3
+    assert one.settings["mapping.onset"] == load_preset("storm").settings["mapping.onset"]
+
+
+def test_next_and_previous_go_round_the_list() -> None:
+    one = scenes()
+    played = []
+    for steps in (1, 1, 1, 1, -1, -1):
+        expected = one.next_song
+        one.perform(StepPreset(steps), 0.0)
+        assert steps < 0 or one.song == expected
+        played.append(one.preset)
+    assert played == ["calm", "pulse", "storm", "calm", "storm", "pulse"]
+    first = scenes()
+    first.perform(StepPreset(-1), 0.0)
+    assert first.preset == "storm", "back from the beginning is the end"
+
+
+def test_a_show_that_began_with_a_preset_goes_on_from_there() -> None:
+    one = Scenes(START, "pulse", SONGS)
+    assert one.next_song == Song("storm")
+
+
+def test_numbers_count_from_one_and_others_change_nothing() -> None:
+    one = scenes()
+    one.perform(RecallNumber(2), 0.0)
+    assert one.preset == "pulse"
+    for command in (RecallNumber(4), RecallNumber(0), Recall("../../etc/passwd"), Recall("harmony")):
+        before = one.settings
+        one.perform(command, 1.0)
+        assert (one.preset, one.settings) == ("pulse", before)
+        assert len(one.troubles) == 1 and "no preset" in one.troubles.pop()
+
+
+def test_undo_comes_back_to_what_hands_had_made_of_it_as_often_as_was_recalled() -> None:
+    one = scenes(preset__morph=0.0, mapping__norm=2.2)
+    begun = one.settings
+    one.perform(Recall("calm"), 0.0)
+    one.set({"show.hue": 33.0})
+    calm = one.settings
+    one.perform(Recall("storm"), 1.0)
+    for expected in (calm, begun, begun):  # one undo too many changes nothing
+        one.perform(Undo(), 2.0)
+        one.step(2.0)
+        assert one.settings == expected
+    assert (one.preset, one.wanted.key) == (None, START.key)
+
+
+def test_panic_is_at_once_the_preset_as_it_was_recalled() -> None:
+    one = scenes(preset__morph=MORPH_S)
+    one.perform(Recall("pulse"), 0.0)
+    one.step(0.3)
+    one.set({"mapping.norm": 0.0, "show.saturation": 0.0})
+    one.perform(Panic(), 0.4)
+    assert one.settings == START.after(load_preset("pulse")).settings.with_values({"preset.morph": MORPH_S})
+    assert one.wanted.seconds == 0.0
+
+
+def test_a_broken_preset_leaves_everything_as_it_is() -> None:
+    own = config_dir() / "presets"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "broken.toml").write_text("schema = 1\n[params]\nmapping.norm = 99\n")
+    one = scenes((*SONGS, Song("broken"), Song("missing")))
+    for number in (4, 5):
+        one.perform(RecallNumber(number), 0.0)
+        assert (one.preset, one.settings) == (None, START.settings)
+        assert "staying with what is played" in one.troubles.pop()
+
+
+def test_a_preset_of_another_model_says_that_the_running_show_keeps_its_own() -> None:
+    own = config_dir() / "presets"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "other.toml").write_text('schema = 1\n[choices]\nmodel = "ffhq"\nmapping.mode = "fixed"\n')
+    one = scenes((Song("other"),))
+    one.perform(RecallNumber(1), 0.0)
+    assert one.scene.choices["model"] == "default"
+    assert one.wanted.key.mode == "fixed"
+    assert "model ffhq" in one.troubles.pop()
+
+
+def test_a_preset_that_was_edited_is_recalled_as_it_is_now() -> None:
+    own = config_dir() / "presets"
+    own.mkdir(parents=True, exist_ok=True)
+    one = scenes((Song("mine"),), preset__morph=0.0)
+    for norm in (1.5, 2.5):
+        (own / "mine.toml").write_text(f"schema = 1\n[params]\nmapping.norm = {norm}\n")
+        one.perform(RecallNumber(1), 0.0)
+        assert one.settings["mapping.norm"] == norm
+
+
+# ---- set lists
+
+
+def written(folder: Path, content: str) -> str:
+    path = folder / "evening.toml"
+    path.write_text(content)
+    return str(path)
+
+
+def test_a_set_list_is_in_its_own_order_with_notes(tmp_path: Path) -> None:
+    songs = '[[song]]\npreset = "storm"\nnotes = "loud"\n[[song]]\npreset = "calm"\n[[song]]\npreset = "storm"\n'
+    assert load_set_list(written(tmp_path, "schema = 1\n" + songs)) == (
+        Song("storm", "loud"),
+        Song("calm"),
+        Song("storm"),
+    )
+
+
+def test_the_same_preset_twice_in_a_list_is_two_places() -> None:
+    one = scenes((Song("calm"), Song("storm"), Song("calm", "again"), Song("pulse")))
+    for _ in range(3):
+        one.perform(StepPreset(1), 0.0)
+    assert one.song == Song("calm", "again")
+    assert one.next_song == Song("pulse")
+
+
+def test_without_a_set_list_all_presets_are_one() -> None:
+    assert [song.preset for song in every_preset()][:2] == ["calm", "harmony"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "schema = 2\n[[song]]\npreset = 'calm'\n",
+        "schema = 1\n",
+        "schema = 1\nsong = 3\n",
+        "schema = 1\n[[song]]\nnotes = 'x'\n",
+        "schema = 1\n[[song]]\npreset = '../calm'\n",
+        "schema = 1\n[[song]]\npreset = 3\n",
+        "schema = 1\n[[song]]\npreset = 'calm'\nnotes = 3\n",
+        "schema = 1\n[[song]]\npreset = 'calm'\nrun = 'x'\n",
+        "schema = 1\nother = 1\n[[song]]\npreset = 'calm'\n",
+        "schema = 1\n" + "[[song]]\npreset = 'calm'\n" * 501,
+    ],
+)
+def test_a_broken_set_list_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    with pytest.raises(PresetError) as caught:
+        load_set_list(written(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_set_list_is_named() -> None:
+    with pytest.raises(PresetError, match="no set list 'saturday'"):
+        load_set_list("saturday")

@@ -1,0 +1,75 @@
+"""Presets recalled in a running show by keys in its real window, by a controller's program changes, and by OSC."""
+
+import contextlib
+import socket
+
+import pytest
+from test_midi_rig import Controller
+from x_hands import Hands
+
+from live import Run
+from livelav.control.osc import LOOPBACK, Message, pack
+from livelav.core.presets import load_preset
+
+pytestmark = pytest.mark.rig
+
+EVENING = ("--show-brightness", "0.7", "--preset-morph", "0.5")
+
+
+def stands_at(name):
+    """Whether all is as that preset has it, and what belongs to the evening as it was."""
+    preset = load_preset(name)
+    wanted = preset.settings.as_dict() | {"show.brightness": 0.7, "preset.morph": 0.5}
+    return lambda stats: (stats["preset"], stats["seed"], stats["settings"]) == (name, preset.seed, wanted)
+
+
+@pytest.fixture
+def show(tmp_path, rig):
+    run = Run(tmp_path, "--input", "demo", *EVENING, "--size", "480x270", headless=False)
+    try:
+        run.playing()
+        yield run
+    finally:
+        run.process.kill()
+        run.process.communicate()
+
+
+def test_keys_recall_presets_and_a_lock_holds_them_off(show, rig):
+    with contextlib.closing(Hands(rig.env["DISPLAY"])) as hands:
+        hands.press("2")
+        show.wait_for(stands_at("harmony"), "the second preset is there")
+        hands.press("n")
+        show.wait_for(stands_at("pulse"), "the next one")
+        hands.press("space")
+        hands.press("1")
+        hands.press("p")
+        hands.press("space")
+        hands.press("n")
+        show.wait_for(stands_at("storm"), "what was pressed while locked did nothing")
+        hands.press("u")
+        hands.press("u")
+        show.wait_for(stands_at("harmony"), "two recalls undone")
+    assert not any(show.stats["restarts"].values())
+
+
+def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_path, rig):
+    controller = Controller()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((LOOPBACK, 0))
+        port = free.getsockname()[1]
+    run = Run(tmp_path, "--input", "demo", *EVENING, "--osc", str(port))
+    try:
+        run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
+        controller.out.send_message([0xC0, 3])
+        run.wait_for(stands_at("storm"), "program change 4")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(pack([Message("/preset", ("calm",))]), (LOOPBACK, port))
+            run.wait_for(stands_at("calm"), "by OSC")
+            controller.turn(20, 127)
+            run.wait_for(lambda s: s["settings"]["mapping.norm"] == 4.0, "a hand moves what was recalled")
+            sender.sendto(pack([Message("/panic")]), (LOOPBACK, port))
+            run.wait_for(stands_at("calm"), "panic")
+    finally:
+        run.process.kill()
+        run.process.communicate()
+        controller.unplug()
