@@ -43,7 +43,7 @@ class Ear:
             self._scanned_s = now_s
             self._ports.scan()
         self._clock.sleep(_LOOK_S)
-        for port, message in self._ports.take():
+        for port, message, _ in self._ports.take():
             if event := self._decoders.setdefault(port, Decoder()).step(message):
                 yield port, event
 

@@ -23,8 +23,9 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
+from livelav.beat import Beat
 from livelav.control.banks import Bank
-from livelav.control.commands import KEYS, Command, Quit, SceneCommand, SetParam, ShowState
+from livelav.control.commands import KEYS, BeatCommand, Command, Quit, SceneCommand, SetParam, ShowState
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
@@ -34,6 +35,7 @@ from livelav.core.scene import PACKED, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
+from livelav.core.tempo import Tempo
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.scenes import Scenes
@@ -139,6 +141,8 @@ class Live:
         self.shared = shared = _make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
         self.scenes = Scenes(config.scene, config.preset, config.songs)
         self._told: Wanted | None = None
+        self._told_bpm = self.settings["tempo.bpm"]
+        self.beat = Beat(self._told_bpm, self._clock.now_s())
         self._tell_synth()
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
@@ -219,7 +223,10 @@ class Live:
             self.scenes.set({command.name: command.value})
             return
         if isinstance(command, SceneCommand):
-            self.scenes.perform(command, self._clock.now_s())
+            self.scenes.perform(command, self._clock.now_s(), self.beat.tempo)
+            return
+        if isinstance(command, BeatCommand):
+            self.beat.perform(command, self._clock.now_s())
             return
         before, self.state = self.state, self.state.apply(command, self._clock.now_s())
         if self.state.fullscreen != before.fullscreen:
@@ -264,19 +271,32 @@ class Live:
         """What controllers and OSC sent since the last look; and OSC is told what came of it."""
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
+        for event in events:
+            if event["kind"] == "tempo":
+                self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command)
+        self._keep_tempo(now_s)
         self.scenes.step(now_s)
         self._tell_synth()
         self.inputs.tell(self.settings, now_s)
         for event in events:
-            if self.midi and event["kind"] not in ("midi", "ports"):
+            if self.midi and event["kind"] not in ("midi", "ports", "tempo"):
                 self._on_event(self.midi, event, now_s)
                 if event["kind"] == "restart":
                     self._on_midi_restart(self.midi, now_s)
         for troubles in (self.inputs.troubles, self.scenes.troubles):
             while troubles:
                 self._warn(troubles.pop(0), now_s)
+
+    def _keep_tempo(self, now_s: float) -> None:
+        """The parameter follows the beat, and the beat what sets the parameter."""
+        asked = self.settings["tempo.bpm"]
+        if asked != self._told_bpm:
+            self.beat.set_bpm(asked, now_s)
+        if self.beat.tempo.bpm != asked:
+            self.scenes.set({"tempo.bpm": self.beat.tempo.bpm})
+        self._told_bpm = self.beat.tempo.bpm
 
     def _on_midi_restart(self, midi: Child, now_s: float) -> None:
         self.inputs.lost_all()

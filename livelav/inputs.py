@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import default_bindings
-from livelav.control.commands import Command, SetParam, Toggle
+from livelav.control.commands import Command, SceneCommand, SetParam, Toggle
 from livelav.control.hands import Hands
 from livelav.control.osc import OscIn, OscOut
 from livelav.core.errors import OscError
@@ -64,8 +64,13 @@ class Inputs:
         presses = Counter(command for command in commands if not isinstance(command, SetParam))
         # A switch that is pressed twice in a turn stays as it is, and of many recalls the last counts: nobody is to be
         # made to switch, or to read files, hundreds of times.
-        switches = [press for press, count in presses.items() if isinstance(press, Toggle) and count % 2]
-        return [*last.values(), *switches, *[press for press in presses if not isinstance(press, Toggle)][-1:]]
+        recalls = [press for press in presses if isinstance(press, SceneCommand)][-1:]
+        others = [
+            press
+            for press, count in presses.items()
+            if not isinstance(press, SceneCommand) and (count % 2 or not isinstance(press, Toggle))
+        ]
+        return [*last.values(), *others, *recalls]
 
     def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""

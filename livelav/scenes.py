@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Undo
 from livelav.core.errors import PresetError
+from livelav.core.params import PARAMS
 from livelav.core.presets import load_preset
 from livelav.core.scene import Fade, Scene, Wanted
 from livelav.core.setlists import Song
+from livelav.core.tempo import Tempo
 
 _UNDONE = 50  # recalls that can be undone
 
@@ -34,6 +36,7 @@ class Scenes:
         number = next((i for i, song in enumerate(self.songs) if song.preset == preset), None)
         self._place = self._recalled = _Place(scene, preset, number)  # now, and as it was when it was recalled
         self._before: list[_Place] = []
+        self._cued: tuple[_Place, float, float] | None = None  # what is gone to, when, and in how many seconds
         self._fade: Fade | None = None
         self._fade_s = 0.0
         self.settings = scene.settings
@@ -66,6 +69,10 @@ class Scenes:
         """For the synth."""
         return Wanted(self.settings, self.scene.key, self.scene.choices["generate.between"], self._fade_s)
 
+    def cued(self, now_s: float) -> tuple[str, float] | None:
+        """The preset that waits for its beat, and for how many seconds."""
+        return (str(self._cued[0].preset), max(self._cued[1] - now_s, 0.0)) if self._cued else None
+
     def fade_left_s(self, now_s: float) -> float:
         """Seconds until the last recall is wholly there."""
         return self._fade.left_s(now_s) if self._fade else 0.0
@@ -80,42 +87,54 @@ class Scenes:
         if self._fade:
             self._fade = self._fade.holding(values)
 
-    def perform(self, command: SceneCommand, now_s: float) -> None:
-        """Recalls, steps, undoes, panics."""
+    def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
+        """Recalls, steps, undoes, panics. Recalls wait for the beat that preset.cue asks for."""
         match command:
             case Recall(name):
-                self._recall(next((i for i, song in enumerate(self.songs) if song.preset == name), None), name, now_s)
+                number = next((i for i, song in enumerate(self.songs) if song.preset == name), None)
+                self._cue(number, name, now_s, tempo)
             case RecallNumber(number):
                 known = 1 <= number <= len(self.songs)
-                self._recall(number - 1 if known else None, f"number {number}", now_s)
+                self._cue(number - 1 if known else None, f"number {number}", now_s, tempo)
             case StepPreset(steps):
                 if self.songs:
-                    self._recall(self._stepped(steps), "", now_s)
+                    self._cue(self._stepped(steps), "", now_s, tempo)
             case Undo():
+                self._cued = None
                 if self._before:
-                    self._go(self._before.pop(), now_s, self._morph_s)
+                    self._go(self._before.pop(), now_s, self._morph_s(tempo))
             case Panic():
+                self._cued = None
                 self._go(self._recalled, now_s, 0.0)
 
     def step(self, now_s: float) -> None:
-        """Moves the fade on."""
+        """Begins what was cued once its time has come, and moves the fade on."""
+        if self._cued and now_s >= self._cued[1]:
+            place, due_s, seconds = self._cued
+            self._cued = None
+            self._before = [*self._before, self._place][-_UNDONE:]
+            self._go(place, due_s, seconds)
         if self._fade:
             self.settings = self._fade.at(now_s)
             if not self._fade.left_s(now_s):
                 self._fade = None
 
-    @property
-    def _morph_s(self) -> float:
-        return self.settings["preset.morph"]
+    def _morph_s(self, tempo: Tempo) -> float:
+        return self.settings["preset.morph_beats"] * tempo.period_s or self.settings["preset.morph"]
+
+    def _due_s(self, now_s: float, tempo: Tempo) -> float:
+        every, early_s = round(self.settings["preset.cue"]), self.settings["tempo.offset"] / 1000.0
+        return tempo.next_s(now_s + early_s, every) - early_s if every else now_s
 
     def _stepped(self, steps: int) -> int:
         """The number that is so many entries on; before the first one was recalled, the list's first or last."""
-        now = self._place.number
+        now = self._cued[0].number if self._cued else self._place.number
         if now is None:
             now = -1 if steps > 0 else 0
         return (now + steps) % len(self.songs)
 
-    def _recall(self, number: int | None, name: str, now_s: float) -> None:
+    def _cue(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> None:
+        """The file is read now: nothing is to keep the beat waiting."""
         if number is None:
             self.troubles.append(f"no preset {name!r} in this set of {len(self.songs)}")
             return
@@ -128,10 +147,14 @@ class Scenes:
         if kept := self.scene.not_taken(preset):
             words = ", ".join(f"{name} {preset.choices[name]}" for name in kept)
             self.troubles.append(f"preset {song.preset} wants {words}: start with it to have that")
-        self._before = [*self._before, self._place][-_UNDONE:]
-        self._go(_Place(self.scene.after(preset), song.preset, number), now_s, self._morph_s)
+        place = _Place(self.scene.after(preset), song.preset, number)
+        self._cued = place, self._due_s(now_s, tempo), self._morph_s(tempo)
+        self.step(now_s)
 
     def _go(self, place: _Place, now_s: float, seconds: float) -> None:
+        scene = place.scene  # what was asked for, or left, a while ago: the evening's own parameters have moved since
+        settings = scene.settings.with_values({p.name: self.settings[p.name] for p in PARAMS if not p.scene})
+        place = replace(place, scene=replace(scene, settings=settings))
         self._place = self._recalled = place
         self._fade = Fade(self.settings, place.scene.settings, now_s, seconds)
         self._fade_s = seconds

@@ -11,6 +11,7 @@ from livelav import __version__
 from livelav.control.commands import key_help
 from livelav.core.metrics import Rate, picked, rounded
 from livelav.core.params import BY_NAME
+from livelav.core.tempo import BEATS_A_BAR
 from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         },
         "preset": live.scenes.preset,
         "seed": live.scenes.scene.seed,
+        "tempo": {"bpm": round(live.beat.tempo.bpm, 2), "source": live.beat.source},
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.inputs.ports), **picked(shared.midi, "messages", "lost")},
@@ -110,6 +112,11 @@ class HudText:
             rows.append(("preset", live.scenes.preset + (f", {left_s:.1f} s to go" if left_s else ""), False))
         if live.scenes.song and live.scenes.song.notes:
             rows.append(("notes", live.scenes.song.notes, False))
+        tempo = live.beat.tempo
+        beat = int(tempo.beats(now_s) % BEATS_A_BAR) + 1
+        rows.append(("tempo", f"{tempo.bpm:.1f}, beat {beat}, {live.beat.source}", False))
+        if cued := live.scenes.cued(now_s):
+            rows.append(("cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False))
         if following := live.scenes.next_song:
             rows.append(("next", following.preset, False))
         if live.inputs.ports:

@@ -2,7 +2,7 @@
 
 import socket
 
-from livelav.control.commands import RecallNumber, SetParam, Toggle
+from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
 from livelav.core.params import BY_NAME, Settings
 from livelav.inputs import Inputs
@@ -42,6 +42,18 @@ def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most()
 def test_of_many_recalls_in_one_turn_the_last_counts() -> None:
     programs = {"kind": "midi", "messages": [("box", bytes((0xC0, n))) for n in (4, 0, 7)]}
     assert Inputs().take([programs], Settings(), 0.0) == [RecallNumber(8)]
+
+
+def test_a_tap_and_a_recall_in_one_turn_are_both_done() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        inputs = Inputs(osc=(LOOPBACK, 0))
+        assert inputs.osc is not None
+        sender.sendto(pack([Message("/tap"), Message("/tap"), Message("/next")]), (LOOPBACK, inputs.osc.port))
+        taken = []
+        while not taken:
+            taken = inputs.take([], Settings(), 0.0)
+        assert taken == [Tap(), StepPreset(1)]
+    inputs.close()
 
 
 def test_after_the_midi_process_died_every_knob_picks_up() -> None:

@@ -13,9 +13,11 @@ from livelav.core.presets import load_preset
 from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
+from livelav.core.tempo import Tempo
 from livelav.scenes import Scenes
 
 MORPH_S = 2.0
+BEAT = Tempo(120.0, 0.0)  # two a second
 SONGS = tuple(Song(name) for name in ("calm", "pulse", "storm"))
 START = Scene(Settings(), {name: choice.default for name, choice in CHOICE_BY_NAME.items()}, 0)
 values = st.tuples(*(st.floats(p.lo, p.hi) for p in PARAMS)).map(Settings)
@@ -58,7 +60,7 @@ def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: in
 
 def test_a_recall_fades_and_arrives_exactly() -> None:
     one = scenes(preset__morph=MORPH_S)
-    one.perform(Recall("calm"), 5.0)
+    one.perform(Recall("calm"), 5.0, BEAT)
     assert one.settings.as_dict() == START.settings.as_dict()
     goal = START.after(load_preset("calm"))
     one.step(5.0 + 0.5 * MORPH_S)
@@ -71,14 +73,14 @@ def test_a_recall_fades_and_arrives_exactly() -> None:
 
 def test_what_belongs_to_the_evening_stays() -> None:
     one = scenes(preset__morph=0.0, show__brightness=0.4, audio__gain=6.0, show__hue=90.0)
-    one.perform(Recall("calm"), 0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
     assert (one.settings["show.brightness"], one.settings["audio.gain"]) == (0.4, 6.0)
     assert one.settings["show.hue"] == load_preset("calm").settings["show.hue"] != 90.0
 
 
 def test_a_hand_takes_its_parameter_out_of_the_fade() -> None:
     one = scenes(preset__morph=MORPH_S)
-    one.perform(Recall("storm"), 0.0)
+    one.perform(Recall("storm"), 0.0, BEAT)
     one.step(1.0)
     one.set({"mapping.norm": 3.3})
     for at_s in (1.1, 1.9, 2.0, 5.0):
@@ -92,12 +94,12 @@ def test_next_and_previous_go_round_the_list() -> None:
     played = []
     for steps in (1, 1, 1, 1, -1, -1):
         expected = one.next_song
-        one.perform(StepPreset(steps), 0.0)
+        one.perform(StepPreset(steps), 0.0, BEAT)
         assert steps < 0 or one.song == expected
         played.append(one.preset)
     assert played == ["calm", "pulse", "storm", "calm", "storm", "pulse"]
     first = scenes()
-    first.perform(StepPreset(-1), 0.0)
+    first.perform(StepPreset(-1), 0.0, BEAT)
     assert first.preset == "storm", "back from the beginning is the end"
 
 
@@ -108,11 +110,11 @@ def test_a_show_that_began_with_a_preset_goes_on_from_there() -> None:
 
 def test_numbers_count_from_one_and_others_change_nothing() -> None:
     one = scenes()
-    one.perform(RecallNumber(2), 0.0)
+    one.perform(RecallNumber(2), 0.0, BEAT)
     assert one.preset == "pulse"
     for command in (RecallNumber(4), RecallNumber(0), Recall("../../etc/passwd"), Recall("harmony")):
         before = one.settings
-        one.perform(command, 1.0)
+        one.perform(command, 1.0, BEAT)
         assert (one.preset, one.settings) == ("pulse", before)
         assert len(one.troubles) == 1 and "no preset" in one.troubles.pop()
 
@@ -120,12 +122,12 @@ def test_numbers_count_from_one_and_others_change_nothing() -> None:
 def test_undo_comes_back_to_what_hands_had_made_of_it_as_often_as_was_recalled() -> None:
     one = scenes(preset__morph=0.0, mapping__norm=2.2)
     begun = one.settings
-    one.perform(Recall("calm"), 0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
     one.set({"show.hue": 33.0})
     calm = one.settings
-    one.perform(Recall("storm"), 1.0)
+    one.perform(Recall("storm"), 1.0, BEAT)
     for expected in (calm, begun, begun):  # one undo too many changes nothing
-        one.perform(Undo(), 2.0)
+        one.perform(Undo(), 2.0, BEAT)
         one.step(2.0)
         assert one.settings == expected
     assert (one.preset, one.wanted.key) == (None, START.key)
@@ -133,10 +135,10 @@ def test_undo_comes_back_to_what_hands_had_made_of_it_as_often_as_was_recalled()
 
 def test_panic_is_at_once_the_preset_as_it_was_recalled() -> None:
     one = scenes(preset__morph=MORPH_S)
-    one.perform(Recall("pulse"), 0.0)
+    one.perform(Recall("pulse"), 0.0, BEAT)
     one.step(0.3)
     one.set({"mapping.norm": 0.0, "show.saturation": 0.0})
-    one.perform(Panic(), 0.4)
+    one.perform(Panic(), 0.4, BEAT)
     assert one.settings == START.after(load_preset("pulse")).settings.with_values({"preset.morph": MORPH_S})
     assert one.wanted.seconds == 0.0
 
@@ -147,7 +149,7 @@ def test_a_broken_preset_leaves_everything_as_it_is() -> None:
     (own / "broken.toml").write_text("schema = 1\n[params]\nmapping.norm = 99\n")
     one = scenes((*SONGS, Song("broken"), Song("missing")))
     for number in (4, 5):
-        one.perform(RecallNumber(number), 0.0)
+        one.perform(RecallNumber(number), 0.0, BEAT)
         assert (one.preset, one.settings) == (None, START.settings)
         assert "staying with what is played" in one.troubles.pop()
 
@@ -157,7 +159,7 @@ def test_a_preset_of_another_model_says_that_the_running_show_keeps_its_own() ->
     own.mkdir(parents=True, exist_ok=True)
     (own / "other.toml").write_text('schema = 1\n[choices]\nmodel = "ffhq"\nmapping.mode = "fixed"\n')
     one = scenes((Song("other"),))
-    one.perform(RecallNumber(1), 0.0)
+    one.perform(RecallNumber(1), 0.0, BEAT)
     assert one.scene.choices["model"] == "default"
     assert one.wanted.key.mode == "fixed"
     assert "model ffhq" in one.troubles.pop()
@@ -169,8 +171,67 @@ def test_a_preset_that_was_edited_is_recalled_as_it_is_now() -> None:
     one = scenes((Song("mine"),), preset__morph=0.0)
     for norm in (1.5, 2.5):
         (own / "mine.toml").write_text(f"schema = 1\n[params]\nmapping.norm = {norm}\n")
-        one.perform(RecallNumber(1), 0.0)
+        one.perform(RecallNumber(1), 0.0, BEAT)
         assert one.settings["mapping.norm"] == norm
+
+
+# ---- on the beat
+
+
+def test_a_cued_recall_begins_on_its_beat_and_not_before() -> None:
+    one = scenes(preset__cue=4.0, preset__morph=0.0)
+    one.perform(Recall("calm"), 4.5, BEAT)
+    assert (one.preset, one.cued(4.5)) == (None, ("calm", pytest.approx(1.5)))
+    one.step(5.999)
+    assert one.preset is None
+    one.step(6.001)
+    assert (one.preset, one.cued(6.001)) == ("calm", None)
+    evening = {"preset.cue": 4.0, "preset.morph": 0.0}
+    assert one.settings == START.after(load_preset("calm")).settings.with_values(evening)
+
+
+def test_a_fade_that_was_cued_begins_on_the_beat_however_late_the_look() -> None:
+    one = scenes(preset__cue=1.0, preset__morph_beats=4.0)
+    one.perform(Recall("storm"), 0.1, BEAT)
+    one.step(0.5 + 2.0 + 0.001)
+    assert one.wanted.seconds == 2.0
+    assert not one.fade_left_s(2.501)
+    assert one.settings["mapping.norm"] == load_preset("storm").settings["mapping.norm"]
+
+
+def test_on_the_beat_itself_a_recall_does_not_wait() -> None:
+    one = scenes(preset__cue=4.0, preset__morph=0.0)
+    one.perform(Recall("calm"), 2.0, BEAT)
+    assert one.preset == "calm"
+
+
+def test_beats_come_earlier_by_the_offset() -> None:
+    one = scenes(preset__cue=1.0, tempo__offset=100.0)
+    one.perform(Recall("calm"), 0.1, BEAT)
+    assert one.cued(0.1) == ("calm", pytest.approx(0.3))
+    one.step(0.41)
+    one.perform(Recall("storm"), 0.45, BEAT)
+    assert one.preset == "calm", "the new one waits for the beat after"
+    assert one.cued(0.45) == ("storm", pytest.approx(0.45))
+
+
+def test_next_pressed_twice_while_cued_goes_two_on_and_panic_forgets_it() -> None:
+    one = scenes(preset__cue=16.0)
+    one.perform(StepPreset(1), 0.1, BEAT)
+    one.perform(StepPreset(1), 0.2, BEAT)
+    assert one.cued(0.2) == ("pulse", pytest.approx(7.8))
+    one.perform(Panic(), 0.3, BEAT)
+    one.step(20.0)
+    assert one.preset is None
+
+
+def test_going_back_leaves_the_evening_as_it_is() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    one.set({"show.brightness": 0.2, "tempo.bpm": 98.0})
+    for command in (Panic(), Undo()):
+        one.perform(command, 1.0, BEAT)
+        assert (one.settings["show.brightness"], one.settings["tempo.bpm"]) == (0.2, 98.0)
 
 
 # ---- set lists
@@ -194,7 +255,7 @@ def test_a_set_list_is_in_its_own_order_with_notes(tmp_path: Path) -> None:
 def test_the_same_preset_twice_in_a_list_is_two_places() -> None:
     one = scenes((Song("calm"), Song("storm"), Song("calm", "again"), Song("pulse")))
     for _ in range(3):
-        one.perform(StepPreset(1), 0.0)
+        one.perform(StepPreset(1), 0.0, BEAT)
     assert one.song == Song("calm", "again")
     assert one.next_song == Song("pulse")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 
 import pytest
 from test_midi_rig import Controller
@@ -69,6 +70,26 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
             run.wait_for(lambda s: s["settings"]["mapping.norm"] == 4.0, "a hand moves what was recalled")
             sender.sendto(pack([Message("/panic")]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "panic")
+    finally:
+        run.process.kill()
+        run.process.communicate()
+        controller.unplug()
+
+
+def test_a_sequencer_gives_the_tempo_and_a_tapping_hand_too(tmp_path, rig):
+    controller = Controller()
+    run = Run(tmp_path, "--input", "demo", *EVENING)
+    try:
+        run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
+        begin_s, tick_s = time.monotonic(), 60.0 / 140.0 / 24
+        controller.out.send_message([0xFA])
+        for tick in range(24 * 14):  # six seconds
+            time.sleep(max(begin_s + tick * tick_s - time.monotonic(), 0.0))
+            controller.out.send_message([0xF8])
+        tempo = run.stats["tempo"]
+        assert tempo["source"] == "clock of knobs:out"
+        assert tempo["bpm"] == pytest.approx(140.0, abs=0.5)
+        run.wait_for(lambda s: abs(s["settings"]["tempo.bpm"] - 140.0) < 0.5, "the parameter follows")
     finally:
         run.process.kill()
         run.process.communicate()

@@ -73,15 +73,42 @@ class Panic:
     """At once what the last recall asked for: whatever hands have done since is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A beat is now: from the second one on they make a tempo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """A bar begins now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleTempo:
+    """So many times as fast."""
+
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """All beats so much later."""
+
+    seconds: float
+
+
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
-Command = SetParam | ShowCommand | SceneCommand
+BeatCommand = Tap | Resync | ScaleTempo | Nudge
+Action = ShowCommand | SceneCommand | BeatCommand
+Command = SetParam | Action
 
+NUDGE_S = 0.01
 PRESET_KEYS = 9  # presets that a key of their own recalls
 PRESET_NUMBERS = 128  # that a program change can
 
 # What a button of a controller may be bound to. Quitting is not among them: no pad ends a show.
-NAMED_ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
+NAMED_ACTIONS: Mapping[str, Action] = {
     "blackout": Toggle("blackout"),
     "freeze": Toggle("freeze"),
     "fullscreen": Toggle("fullscreen"),
@@ -91,8 +118,14 @@ NAMED_ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
     "previous": StepPreset(-1),
     "undo": Undo(),
     "panic": Panic(),
+    "tap": Tap(),
+    "resync": Resync(),
+    "tempo-double": ScaleTempo(2.0),
+    "tempo-half": ScaleTempo(0.5),
+    "nudge-later": Nudge(NUDGE_S),
+    "nudge-earlier": Nudge(-NUDGE_S),
 }
-ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
+ACTIONS: Mapping[str, Action] = {
     **NAMED_ACTIONS,
     **{f"preset-{number}": RecallNumber(number) for number in range(1, PRESET_NUMBERS + 1)},
 }
@@ -102,7 +135,7 @@ ACTIONS: Mapping[str, ShowCommand | SceneCommand] = {
 class Key:
     """What a key sends, and what the help says about it."""
 
-    command: ShowCommand | SceneCommand
+    command: Action
     help: str
 
 
@@ -112,6 +145,12 @@ KEYS: Mapping[str, Key] = {
     "P": Key(ACTIONS["previous"], "previous preset"),
     "U": Key(ACTIONS["undo"], "undo the last recall"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
+    "T": Key(ACTIONS["tap"], "tap the tempo"),
+    "R": Key(ACTIONS["resync"], "a bar begins now"),
+    "+": Key(ACTIONS["tempo-double"], "tempo times two"),
+    "-": Key(ACTIONS["tempo-half"], "tempo by two"),
+    ".": Key(ACTIONS["nudge-later"], "beats 10 ms later"),
+    ",": Key(ACTIONS["nudge-earlier"], "beats 10 ms earlier"),
     "F": Key(ACTIONS["fullscreen"], "fullscreen"),
     "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
     "B": Key(ACTIONS["blackout"], "blackout"),

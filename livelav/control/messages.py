@@ -20,7 +20,7 @@ COARSE_TOP, FINE_TOP = 127, 16383  # of 7 bits, and of 14
 # Controllers with a fixed meaning: 99 and 98 choose an NRPN, 101 and 100 an RPN; 6 and 38 enter its value.
 _CHOOSING = range(98, 102)
 _NUMBERS: dict[Kind, int] = {"cc": 127, "nrpn": FINE_TOP, "note": 127, "bend": 0, "pressure": 0, "program": 127}
-_TRANSPORT: dict[int, TransportKind] = {0xF8: "clock", 0xFA: "start", 0xFB: "continue", 0xFC: "stop"}
+TRANSPORT: dict[int, TransportKind] = {0xF8: "clock", 0xFA: "start", 0xFB: "continue", 0xFC: "stop"}
 _TEXT = re.compile(r"(cc|nrpn|note|program) (\d{1,5})(?: ch (\d{1,2}))?|(bend|pressure)(?: ch (\d{1,2}))?")
 
 
@@ -106,8 +106,8 @@ class Decoder:
         if not message or not 0x80 <= message[0] <= 0xFF:
             return None
         status, channel, data = message[0] & 0xF0, message[0] & 0x0F, message[1:]
-        if message[0] in _TRANSPORT:
-            return Transport(_TRANSPORT[message[0]]) if not data else None
+        if message[0] in TRANSPORT:
+            return Transport(TRANSPORT[message[0]]) if not data else None
         if len(data) != (1 if status in (0xC0, 0xD0) else 2) or not all(0 <= byte <= 127 for byte in data):
             return None
         match status:

@@ -17,13 +17,15 @@ import select
 import signal
 import subprocess
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livelav.control.messages import TRANSPORT
+from livelav.control.midiclock import ClockFollower
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import MidiError
 from livelav.core.metrics import PeakMemory
@@ -51,6 +53,7 @@ _HOUSEKEEPING_S = 1.0
 _ANSWER_S = 5.0
 
 Message = tuple[str, bytes]  # the port's name, and one whole message
+Timed = tuple[str, bytes, float]  # the same, and how long ago it came, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Listener:
         self._waiting: deque[Message] = deque()
         self._heard_s = -math.inf  # when the last message came
         self._ports = Ports(config)
+        self._clocks: dict[str, ClockFollower] = defaultdict(ClockFollower)
         self._memory = PeakMemory()
         self._missing = tuple(part for part in config.ports if part != ALL)  # to be told of after the first look
 
@@ -150,13 +154,27 @@ class Listener:
         if new:
             self._heard_s = now_s
         self._board["messages"] += len(new)
-        self._waiting.extend(new)
+        self._waiting.extend((name, message) for name, message, _ in new if not is_clock(message))
+        self._follow_clocks(new, now_s)
         while len(self._waiting) > _WAITING:
             self._waiting.popleft()
             self._board["lost"] += 1
         while self._waiting and self._has_room():
             some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
             self._send({"kind": "midi", "messages": some})
+
+    def _follow_clocks(self, new: Sequence[Timed], now_s: float) -> None:
+        """Clocks are followed here, where their ticks come in: main is told a tempo with every beat."""
+        for name, message, ago_s in new:
+            if is_clock(message):
+                tempo = self._clocks[name].step(TRANSPORT[message[0]], now_s - ago_s)
+                if tempo:
+                    self._send({"kind": "tempo", "port": name, "bpm": tempo.bpm, "origin_s": tempo.origin_s})
+
+
+def is_clock(message: bytes) -> bool:
+    """Whether a message is of a sequencer's transport: its ticks, start, continue, stop."""
+    return len(message) == 1 and message[0] in TRANSPORT
 
 
 class Ports:
@@ -191,14 +209,19 @@ class Ports:
         came = [self._listen(raw) for raw in present if raw not in self._open and self._config.wants(plain(raw))]
         return [name for name in came if name], went
 
-    def take(self, most: int = 1_024) -> list[Message]:
-        """What came since the last call, port by port."""
-        messages: list[Message] = []
+    def take(self, most: int = 1_024) -> list[Timed]:
+        """What came since the last call, port by port; of each how long before the port's last it came."""
+        messages: list[Timed] = []
         for name, port in self._open.values():
-            for _ in range(most):
-                if (event := port.get_message()) is None:
-                    break
-                messages.append((name, bytes(event[0])))
+            came: list[tuple[bytes, float]] = []
+            while len(came) < most and (event := port.get_message()) is not None:
+                came.append((bytes(event[0]), float(event[1])))  # and seconds since the one before
+            ago_s = 0.0
+            timed: list[Timed] = []
+            for message, since_s in reversed(came):
+                timed.append((name, message, ago_s))
+                ago_s += since_s
+            messages += reversed(timed)
         return messages
 
     def close(self) -> None:

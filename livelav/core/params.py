@@ -84,6 +84,10 @@ PARAMS: tuple[Param, ...] = (
     Param("show.zoom", 1.0, 1.0, 2.0, help="enlarges the centre"),
     Param("show.drift", 0.3, 0.0, 1.0, help="slow motion of the picture in the shader, also without new images"),
     Param("preset.morph", 2.0, 0.0, 30.0, "s", scene=False, help="how long a recalled preset takes to fade in"),
+    Param("preset.morph_beats", 0.0, 0.0, 64.0, "beats", scene=False, help="the same in beats; 0: in seconds"),
+    Param("preset.cue", 0.0, 0.0, 16.0, "beats", scene=False, help="a recall waits for a multiple of these; 0: not"),
+    Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scene=False, help="tempo, where no clock or tapping hand gives it"),
+    Param("tempo.offset", 0.0, -200.0, 200.0, "ms", scene=False, help="beats are taken so much earlier"),
 )
 
 

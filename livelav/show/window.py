@@ -20,6 +20,7 @@ NO_MONITOR = "no monitor is connected; plug one in, or run with --headless"
 
 _POLLS_PER_LOOK = 10  # a look at the monitors asks the display server; at 60 polls a second six of them are enough
 
+_SIGNS = {glfw.KEY_KP_ADD: "+", glfw.KEY_KP_SUBTRACT: "-", glfw.KEY_EQUAL: "+"}
 _NAMED_KEYS = {
     glfw.KEY_SPACE: "SPACE",
     glfw.KEY_ESCAPE: "ESCAPE",
@@ -289,6 +290,8 @@ def _key_name(key: int, scancode: int) -> str | None:
         return chr(key)
     if glfw.KEY_KP_0 <= key <= glfw.KEY_KP_9:
         return str(key - glfw.KEY_KP_0)
+    if key in _SIGNS:
+        return _SIGNS[key]
     printed = glfw.get_key_name(key, scancode)
     if printed and len(printed) == 1 and printed.isascii():
         return str(printed).upper()

@@ -1,0 +1,179 @@
+"""The beat: tapped, fitted to a sequencer's late ticks, doubled, nudged; and where its multiples come."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livelav.beat import Beat
+from livelav.control.commands import Nudge, Resync, ScaleTempo, Tap
+from livelav.control.midiclock import TICKS_A_BEAT, ClockFollower
+from livelav.core.tempo import Taps, Tempo
+
+bpms = st.floats(20.0, 300.0)
+times = st.floats(0.0, 1e6)
+
+
+def phase_apart(one: Tempo, other: Tempo, now_s: float) -> float:
+    """How far apart two beats are, in seconds."""
+    away = (one.beats(now_s) - other.beats(now_s) + 0.5) % 1.0 - 0.5
+    return abs(away) * one.period_s
+
+
+# ---- a steady beat
+
+
+@given(bpms, times, times, st.sampled_from([1, 2, 4, 8, 16]))
+def test_the_next_beat_is_a_multiple_and_the_first_one(bpm: float, origin_s: float, now_s: float, every: int) -> None:
+    tempo = Tempo(bpm, origin_s)
+    next_s = tempo.next_s(now_s, every)
+    assert -1e-3 <= next_s - now_s <= every * tempo.period_s + 1e-3
+    assert tempo.beats(next_s) / every == pytest.approx(round(tempo.beats(next_s) / every), abs=1e-3)
+
+
+@given(bpms, bpms, times, times)
+def test_another_speed_keeps_the_place_in_the_bar(bpm: float, other: float, origin_s: float, now_s: float) -> None:
+    tempo = Tempo(bpm, origin_s)
+    assert tempo.at_bpm(other, now_s).beats(now_s) == pytest.approx(tempo.beats(now_s), abs=1e-3)
+
+
+def test_twice_as_fast_keeps_every_old_beat_a_beat() -> None:
+    tempo = Tempo(100.0, 3.0)
+    double = tempo.scaled(2.0, 77.7)
+    assert double.bpm == 200.0
+    assert phase_apart(tempo.scaled(0.5, 77.7), tempo, 77.7) < tempo.period_s
+    for beat in range(8):
+        at_s = 3.0 + 124 * tempo.period_s + beat * tempo.period_s
+        assert phase_apart(double, Tempo(200.0, at_s), at_s) < 1e-6
+    bar_s = 3.0 + 124 * tempo.period_s  # of the bar that plays at 77.7 s
+    assert double.beats(bar_s) % 4 == pytest.approx(0.0, abs=1e-6)
+    assert double.scaled(0.5, 77.7).bpm == 100.0
+
+
+# ---- tapped
+
+
+def test_a_hand_that_taps_is_some_milliseconds_off_and_its_tempo_is_not() -> None:
+    rng, taps = np.random.default_rng(1), Taps()
+    true = Tempo(127.0, 50.0)
+    found = [taps.tap(50.0 + i * true.period_s + rng.normal(0.0, 0.015)) for i in range(16)]
+    assert found[0] is None
+    assert found[-1] is not None
+    assert found[-1].bpm == pytest.approx(127.0, rel=0.01)
+    assert phase_apart(found[-1], true, 50.0 + 16 * true.period_s) < 0.03
+    assert round(found[-1].beats(50.0)) % 4 == 0, "the first tap is a bar's first beat"
+
+
+def test_bars_stay_where_they_are_however_long_one_taps() -> None:
+    taps, tempo = Taps(), None
+    for i in range(50):
+        tempo = taps.tap(10.0 + 0.5 * i)
+    assert tempo is not None
+    assert tempo.bpm == pytest.approx(120.0)
+    assert tempo.beats(10.0) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_pause_or_another_speed_begins_anew() -> None:
+    taps = Taps()
+    for i in range(8):
+        taps.tap(0.5 * i)
+    assert taps.tap(10.0) is None
+    second = taps.tap(10.4)
+    assert second is not None and second.bpm == pytest.approx(150.0)
+    assert taps.tap(11.2) is None, "half as fast: another song"
+    third = taps.tap(12.0)
+    assert third is not None and third.bpm == pytest.approx(75.0)
+
+
+@given(st.lists(st.floats(0.0, 3.0), max_size=60))
+def test_no_tapping_gives_a_tempo_that_is_none(gaps_s: list[float]) -> None:
+    taps, now_s = Taps(), 5.0
+    for gap_s in gaps_s:
+        now_s += gap_s
+        tempo = taps.tap(now_s)
+        assert tempo is None or (math.isfinite(tempo.bpm) and tempo.bpm > 0)
+
+
+# ---- a sequencer's clock
+
+
+def ticked(follower: ClockFollower, bpm: float, beats: int, start_s: float, jitter_s: float = 0.0) -> list[Tempo]:
+    """What is told while so many beats tick; each tick up to `jitter_s` late."""
+    rng, tick_s = np.random.default_rng(2), 60.0 / bpm / TICKS_A_BEAT
+    told = [
+        follower.step("clock", start_s + i * tick_s + rng.uniform(0.0, jitter_s))
+        for i in range(beats * TICKS_A_BEAT + 1)
+    ]
+    return [tempo for tempo in told if tempo]
+
+
+@pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0])
+def test_a_clock_with_late_ticks_gives_tempo_and_bar(bpm: float) -> None:
+    follower = ClockFollower()
+    follower.step("start", 99.9)
+    told = ticked(follower, bpm, 16, 100.0, jitter_s=0.004)
+    assert len(told) == 16, "one with every beat"
+    assert told[-1].bpm == pytest.approx(bpm, rel=0.002)
+    end_s = 100.0 + 16 * 60.0 / bpm
+    assert phase_apart(told[-1], Tempo(bpm, 100.0), end_s) < 0.004
+    assert round(told[-1].beats(end_s)) == 16, "beats are counted from the start"
+
+
+def test_a_clock_that_changes_speed_is_followed_within_two_bars() -> None:
+    follower = ClockFollower()
+    ticked(follower, 120.0, 8, 0.0)
+    assert ticked(follower, 140.0, 8, 4.0 + 60 / 140 / 24)[-1].bpm == pytest.approx(140.0, rel=0.01)
+
+
+def test_a_clock_that_was_stopped_and_started_begins_a_bar() -> None:
+    follower = ClockFollower()
+    ticked(follower, 120.0, 5, 0.0)
+    follower.step("stop", 2.6)
+    follower.step("start", 7.0)
+    told = ticked(follower, 120.0, 4, 7.3)
+    assert told[-1].beats(7.3) == pytest.approx(0.0, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["clock", "start", "continue", "stop"]), st.floats(-0.1, 1.0)), max_size=200))
+def test_no_stream_of_ticks_gives_a_tempo_that_is_none(steps: list[tuple[str, float]]) -> None:
+    follower, now_s = ClockFollower(), 0.0
+    for kind, gap_s in steps:
+        now_s += gap_s
+        tempo = follower.step(kind, now_s)  # type: ignore[arg-type]
+        assert tempo is None or (math.isfinite(tempo.bpm) and tempo.bpm > 0)
+
+
+# ---- who gives the tempo
+
+
+def test_hands_set_tap_nudge_and_double() -> None:
+    beat = Beat(120.0, 0.0)
+    for i in range(4):
+        beat.perform(Tap(), 10.0 + 0.6 * i)
+    assert (beat.tempo.bpm, beat.source) == (pytest.approx(100.0), "tapped")
+    beat.perform(Nudge(0.01), 12.0)
+    assert beat.tempo.beats(10.01) == pytest.approx(0.0, abs=1e-6)
+    beat.perform(ScaleTempo(2.0), 12.0)
+    assert beat.tempo.bpm == pytest.approx(200.0)
+    beat.perform(ScaleTempo(2.0), 12.0)
+    assert beat.tempo.bpm == pytest.approx(200.0), "400 is out of range: it stays"
+    beat.perform(Resync(), 13.37)
+    assert beat.tempo.beats(13.37) == pytest.approx(0.0, abs=1e-6)
+    beat.set_bpm(90.0, 20.0)
+    assert (beat.tempo.bpm, beat.source) == (90.0, "set")
+
+
+def test_while_a_clock_ticks_it_alone_gives_the_tempo() -> None:
+    beat = Beat(120.0, 0.0)
+    beat.on_clock("drums", Tempo(133.0, 1.0), 1.0)
+    beat.on_clock("other", Tempo(80.0, 1.0), 1.2)
+    beat.set_bpm(90.0, 1.3)
+    beat.perform(Tap(), 1.4)
+    beat.perform(Tap(), 1.9)
+    assert (beat.tempo.bpm, beat.source) == (133.0, "clock of drums")
+    beat.set_bpm(90.0, 9.0)
+    assert beat.tempo.bpm == 90.0, "it has stopped"
+    beat.on_clock("other", Tempo(80.0, 1.0), 10.0)
+    assert beat.source == "clock of other"
