@@ -377,6 +377,11 @@ class Live:
                 "`livelav doctor` says what is missing"
             )
 
+    @property
+    def limits_flashes(self) -> bool:
+        """Whether light is held back at this moment."""
+        return self._presenter is not None and self._presenter.holds_light_back
+
     def silent_s(self, now_s: float) -> float:
         """For how long nothing was heard, where that is long enough to warn of; else 0."""
         silent_s = now_s - max(self.shared.capture["last_sound_s"], self.shared.main["first_s"])

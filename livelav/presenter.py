@@ -86,7 +86,7 @@ class Presenter:
         self._keep_pace(begin_s, state.freeze)
         image = None if state.freeze else self._newest(begin_s)
         rms, onset = self._heard
-        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect)
+        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect, begin_s)
         self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
         if board["first_s"]:
             self._record(begin_s)
@@ -103,6 +103,11 @@ class Presenter:
         if image is not None:
             board["latency_ms"] = (shown_s - image.captured_s) * 1000
             self._latency_ms.add(board["latency_ms"])
+
+    @property
+    def holds_light_back(self) -> bool:
+        """Whether the flash limiter acts."""
+        return self._renderer.holds_light_back
 
     def close(self) -> None:
         """Gives the surface back."""

@@ -153,7 +153,7 @@ class Scenes:
 
     def _go(self, place: _Place, now_s: float, seconds: float) -> None:
         scene = place.scene  # what was asked for, or left, a while ago: the evening's own parameters have moved since
-        settings = scene.settings.with_values({p.name: self.settings[p.name] for p in PARAMS if not p.scene})
+        settings = scene.settings.with_values({p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"})
         place = replace(place, scene=replace(scene, settings=settings))
         self._place = self._recalled = place
         self._fade = Fade(self.settings, place.scene.settings, now_s, seconds)

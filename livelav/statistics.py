@@ -134,6 +134,8 @@ class HudText:
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             rows.append(("recording", text, figures["live"] == 0))
         rows += [(name, "on", True) for name in ("blackout", "freeze", "lock") if getattr(live.state, name)]
+        if live.limits_flashes:
+            rows.append(("FLASHES", "held back", True))
         if silent_s := live.silent_s(now_s):
             rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
         if live.state.quit_pending(now_s):

@@ -38,9 +38,7 @@ class Stage:
         self.display = Display(self.clock)
         self.images = Latest(ctx, 64 * 64 * 4, "u1", IMAGE_FIELDS)
         self.pace, self.board, self.latency = Board(ctx, PACE_FIELDS), Board(ctx, MAIN_FIELDS), Histogram(ctx)
-        self.presenter = Presenter(
-            self.display, self.images, self.pace, self.board, self.latency, self.clock, FPS, "fill"
-        )
+        self.presenter = Presenter(self.display, self.images, self.pace, self.board, self.latency, self.clock, FPS)
         self.state, self.settings = ShowState(), Settings()
 
     def publish(self, seed, onset=0.0):
@@ -51,7 +49,7 @@ class Stage:
         """Pixels after n pictures."""
         for _ in range(n):
             self.clock.sleep(self.presenter.left_s())
-            self.presenter.present(self.settings, self.state, list, 0.0)
+            self.presenter.present(self.settings, "fill", self.state, list, 0.0)
         return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
 
 

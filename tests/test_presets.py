@@ -219,8 +219,13 @@ def test_a_preset_does_not_lead_out_of_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_preset_can_hold_every_parameter(tmp_path: Path) -> None:
-    lines = "".join(f"{p.name} = {p.hi}\n" for p in PARAMS)
-    assert load_preset(write(tmp_path, "schema = 1\n[params]\n" + lines)).changes == {p.name: p.hi for p in PARAMS}
+    allowed = {p.name: p.hi for p in PARAMS if p.scope != "operator"}
+    lines = "".join(f"{name} = {value}\n" for name, value in allowed.items())
+    assert load_preset(write(tmp_path, "schema = 1\n[params]\n" + lines)).changes == allowed
+
+
+def test_no_preset_lets_flashes_through(tmp_path: Path) -> None:
+    assert "operator" in refused(write(tmp_path, "schema = 1\n[params]\nshow.flash_limit = 60\n"))
 
 
 def test_quotes_that_open_again_and_again_are_read_once(tmp_path: Path) -> None:

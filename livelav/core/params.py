@@ -33,7 +33,9 @@ class Param:
     unit: str = ""
     curve: Literal["lin", "log"] = "lin"
     cc: int | None = None
-    scene: bool = True  # a preset that does not name it puts it to its default; False: it belongs to the evening
+    # song: a preset that does not name it puts it to its default. evening: it stays, unless a preset names it.
+    # operator: no preset may name it.
+    scope: Literal["song", "evening", "operator"] = "song"
     help: str = ""
 
     @property
@@ -63,7 +65,7 @@ class Param:
 
 
 PARAMS: tuple[Param, ...] = (
-    Param("audio.gain", 0.0, -24.0, 24.0, "dB", scene=False, help="level of the sound before the encoder"),
+    Param("audio.gain", 0.0, -24.0, 24.0, "dB", scope="evening", help="level of the sound before the encoder"),
     Param("mapping.norm", 1.1, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
     Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
     Param("mapping.norm_time", 20.0, 1.0, 120.0, "s", "log", help="memory of the running normalisation"),
@@ -75,19 +77,22 @@ PARAMS: tuple[Param, ...] = (
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.12, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
-    Param("show.brightness", 1.0, 0.0, 1.0, scene=False, help="master brightness"),
+    Param("show.brightness", 1.0, 0.0, 1.0, scope="evening", help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
     Param("show.contour", 0.6, 0.0, 1.0, cc=30, help="glowing level lines drawn from the picture's own colours"),
     Param("show.density", 4.0, 1.0, 12.0, "lines", "log", cc=31, help="how many level lines"),
     Param("show.feedback", 0.0, 0.0, 0.95, help="how much of the last picture stays under the new one"),
     Param("show.zoom", 1.0, 1.0, 2.0, help="enlarges the centre"),
+    Param(
+        "show.flash_limit", 3.0, 1.0, 60.0, "/s", scope="operator", help="flashes that are let through; 60: all of them"
+    ),
     Param("show.drift", 0.3, 0.0, 1.0, help="slow motion of the picture in the shader, also without new images"),
-    Param("preset.morph", 2.0, 0.0, 30.0, "s", scene=False, help="how long a recalled preset takes to fade in"),
-    Param("preset.morph_beats", 0.0, 0.0, 64.0, "beats", scene=False, help="the same in beats; 0: in seconds"),
-    Param("preset.cue", 0.0, 0.0, 16.0, "beats", scene=False, help="a recall waits for a multiple of these; 0: not"),
-    Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scene=False, help="tempo, where no clock or tapping hand gives it"),
-    Param("tempo.offset", 0.0, -200.0, 200.0, "ms", scene=False, help="beats are taken so much earlier"),
+    Param("preset.morph", 2.0, 0.0, 30.0, "s", scope="evening", help="how long a recalled preset takes to fade in"),
+    Param("preset.morph_beats", 0.0, 0.0, 64.0, "beats", scope="evening", help="the same in beats; 0: in seconds"),
+    Param("preset.cue", 0.0, 0.0, 16.0, "beats", scope="evening", help="a recall waits for a multiple; 0: not"),
+    Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scope="evening", help="unless a clock or a tapping hand gives it"),
+    Param("tempo.offset", 0.0, -200.0, 200.0, "ms", scope="evening", help="beats are taken so much earlier"),
 )
 
 

@@ -167,6 +167,8 @@ def _param_problem(key: str, value: object) -> str | None:
     if key not in BY_NAME:
         return f"no parameter {key[:80]!r}{nearest(key[:80], BY_NAME)}"
     param = BY_NAME[key]
+    if param.scope == "operator":
+        return f"{key} is the operator's to set: a preset cannot; leave it out"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{key} must be a number from {param.lo:g} to {param.hi:g}, not {type(value).__name__}"
     try:

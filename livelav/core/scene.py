@@ -43,7 +43,7 @@ class Scene:
 
         the evening and not to a song (volume, master brightness, the model) stays as it is.
         """
-        stay = {p.name: self.settings[p.name] for p in PARAMS if not p.scene}
+        stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"}
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
         settings = Settings().with_values({**stay, **preset.changes})
         return Scene(settings, {**self.choices, **fresh}, preset.seed or 0)

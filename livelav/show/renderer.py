@@ -17,6 +17,7 @@ import numpy as np
 from livelav.core.params import Settings
 from livelav.core.values import Bytes, Floats, Image
 from livelav.show.enlarge import Enlarger
+from livelav.show.flashes import SAMPLED, FlashLimiter, places
 from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
 
@@ -37,6 +38,7 @@ class Moment:
     onset: float = 0.0  # about 1 at a clear attack
     light: float = 1.0  # 1 shown, 0 black: blackout
     aspect: Literal["fill", "fit"] = "fill"
+    shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
 
 
 class Renderer:
@@ -53,6 +55,8 @@ class Renderer:
         self._plain = mesh(ctx, build(ctx, "picture.vert", "picture.frag", folder=folder), grid)
         self._trail = mesh(ctx, build(ctx, "picture.vert", "picture.frag", "TRAIL", folder=folder), grid)
         self._present = mesh(ctx, build(ctx, "full.vert", "present.frag", folder=folder), EVERYWHERE)
+        self._sample = ctx.framebuffer([ctx.texture(SAMPLED, 4)])
+        self._limiter, self._gain = FlashLimiter(), 1.0
         self._motion = Motion()
         self._moment = Moment(Settings(), 0.0)
         self._pose = self._motion.step(0.0, 0.0, 0.0, 0.0)
@@ -86,7 +90,22 @@ class Renderer:
             self._paint(self._trail, inner, inner.size)
             self._between.reverse()
         self._target, self._target_size = target, size
+        self._limit()
         self._render(target, size)
+
+    @property
+    def holds_light_back(self) -> bool:
+        """Whether the flash limiter acts."""
+        return self._limiter.acts
+
+    def _limit(self) -> None:
+        """Draws the picture small, to know before it is shown how bright it will be where."""
+        self._gain = 1.0
+        self._render(self._sample, SAMPLED)
+        pixels = np.frombuffer(self._sample.read(components=4), np.uint8).reshape(SAMPLED[1], SAMPLED[0], 4)
+        moment = self._moment
+        now_s = moment.time_s if moment.shown_s is None else moment.shown_s
+        self._gain = self._limiter.step(places(pixels), now_s, moment.settings["show.flash_limit"])
 
     def picture(self, size: Size) -> moderngl.Framebuffer:
         """What holds the last picture at `size`: the target itself where it has that size, else it is drawn again.
@@ -111,11 +130,13 @@ class Renderer:
         self._enlarger.close()
         self._release_between()
         self._release_copy()
+        _texture(self._sample).release()
+        self._sample.release()
         for one in (self._plain, self._trail, self._present):
             release(one)
 
     def _render(self, target: moderngl.Framebuffer, size: Size) -> None:
-        light = self._moment.light * self._moment.settings["show.brightness"]
+        light = self._moment.light * self._moment.settings["show.brightness"] * self._gain
         if self._direct:
             set_uniforms(self._plain.program, light=light)
             self._paint(self._plain, target, size)

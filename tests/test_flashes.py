@@ -1,0 +1,142 @@
+"""The flash limiter: no more flashes than is safe come through, and what does not flash is not touched."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livelav.core.params import Settings
+from livelav.core.values import Image
+from livelav.show.flashes import BLOCK, OFF, SAMPLED, FlashLimiter, places
+from livelav.show.headless import HeadlessSurface
+from livelav.show.renderer import Moment, Renderer
+
+FPS = 60
+SHAPE = (SAMPLED[1] // BLOCK, SAMPLED[0] // BLOCK)
+
+
+def shown(pictures: list[np.ndarray], most: float = 3.0) -> np.ndarray:
+    """[n, ...] relative luminance of each place as it leaves the limiter."""
+    limiter = FlashLimiter()
+    return np.array([p * limiter.step(p, i / FPS, most) ** 2.2 for i, p in enumerate(pictures)])
+
+
+def rises(luminance: np.ndarray) -> np.ndarray:
+    """Where and when each place begins a flash, as the standard has it."""
+    found = np.zeros(luminance.shape, bool)
+    for place in np.ndindex(luminance.shape[1:]):
+        extreme, is_up = luminance[(0, *place)], False
+        for i, value in enumerate(luminance[(slice(None), *place)]):
+            if is_up:
+                extreme, is_up = (value, False) if value <= extreme - 0.1 else (max(extreme, value), True)
+            elif value >= extreme + 0.1 and extreme < 0.8:
+                found[(i, *place)], extreme, is_up = True, value, True
+            else:
+                extreme = min(extreme, value)
+    return found
+
+
+def flashes(luminance: np.ndarray) -> int:
+    """The most within any second that over a quarter of the places show."""
+    found, most = rises(luminance), 0
+    for begin in range(len(luminance) - FPS + 1):
+        counts = found[begin : begin + FPS].sum(axis=0).ravel()
+        most = max(most, int(np.sort(counts)[::-1][counts.size // 4]))
+    return most
+
+
+def strobe(hz: float, seconds: float, low: float = 0.0, high: float = 1.0, share: float = 1.0) -> list[np.ndarray]:
+    """A part of the picture that is switched on and off, beside one that stands still."""
+    flashing = (np.arange(SHAPE[0] * SHAPE[1]) < share * SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    levels = [high if int(2 * hz * i / FPS) % 2 else low for i in range(round(seconds * FPS))]
+    return [np.where(flashing, level, 0.3).astype(np.float32) for level in levels]
+
+
+@pytest.mark.parametrize("hz", [4, 5, 10, 15, 29])
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_a_strobe_leaves_with_three_flashes_a_second(hz: float, share: float) -> None:
+    pictures = strobe(hz, 5.0, share=share)
+    assert flashes(np.array(pictures)) > 3
+    assert flashes(shown(pictures)) <= 3
+
+
+@pytest.mark.parametrize("pictures", [strobe(2.5, 4.0), strobe(10, 3.0, share=0.24), strobe(10, 3.0, 0.4, 0.49)])
+def test_what_is_safe_is_not_touched(pictures: list[np.ndarray]) -> None:
+    assert np.array_equal(shown(pictures), pictures)
+
+
+def test_motion_is_not_touched() -> None:
+    """A bright bar of a fifth of the picture that goes round four times a second."""
+    columns = np.arange(SHAPE[1])
+    pictures = [
+        np.tile((columns + int(i / FPS * 4 * SHAPE[1])) % SHAPE[1] < SHAPE[1] / 5, (SHAPE[0], 1)).astype(np.float32)
+        for i in range(3 * FPS)
+    ]
+    assert np.array_equal(shown(pictures), pictures)
+
+
+def test_off_lets_everything_through() -> None:
+    pictures = strobe(10, 2.0)
+    assert np.array_equal(shown(pictures, OFF), pictures)
+
+
+def test_once_it_is_over_the_light_comes_back_by_itself() -> None:
+    limiter = FlashLimiter()
+    for i, picture in enumerate(strobe(10, 3.0)):
+        limiter.step(picture, i / FPS, 3.0)
+    assert limiter.acts
+    still = np.full(SHAPE, 0.5, np.float32)
+    gains = [limiter.step(still, 3.0 + i / FPS, 3.0) for i in range(4 * FPS)]
+    assert gains[-1] == 1.0
+    assert not limiter.acts
+    assert max(np.diff(gains)) < 0.25, "it does not flash in coming back"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([1.0, 3.0, 7.5]))
+def test_whatever_the_whole_picture_does_it_flashes_no_more_than_is_let(seed: int, hold: int, most: float) -> None:
+    rng = np.random.default_rng(seed)
+    levels = np.repeat(rng.random(2 * FPS // hold) ** rng.integers(1, 4), hold).astype(np.float32)
+    assert flashes(shown([np.full(SHAPE, level) for level in levels], most)) <= most
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 1.0))
+def test_never_do_more_than_a_quarter_of_the_places_rise_too_often_at_once(seed: int, together: float) -> None:
+    rng = np.random.default_rng(seed)
+    whole = rng.random((2 * FPS, 1, 1), dtype=np.float32)
+    pictures = together * whole + (1.0 - together) * rng.random((2 * FPS, *SHAPE), dtype=np.float32)
+    found = rises(shown(list(pictures)))
+    within = np.cumsum(found, axis=0)
+    within[FPS:] -= within[:-FPS].copy()
+    assert (found & (within > 3)).mean(axis=(1, 2)).max() <= 0.25
+
+
+def test_places_are_as_bright_as_light_is_and_not_as_numbers_are() -> None:
+    pixels = np.zeros((SAMPLED[1], SAMPLED[0], 4), np.uint8)
+    pixels[:, :32, :3] = 255
+    pixels[:, 32:, :3] = 128
+    found = places(pixels)
+    assert found.shape == SHAPE
+    assert found[0, 0] == pytest.approx(1.0, abs=1e-3)
+    assert found[0, -1] == pytest.approx(0.22, abs=0.01)
+
+
+@pytest.mark.parametrize("feedback", [0.0, 0.3])
+def test_a_strobe_of_the_brightness_knob_is_limited_in_the_picture_that_is_drawn(feedback: float) -> None:
+    surface = HeadlessSurface((320, 180))
+    renderer = Renderer(surface.ctx, surface.software)
+    renderer.set_image(Image(np.full((64, 64, 4), 255, np.uint8), 0.0))
+    plain = Settings().with_values({"show.contour": 0.0, "show.drift": 0.0, "show.feedback": feedback})
+    seen, held = [], 0
+    for i in range(4 * FPS):
+        settings_now = plain.with_values({"show.brightness": float(i // 3 % 2)})  # 10 Hz
+        renderer.draw(surface.fbo, surface.size, Moment(settings_now, i / FPS))
+        pixels = renderer.read_rgba((320, 180)).astype(np.float32) / 255.0
+        seen.append((pixels[::20, ::20, :3] ** 2.2).mean(axis=2))
+        held += renderer.holds_light_back
+    renderer.close()
+    surface.close()
+    assert seen[4].max() > 0.9
+    assert flashes(np.array(seen)) <= 3
+    assert held > FPS
