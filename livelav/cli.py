@@ -51,6 +51,7 @@ def _table_flags(command: F) -> F:
 )
 @click.option("--loop", is_flag=True, help="begin a sound file again at its end")
 @click.option("--preset", metavar="NAME", help="preset by name, or a .toml file")
+@click.option("--resume", is_flag=True, help="begin where the last show stood")
 @click.option("--set-list", metavar="NAME", help="order of presets for the evening, by name, or a .toml file")
 @click.option("--seed", metavar="N", help="whole number that picks the projection from sound to W")
 @click.option("--size", default="1280x720", metavar="WxH", callback=_size, help="window, in pixels")

@@ -14,6 +14,7 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,22 +24,19 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
-from livelav.beat import Beat
 from livelav.control.banks import Bank
-from livelav.control.commands import KEYS, BeatCommand, Command, Quit, SceneCommand, SetParam, ShowState
+from livelav.control.commands import Quit, Toggle
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
-from livelav.core.params import Settings
 from livelav.core.scene import PACKED, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
-from livelav.core.tempo import Tempo
+from livelav.desk import OURS, Desk
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
-from livelav.scenes import Scenes
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
@@ -139,10 +137,11 @@ class Live:
         ctx = multiprocessing.get_context("spawn")
         record = config.record
         self.shared = shared = _make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
-        self.scenes = Scenes(config.scene, config.preset, config.songs)
+        now_s = self._clock.now_s()
+        inputs = Inputs(config.banks, config.osc, config.osc_out)
+        self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
+        self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
-        self._told_bpm = self.settings["tempo.bpm"]
-        self.beat = Beat(self._told_bpm, self._clock.now_s())
         self._tell_synth()
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
@@ -163,8 +162,6 @@ class Live:
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
             self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
-        self.inputs = Inputs(config.banks, config.osc, config.osc_out)
-        self.state = ShowState()
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)
@@ -172,16 +169,11 @@ class Live:
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
         self._memory = PeakMemory()
-        self._asked_to_end = False
+        self._asked_to_end = self._is_fullscreen = False
         self._ends_s = math.inf
         self._watch_s = self._note_s = self._stats_s = 0.0
         self._surface: Surface | None = None
         self._presenter: Presenter | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """Every parameter's value now."""
-        return self.scenes.settings
 
     @property
     def children(self) -> list[Child]:
@@ -196,6 +188,7 @@ class Live:
         """Starts the processes, and opens the surface while they load. Raises DisplayError."""
         now_s = self._clock.now_s()
         self.shared.main["started_s"] = IMPORTED_S
+        self._keeping.start()
         if os.path.isfile(self._config.capture.request.input):
             self.capture.start_at_s = math.inf  # a file is to be heard from its first sample
         if self.midi:
@@ -209,7 +202,7 @@ class Live:
             (config.record, shared.pictures) if config.record else None,
         )  # fmt: skip
         if config.fullscreen:
-            self.apply(KEYS["F"].command)
+            self.desk.apply(Toggle("fullscreen"), now_s)
         gc.collect()
         gc.freeze()
 
@@ -217,27 +210,8 @@ class Live:
         """Ends the show with the next turn. Safe in a signal handler."""
         self._asked_to_end = True
 
-    def apply(self, command: Command) -> None:
-        """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
-        if isinstance(command, SetParam):
-            self.scenes.set({command.name: command.value})
-            return
-        if isinstance(command, SceneCommand):
-            self.scenes.perform(command, self._clock.now_s(), self.beat.tempo)
-            return
-        if isinstance(command, BeatCommand):
-            self.beat.perform(command, self._clock.now_s())
-            return
-        before, self.state = self.state, self.state.apply(command, self._clock.now_s())
-        if self.state.fullscreen != before.fullscreen:
-            try:
-                self.surface.set_fullscreen(self.state.fullscreen)
-            except LivelavError as error:
-                self.state = replace(self.state, fullscreen=before.fullscreen)
-                self._warn(str(error), self._clock.now_s())
-
     def _tell_synth(self) -> None:
-        if (wanted := self.scenes.wanted) != self._told:
+        if (wanted := self.desk.wanted) != self._told:
             self._told = wanted
             self.shared.wanted.publish(np.array(wanted.packed()))
 
@@ -247,59 +221,52 @@ class Live:
         Raises LivelavError where a process could not even begin: a missing source, an unreadable model.
         """
         assert self._presenter is not None, "start first"
-        for key in self.surface.poll():
-            if key in KEYS and self.state.takes(KEYS[key].command):
-                self.apply(KEYS[key].command)
+        now_s, desk = self._clock.now_s(), self.desk
+        desk.press(self.surface.poll(), now_s)
         if self._asked_to_end or self.surface.should_close:
-            self.apply(Quit())
-        now_s = self._clock.now_s()
+            desk.apply(Quit(), now_s)
         if now_s - self._watch_s > _WATCH_S:
             self._watch_s = now_s
             self._watch(now_s)
-        if self.state.quit or self._over(now_s):
+        if desk.state.quit or self._over(now_s):
             return False
         self._take_hands()
         while (left_s := self._presenter.left_s()) > 0:
             self._clock.sleep(min(left_s, _HANDS_S))
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
-        aspect: Any = self.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(self.settings, aspect, self.state, lambda: self._hud_text.rows(self, now_s), level)
+        aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
+        self._presenter.present(desk.settings, aspect, desk.state, lambda: self._hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
-        """What controllers and OSC sent since the last look; and OSC is told what came of it."""
+        """What hands did since the last look."""
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
-        for event in events:
-            if event["kind"] == "tempo":
-                self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
-        for command in self.inputs.take(events, self.settings, now_s):
-            self.apply(command)
-        self._keep_tempo(now_s)
-        self.scenes.step(now_s)
+        self.desk.take(events, now_s)
         self._tell_synth()
-        self.inputs.tell(self.settings, now_s)
         for event in events:
-            if self.midi and event["kind"] not in ("midi", "ports", "tempo"):
+            if self.midi and event["kind"] not in OURS:
                 self._on_event(self.midi, event, now_s)
                 if event["kind"] == "restart":
                     self._on_midi_restart(self.midi, now_s)
-        for troubles in (self.inputs.troubles, self.scenes.troubles):
-            while troubles:
-                self._warn(troubles.pop(0), now_s)
+        self._follow_fullscreen(now_s)
+        for news in self.desk.news():
+            self._warn(news, now_s)
 
-    def _keep_tempo(self, now_s: float) -> None:
-        """The parameter follows the beat, and the beat what sets the parameter."""
-        asked = self.settings["tempo.bpm"]
-        if asked != self._told_bpm:
-            self.beat.set_bpm(asked, now_s)
-        if self.beat.tempo.bpm != asked:
-            self.scenes.set({"tempo.bpm": self.beat.tempo.bpm})
-        self._told_bpm = self.beat.tempo.bpm
+    def _follow_fullscreen(self, now_s: float) -> None:
+        """The window does what the switch says."""
+        if (wanted := self.desk.state.fullscreen) == self._is_fullscreen:
+            return
+        try:
+            self.surface.set_fullscreen(wanted)
+            self._is_fullscreen = wanted
+        except LivelavError as error:
+            self.desk.refuse_fullscreen()
+            self._warn(str(error), now_s)
 
     def _on_midi_restart(self, midi: Child, now_s: float) -> None:
-        self.inputs.lost_all()
+        self.desk.inputs.lost_all()
         if midi.crashes(now_s) >= _CRASHES_TO_REST:
             midi.start_at_s = now_s + _MIDI_RESTS_S
             self._warn(f"MIDI keeps dying: without controllers for {_MIDI_RESTS_S:g} s", now_s)
@@ -322,6 +289,8 @@ class Live:
         if now_s - self._note_s > _NOTE_S:
             self._note_s = now_s
             self.shared.main["peak_rss_mb"] = self._memory.peak_mb()
+        if self.shared.main["first_s"]:
+            self.desk.keep(now_s)
         if self._config.stats and now_s - self._stats_s > _STATS_S and self.shared.main["first_s"]:
             self._stats_s = now_s
             try:
@@ -398,11 +367,17 @@ class Live:
             tell(str(error))
         finally:
             self.shared.stop.set()
+            if self._keeping.is_alive():
+                if self.shared.main["first_s"]:
+                    self.desk.keep(now_s, ended=True)
+                self.desk.keeper.close()
             for child in self.children:
                 for event in child.stop(max(now_s + _STOP_S - self._clock.now_s(), 0.05)):
                     if event["kind"] in {"error", "warning"}:
                         tell(event["text"])
-            self.inputs.close()
+            self.desk.inputs.close()
+            if self._keeping.is_alive():
+                self._keeping.join(max(now_s + _STOP_S - self._clock.now_s(), 0.3))
             if self._surface is not None:
                 self._surface.close()
 

@@ -1,5 +1,6 @@
 """From flags to a running show: reads preset and flags, checks them, and starts the engine. Runs in main."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
-from livelav.core.presets import load_preset
+from livelav.core.presets import Preset, load_preset, recall_preset
+from livelav.core.running import Running, read_running, running_path
 from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
@@ -30,6 +32,11 @@ _SHOWN_S = 10.0  # length of the video that stands in for a window
 _RECORD_FPS = 30.0
 
 
+def any_preset(name_or_path: str) -> tuple[Preset, str]:
+    """The preset, and what is wrong with its newest file. Raises PresetError."""
+    return (load_preset(name_or_path), "") if name_or_path.endswith(".toml") else recall_preset(name_or_path)
+
+
 def number(name: str, text: str, lo: float, hi: float) -> float:
     """A flag's number. Raises ParamError where it is none, or out of range."""
     try:
@@ -41,15 +48,18 @@ def number(name: str, text: str, lo: float, hi: float) -> float:
     return value
 
 
-def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]) -> Scene:
-    """What preset and flags come to: flags win over the preset, the preset over the defaults.
+def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any], before: Scene | None = None) -> Scene:
+    """What preset and flags come to: flags win over the preset, that over what was `before`, that over the defaults.
 
     Raises ParamError and PresetError, each naming the nearest that exists.
     """
-    settings, choices, preset_seed = Settings(), {c.name: c.default for c in CHOICES}, None
+    scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
+    settings, choices, preset_seed = scene.settings, dict(scene.choices), scene.seed
     if preset_name is not None:
-        preset = load_preset(preset_name)
-        settings, preset_seed = preset.settings, preset.seed
+        preset, trouble = any_preset(preset_name)
+        if trouble:
+            tell(trouble)
+        settings, preset_seed = preset.settings, preset.seed or 0
         choices |= preset.choices
     given = {p.name: (p, flags[argument(p.name)]) for p in PARAMS if flags.get(argument(p.name)) is not None}
     settings = settings.with_values({name: number(p.flag, text, p.lo, p.hi) for name, (p, text) in given.items()})
@@ -60,7 +70,7 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
     if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
-    return Scene(settings, choices, int(seed) if seed is not None else preset_seed or 0)
+    return Scene(settings, choices, int(seed) if seed is not None else preset_seed)
 
 
 def has_display() -> bool:
@@ -122,10 +132,23 @@ def _checked_folder(flag: str, path: Path) -> None:
         raise StorageError(f"{flag} {path}: the folder {folder} does not exist or cannot be written; choose another")
 
 
+def _before(resume: bool, preset: str | None) -> Running | None:
+    """Where the last show stood, if this one is to begin there. Raises ParamError, StorageError."""
+    if resume and preset is not None:
+        raise ParamError("--resume and --preset both say how to begin: give one of them")
+    if resume:
+        return read_running(running_path())
+    with contextlib.suppress(StorageError):
+        if not read_running(running_path()).ended:
+            tell("the last show was cut off; `livelav --resume` begins where it stood")
+    return None
+
+
 def play(
     source: str,
     loop: bool,
     preset: str | None,
+    resume: bool,
     set_list: str | None,
     seed: str | None,
     size: tuple[int, int],
@@ -144,7 +167,8 @@ def play(
         os.getcwd()
     except OSError as error:
         raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
-    scene = first_scene(preset, seed, table_flags)
+    before = _before(resume, preset)
+    scene = first_scene(preset, seed, table_flags, before.scene if before else None)
     songs = load_set_list(set_list) if set_list else every_preset()
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
@@ -167,7 +191,7 @@ def play(
         tell(f"{trouble}; playing without that bank")
     config = replace(
         config,
-        preset=preset,
+        preset=before.preset if before else preset,
         songs=songs,
         banks=tuple(banks),
         synth=replace(config.synth, trace=trace),
@@ -183,5 +207,5 @@ def play(
     if record and sheet and live.shared.main["presented"]:
         contact_sheet(record, sheet)
         tell(f"wrote {record} and {sheet}")
-    if not live.shared.main["presented"] and not live.state.quit:
+    if not live.shared.main["presented"] and not live.desk.state.quit:
         raise LivelavError("no picture was made; `livelav doctor` says what is missing")

@@ -4,15 +4,20 @@ Holds the evening's order of presets. A preset's file is read when it is recalle
 counts; only names of the list are taken, from whoever sends them. Knows no device: the time is passed in. Runs in main.
 """
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Undo
 from livelav.core.errors import PresetError
 from livelav.core.params import PARAMS
-from livelav.core.presets import load_preset
+from livelav.core.preset_text import preset_text
+from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
 from livelav.core.scene import Fade, Scene, Wanted
 from livelav.core.setlists import Song
+from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
 
 _UNDONE = 50  # recalls that can be undone
@@ -77,6 +82,40 @@ class Scenes:
         """Seconds until the last recall is wholly there."""
         return self._fade.left_s(now_s) if self._fade else 0.0
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether hands have moved something since the recall."""
+        return self._place.scene.song_part != self._recalled.scene.song_part
+
+    def to_save(self, new: bool) -> tuple[Path, str]:
+        """(file, its new text) of what is played as a preset; panic comes back to that from now on."""
+        path = self._path(new)
+        name, number = self._place.preset, self._place.number
+        if new or not (name and self._is_file(name)):
+            name = path.stem
+            if not any(song.preset == name for song in self.songs):
+                self.songs = (*self.songs, Song(name))
+            if self.song is None or self.song.preset != name:
+                number = next(i for i, song in enumerate(self.songs) if song.preset == name)
+        self._place = self._recalled = replace(self._place, preset=name, number=number)
+        return path, preset_text(self.scene, path.stem, preset_source(path))
+
+    @staticmethod
+    def _is_file(preset: str) -> bool:
+        return preset.endswith(".toml")
+
+    def _path(self, new: bool) -> Path:
+        folder, played = config_dir() / "presets", self._place.preset or ""
+        if not new and self._is_file(played):
+            return Path(played)
+        if not new and is_preset_name(played):
+            return folder / f"{played}.toml"
+        base = re.sub(r"-\d+$", "", Path(played).stem)
+        base = base if is_preset_name(base) else "mine"
+        taken = {song.preset for song in self.songs} | {listed.name for listed in list_presets()}
+        number = next(n for n in itertools.count(1) if f"{base}-{n}" not in taken)
+        return folder / f"{base}-{number}.toml"
+
     # -- what hands do
 
     def set(self, values: Mapping[str, float]) -> None:
@@ -140,10 +179,12 @@ class Scenes:
             return
         song = self.songs[number]
         try:
-            preset = load_preset(song.preset)
+            preset, trouble = recall_preset(song.preset)
         except PresetError as error:
             self.troubles.append(f"{error}; staying with what is played")
             return
+        if trouble:
+            self.troubles.append(trouble)
         if kept := self.scene.not_taken(preset):
             words = ", ".join(f"{name} {preset.choices[name]}" for name in kept)
             self.troubles.append(f"preset {song.preset} wants {words}: start with it to have that")

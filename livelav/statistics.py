@@ -5,6 +5,7 @@ Runs in main.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
@@ -15,6 +16,7 @@ from livelav.core.tempo import BEATS_A_BAR
 from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
+    from livelav.desk import Desk
     from livelav.engine import Live
 
 _TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
@@ -62,13 +64,13 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "late": int(board["late"]),
             "repeated": int(board["repeated"]),
         },
-        "preset": live.scenes.preset,
-        "seed": live.scenes.scene.seed,
-        "tempo": {"bpm": round(live.beat.tempo.bpm, 2), "source": live.beat.source},
-        "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.inputs.osc) else None,
+        "preset": live.desk.scenes.preset,
+        "seed": live.desk.scenes.scene.seed,
+        "tempo": {"bpm": round(live.desk.beat.tempo.bpm, 2), "source": live.desk.beat.source},
+        "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.desk.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
-        "midi": {"ports": list(live.inputs.ports), **picked(shared.midi, "messages", "lost")},
-        "settings": live.settings.as_dict(),
+        "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost")},
+        "settings": live.desk.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
             "onset": round(shared.synth["onset"], 3),
@@ -107,38 +109,43 @@ class HudText:
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
-        if live.scenes.preset:
-            left_s = live.scenes.fade_left_s(now_s)
-            rows.append(("preset", live.scenes.preset + (f", {left_s:.1f} s to go" if left_s else ""), False))
-        if live.scenes.song and live.scenes.song.notes:
-            rows.append(("notes", live.scenes.song.notes, False))
-        tempo = live.beat.tempo
-        beat = int(tempo.beats(now_s) % BEATS_A_BAR) + 1
-        rows.append(("tempo", f"{tempo.bpm:.1f}, beat {beat}, {live.beat.source}", False))
-        if cued := live.scenes.cued(now_s):
-            rows.append(("cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False))
-        if following := live.scenes.next_song:
-            rows.append(("next", following.preset, False))
-        if live.inputs.ports:
-            rows.append(("MIDI", ", ".join(live.inputs.ports), False))
-        if live.inputs.osc and live.inputs.osc.recent:
-            rows.append(("OSC", " ".join(live.inputs.osc.recent), False))
-        touched_s, name = live.inputs.touched
+        rows += _played(live.desk, now_s)
+        if live.desk.inputs.ports:
+            rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
+        if live.desk.inputs.osc and live.desk.inputs.osc.recent:
+            rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
+        touched_s, name = live.desk.inputs.touched
         if now_s - touched_s < _TOUCHED_S:
-            rows.append((name, f"{live.settings[name]:.3g} {BY_NAME[name].unit}", False))
-        for name, knob in live.inputs.hands.ghosts().items():
-            stands = f"{live.settings[name]:.3g}"
+            rows.append((name, f"{live.desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
+        for name, knob in live.desk.inputs.hands.ghosts().items():
+            stands = f"{live.desk.settings[name]:.3g}"
             rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
         if live.recorder:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             rows.append(("recording", text, figures["live"] == 0))
-        rows += [(name, "on", True) for name in ("blackout", "freeze", "lock") if getattr(live.state, name)]
+        rows += [(name, "on", True) for name in ("blackout", "freeze", "lock") if getattr(live.desk.state, name)]
         if live.limits_flashes:
             rows.append(("FLASHES", "held back", True))
         if silent_s := live.silent_s(now_s):
             rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
-        if live.state.quit_pending(now_s):
+        if live.desk.state.quit_pending(now_s):
             rows.append(("quit?", "press Q again", True))
         rows += [("!", text, True) for text in live.recent_warnings(now_s)]
         return [*rows, ("keys", "  ".join(f"{key} {what}" for key, what in key_help()), False)]
+
+
+def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
+    """Presets and tempo: what is played, what comes."""
+    scenes, tempo = desk.scenes, desk.beat.tempo
+    if scenes.preset:
+        left_s = scenes.fade_left_s(now_s)
+        fading = f", {left_s:.1f} s to go" if left_s else ""
+        yield "preset", scenes.preset + fading + ", changed" * scenes.is_changed, False
+    if scenes.song and scenes.song.notes:
+        yield "notes", scenes.song.notes, False
+    if cued := scenes.cued(now_s):
+        yield "cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False
+    if following := scenes.next_song:
+        yield "next", following.preset, False
+    yield "tempo", f"{tempo.bpm:.1f}, beat {int(tempo.beats(now_s) % BEATS_A_BAR) + 1}, {desk.beat.source}", False

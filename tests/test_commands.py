@@ -67,7 +67,7 @@ def test_light_never_jumps_however_blackout_is_hammered(waits_s: list[float], af
 def test_the_help_is_the_key_table() -> None:
     helped = dict(key_help())
     assert helped.pop(f"1-{PRESET_KEYS}")
-    assert helped == {name.capitalize(): key.help for name, key in KEYS.items() if not name.isdecimal()}
+    assert helped == {name.title(): key.help for name, key in KEYS.items() if not name.isdecimal()}
 
 
 def test_while_locked_only_the_unlocking_key_counts() -> None:

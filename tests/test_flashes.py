@@ -75,6 +75,13 @@ def test_motion_is_not_touched() -> None:
     assert np.array_equal(shown(pictures), pictures)
 
 
+@pytest.mark.parametrize("begin_s", [0.0, 1e6])
+def test_whatever_the_clock_says_and_however_long_the_show_stood(begin_s: float) -> None:
+    limiter, picture = FlashLimiter(), np.full(SHAPE, 0.5, np.float32)
+    for now_s in (begin_s, begin_s + 1e5, begin_s + 1e5, begin_s):
+        assert limiter.step(picture, now_s, 3.0) == 1.0
+
+
 def test_off_lets_everything_through() -> None:
     pictures = strobe(10, 2.0)
     assert np.array_equal(shown(pictures, OFF), pictures)

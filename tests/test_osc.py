@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, SetParam, Toggle
+from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, Save, SetParam, Toggle
 from livelav.control.osc import (
     DEEPEST,
     LARGEST,
@@ -167,8 +167,8 @@ def test_a_value_stops_at_the_ends(value: float) -> None:
 def test_a_button_acts_when_it_is_pressed() -> None:
     assert command(Message("/blackout")) == command(Message("/blackout", (1.0,))) == Toggle("blackout")
     assert command(Message("/blackout", (0.0,))) is None
-    for name in NAMED_ACTIONS:
-        assert f"`/{name}`" in reference()
+    for name, action in NAMED_ACTIONS.items():
+        assert (f"`/{name}`" in reference()) != isinstance(action, Save)
 
 
 def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
@@ -194,6 +194,8 @@ def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
         Message("/preset", (math.nan,)),
         Message("/preset", (math.inf,)),
         Message("/preset-129"),
+        Message("/save"),
+        Message("/save-new", (1.0,)),
     ],
 )
 def test_nothing_else_is_asked_for(message: Message) -> None:

@@ -11,6 +11,8 @@ from x_hands import Hands
 from live import Run
 from livelav.control.osc import LOOPBACK, Message, pack
 from livelav.core.presets import load_preset
+from livelav.core.running import read_running, running_path
+from livelav.core.store import config_dir, data_dir
 
 pytestmark = pytest.mark.rig
 
@@ -94,3 +96,28 @@ def test_a_sequencer_gives_the_tempo_and_a_tapping_hand_too(tmp_path, rig):
         run.process.kill()
         run.process.communicate()
         controller.unplug()
+
+
+def test_what_was_saved_outlives_a_crash_and_the_show_goes_on_where_it_stood(show, rig, tmp_path):
+    with contextlib.closing(Hands(rig.env["DISPLAY"])) as hands:
+        hands.press("4")
+        show.wait_for(stands_at("storm"), "the fourth preset is there")
+        hands.press("s", control=True)
+        own = config_dir() / "presets" / "storm.toml"
+        show.wait_for(lambda _: own.exists(), "it is saved")
+        assert load_preset(own).settings == load_preset(data_dir("presets") / "storm.toml").settings
+        hands.press("n")
+        show.wait_for(stands_at("calm"), "another one")
+        show.wait_for(lambda _: running_path().exists() and '"calm"' in running_path().read_text(), "it is noted")
+    show.process.kill()
+    show.process.communicate()
+    (tmp_path / "again").mkdir()
+    again = Run(tmp_path / "again", "--input", "demo", "--resume")
+    try:
+        again.wait_for(stands_at("calm"), "it goes on where it stood")
+        again.process.terminate()
+        assert again.finish() == (0, "")
+    finally:
+        again.process.kill()
+        again.process.communicate()
+    assert read_running(running_path()).ended

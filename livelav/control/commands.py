@@ -97,10 +97,17 @@ class Nudge:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Keep the scene as the preset that it came from; or as a `new` one."""
+
+    new: bool = False
+
+
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge
-Action = ShowCommand | SceneCommand | BeatCommand
+Action = ShowCommand | SceneCommand | BeatCommand | Save
 Command = SetParam | Action
 
 NUDGE_S = 0.01
@@ -124,6 +131,8 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "tempo-half": ScaleTempo(0.5),
     "nudge-later": Nudge(NUDGE_S),
     "nudge-earlier": Nudge(-NUDGE_S),
+    "save": Save(),
+    "save-new": Save(new=True),
 }
 ACTIONS: Mapping[str, Action] = {
     **NAMED_ACTIONS,
@@ -145,6 +154,8 @@ KEYS: Mapping[str, Key] = {
     "P": Key(ACTIONS["previous"], "previous preset"),
     "U": Key(ACTIONS["undo"], "undo the last recall"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
+    "CTRL+S": Key(ACTIONS["save"], "save the preset"),
+    "CTRL+SHIFT+S": Key(ACTIONS["save-new"], "save as a new preset"),
     "T": Key(ACTIONS["tap"], "tap the tempo"),
     "R": Key(ACTIONS["resync"], "a bar begins now"),
     "+": Key(ACTIONS["tempo-double"], "tempo times two"),
@@ -163,7 +174,7 @@ KEYS: Mapping[str, Key] = {
 
 def key_help() -> list[tuple[str, str]]:
     """(key, what it does) for every key, as the README and the HUD print them."""
-    others = [(name.capitalize(), key.help) for name, key in KEYS.items() if not name.isdecimal()]
+    others = [(name.title(), key.help) for name, key in KEYS.items() if not name.isdecimal()]
     return [(f"1-{PRESET_KEYS}", "preset of that number"), *others]
 
 

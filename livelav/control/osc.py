@@ -3,9 +3,9 @@
     /smoothing/coarse 1.5          a value in its units; /knob/smoothing/coarse 0.7 the same as knob travel 0..1
     /blackout                      an action; with an argument, 0 does nothing: buttons send 1 and, let go, 0
 
-Packets are from strangers: whatever the bytes are, they are read in bounded time and memory, nothing is loaded, saved
-or ended by them, and nobody is answered. A value outside of its range stops at the end, as a knob does. Bound to
-loopback unless told otherwise; never waits. Runs in main.
+Packets are from strangers: whatever the bytes are, they are read in bounded time and memory, nothing is saved or ended
+by them, only presets of the evening's list are loaded, and nobody is answered. A value outside of its range stops at
+the end, as a knob does. Bound to loopback unless told otherwise; never waits. Runs in main.
 
 Source: Open Sound Control 1.0 specification (packets, type tags); 1.1 for T, F, N, I.
 """
@@ -25,6 +25,7 @@ from livelav.control.commands import (
     Command,
     Recall,
     RecallNumber,
+    Save,
     SetParam,
 )
 from livelav.core.errors import OscError
@@ -172,7 +173,7 @@ def knob_address(param: Param) -> str:
 _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
     knob_address(p): (p, True) for p in PARAMS
 }
-_ACTIONS: Mapping[str, str] = {f"/{name}": name for name in ACTIONS}
+_ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
 _PRESET = "/preset"
 
 
@@ -307,7 +308,7 @@ def reference() -> str:
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
-    lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS]
+    lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
     return "\n".join(lines) + "\n"

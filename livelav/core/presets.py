@@ -23,6 +23,7 @@ from typing import Any
 
 from livelav.core.bounded_toml import is_text, line_of, read_toml
 from livelav.core.errors import ParamError, PresetError, nearest
+from livelav.core.generations import read_kept
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, Settings
 from livelav.core.store import config_dir, data_dir, listing
 
@@ -74,6 +75,24 @@ def load_preset(name_or_path: str | Path) -> Preset:
     changes = {key: float(value) for key, value in _leaves(tree.get("params", {}))}
     texts = {key: tree[key] for key in _TEXTS if key in tree}
     return Preset(**({"name": path.stem} | texts), changes=changes, choices=choices, seed=seed)
+
+
+def recall_preset(name: str) -> tuple[Preset, str]:
+    """The preset of that name and "", or, where its file is broken, the newest sound one saved before, and why.
+
+    Raises PresetError where there is none of either.
+    """
+    return read_kept(_find(name), load_preset)
+
+
+def preset_source(path: Path) -> str | None:
+    """The text that a save to `path` should go on from: its own, or the shipped preset's of that name; None without."""
+    for found in (path, *(listed.path for listed in list_presets() if listed.name == path.stem)):
+        try:
+            return read_toml(found, "preset", PresetError)[1]
+        except PresetError:
+            continue
+    return None
 
 
 def check_preset(path: Path) -> list[str]:

@@ -38,6 +38,12 @@ class Scene:
         """The mapping that it plays."""
         return MappingKey(self.seed, *(self.choices[name] for name in _KEY_CHOICES))
 
+    @property
+    def song_part(self) -> tuple[object, ...]:
+        """All of it that belongs to a song: two scenes that agree here are the same preset."""
+        values = [self.settings[p.name] for p in PARAMS if p.scope == "song"]
+        return (self.seed, *values, *(self.choices[c.name] for c in CHOICES if c.scene))
+
     def after(self, preset: Preset) -> "Scene":
         """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
 

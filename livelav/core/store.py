@@ -69,11 +69,23 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
                 if durable:
                     os.fsync(file.fileno())
             os.replace(temporary, path)
+            if durable and os.name == "posix":
+                _sync(path.parent)
         except BaseException:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):  # it is the file already, and only the folder failed
+                os.unlink(temporary)
             raise
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
+
+
+def _sync(folder: Path) -> None:
+    """Waits until the disk has what a folder names."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ class FlashLimiter:
         """What to multiply the picture's colours by, as displays take them; `most` flashes a second pass."""
         if self._extreme is None:
             self._extreme, self._is_up = luminance.copy(), np.zeros(luminance.shape, bool)
-        wanted = min(self._scale * 2.0 ** (max(now_s - self._shown_s, 0.0) / _RELEASE_S), 1.0)
+        since_s = min(max(now_s - self._shown_s, 0.0), 10.0 * _RELEASE_S)
+        wanted = min(self._scale * 2.0 ** (since_s / _RELEASE_S), 1.0)
         self._shown_s = now_s
         while self._rises and now_s - self._rises[0][0] > _WINDOW_S:
             self._rises.popleft()

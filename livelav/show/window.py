@@ -141,8 +141,10 @@ class Window:
             self.ctx.release()
             glfw.terminate()
 
-    def _on_key(self, _window: Any, key: int, scancode: int, action: int, _mods: int) -> None:
+    def _on_key(self, _window: Any, key: int, scancode: int, action: int, mods: int) -> None:
         if action == glfw.PRESS and (name := _key_name(key, scancode)):
+            if mods & glfw.MOD_CONTROL:  # shift alone is how some layouts write a digit or a sign
+                name = f"CTRL+SHIFT+{name}" if mods & glfw.MOD_SHIFT else f"CTRL+{name}"
             self._pressed.append(name)
 
     def _look(self) -> None:

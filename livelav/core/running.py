@@ -1,0 +1,62 @@
+"""Where the show stands, kept on disk every few seconds: after a crash or a power cut it goes on from there."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livelav.core.errors import LivelavError, StorageError
+from livelav.core.params import CHOICES, Settings
+from livelav.core.presets import SEEDS
+from livelav.core.scene import Scene
+from livelav.core.store import config_dir
+
+SCHEMA = 1
+_LARGEST = 64 << 10  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is kept. `ended` says that the show ended as it should."""
+
+    scene: Scene
+    preset: str | None
+    ended: bool = False
+
+    def as_json(self) -> bytes:
+        """The file's content."""
+        facts = {
+            "schema": SCHEMA,
+            "ended": self.ended,
+            "preset": self.preset,
+            "seed": self.scene.seed,
+            "choices": dict(self.scene.choices),
+            "settings": self.scene.settings.as_dict(),
+        }
+        return (json.dumps(facts, indent=2) + "\n").encode()
+
+
+def running_path() -> Path:
+    """One for each user, as one show runs at a time."""
+    return config_dir() / "running.json"
+
+
+def read_running(path: Path) -> Running:
+    """Raises StorageError where there is none, or it is broken: then there is nowhere to go on from."""
+    try:
+        with path.open("rb") as file:
+            facts = json.loads(file.read(_LARGEST))
+        return _checked(facts)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, LivelavError) as error:
+        reason = getattr(error, "strerror", None) or f"it is no state of a show ({error})"
+        raise StorageError(f"cannot go on from {path}: {str(reason)[:200]}; start without --resume") from error
+
+
+def _checked(facts: Any) -> Running:
+    if facts["schema"] != SCHEMA or type(facts["ended"]) is not bool:
+        raise ValueError("of another livelav")
+    preset, seed = facts["preset"], facts["seed"]
+    if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
+        raise ValueError("preset and seed")
+    choices = {choice.name: choice.checked(facts["choices"].get(choice.name, choice.default)) for choice in CHOICES}
+    return Running(Scene(Settings().with_values(facts["settings"]), choices, seed), preset, facts["ended"])

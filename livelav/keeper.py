@@ -1,0 +1,66 @@
+"""Writes what must outlive the show, in a thread that the engine runs: a disk may take its time, the picture not.
+
+Of several states that wait only the newest is written. Knows no show; bytes in, files out.
+"""
+
+import queue
+from collections import deque
+from pathlib import Path
+
+from livelav.core.errors import StorageError
+from livelav.core.generations import write_kept
+from livelav.core.store import write_atomic
+
+_WAITING = 32  # saves that may wait for a slow disk
+
+
+class Keeper:
+    """`save` and `note` return at once; `told` is what became of saves, for the operator."""
+
+    def __init__(self) -> None:
+        self.told: deque[str] = deque(maxlen=_WAITING)
+        self._saves: queue.SimpleQueue[tuple[Path, bytes] | None] = queue.SimpleQueue()
+        self._notes: deque[tuple[Path, bytes]] = deque(maxlen=1)  # only the newest counts
+        self._noted = True  # whether the last note could be written
+
+    def save(self, path: Path, content: bytes) -> None:
+        """A file of the user's, with the generations before it."""
+        self._saves.put((path, content))
+
+    def note(self, path: Path, content: bytes) -> None:
+        """A file of ours that is written again and again."""
+        self._notes.append((path, content))
+
+    def close(self) -> None:
+        """Lets `run` end once all is written."""
+        self._saves.put(None)
+
+    def run(self) -> None:
+        """The thread's body."""
+        is_open = True
+        while is_open:
+            try:
+                save = self._saves.get(timeout=0.2)
+                is_open = save is not None
+                if save:
+                    self._save(*save)
+            except queue.Empty:
+                pass
+            if self._notes:
+                self._write_note(*self._notes.popleft())
+
+    def _save(self, path: Path, content: bytes) -> None:
+        try:
+            write_kept(path, content)
+            self.told.append(f"saved {path.stem}")
+        except StorageError as error:
+            self.told.append(f"NOT SAVED: {error}")
+
+    def _write_note(self, path: Path, content: bytes) -> None:
+        try:
+            write_atomic(path, content)
+            self._noted = True
+        except StorageError as error:
+            if self._noted:  # told once, and not every two seconds
+                self.told.append(f"{error}; the show could not be resumed after a crash")
+            self._noted = False

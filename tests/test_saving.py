@@ -1,0 +1,236 @@
+"""Presets and the state of the show on disk: what was saved comes back exactly, comments stay, nonsense is refused."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_scenes import BEAT, START
+
+from livelav.control.commands import Panic, Recall, Save, SetParam
+from livelav.core.errors import StorageError
+from livelav.core.generations import generation
+from livelav.core.params import CHOICES, PARAMS, Settings
+from livelav.core.preset_text import preset_text
+from livelav.core.presets import check_preset, load_preset
+from livelav.core.running import Running, read_running, running_path
+from livelav.core.scene import Scene
+from livelav.core.setlists import Song, every_preset
+from livelav.core.store import config_dir
+from livelav.desk import Desk
+from livelav.inputs import Inputs
+
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+words = {c.name: st.sampled_from(c.options or (c.default,)) for c in CHOICES}
+scenes = st.builds(
+    Scene,
+    st.tuples(*(st.floats(p.lo, p.hi).map(lambda v, p=p: min(max(float(f"{v:.6g}"), p.lo), p.hi)) for p in PARAMS)).map(  # type: ignore[misc]
+        Settings
+    ),
+    st.fixed_dictionaries(words),
+    st.integers(0, 2**32 - 1),
+)
+COMMENTED = """\
+# Saturday, second half
+schema = 1
+name = "Deep"  # as on the poster
+notes = "wait for the bass"
+
+[params]
+# not more, the drummer said
+mapping.norm = 1.0   # reach
+"smoothing.fine" = 0.5
+
+[choices]
+seed = 7  # the green one
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "deep.toml"
+    path.write_text(text)
+    return path
+
+
+@quick
+@given(scenes, st.sampled_from([None, COMMENTED, "broken = ", "schema = 1\n[params.mapping]\nnorm = 1\n"]))
+def test_what_was_saved_is_recalled_exactly(tmp_path: Path, scene: Scene, before: str | None) -> None:
+    path = written(tmp_path, preset_text(scene, "deep", before))
+    assert check_preset(path) == []
+    recalled = scene.after(load_preset(path))
+    assert recalled.song_part == scene.song_part
+    assert preset_text(recalled, "deep", path.read_text()) == path.read_text(), "saving again changes nothing"
+
+
+def test_comments_order_and_notes_stay(tmp_path: Path) -> None:
+    scene = Scene(Settings().with_values({"mapping.norm": 2.5}), START.choices, 8)
+    text = preset_text(scene, "deep", COMMENTED)
+    for kept in ("# Saturday, second half", "# as on the poster", "# not more, the drummer said", "# the green one"):
+        assert kept in text
+    assert "mapping.norm = 2.5   # reach" in text
+    assert text.count("smoothing") == 4 and text.count("seed") == 1
+    preset = load_preset(written(tmp_path, text))
+    assert (preset.name, preset.notes, preset.seed) == ("Deep", "wait for the bass", 8)
+
+
+def test_a_preset_says_nothing_of_the_evening(tmp_path: Path) -> None:
+    scene = Scene(Settings().with_values({"show.brightness": 0.1, "tempo.bpm": 66.0}), START.choices, 0)
+    changes = load_preset(written(tmp_path, preset_text(scene, "deep"))).changes
+    assert set(changes) == {p.name for p in PARAMS if p.scope == "song"}
+
+
+# ---- from the desk to the disk
+
+
+class Kept:
+    """A desk whose keeper's thread runs until `done`."""
+
+    def __init__(self, preset: str | None = None, songs: tuple[Song, ...] | None = None) -> None:
+        self.desk = Desk(START, preset, every_preset() if songs is None else songs, Inputs(), 0.0)
+        self._thread = threading.Thread(target=self.desk.keeper.run)
+        self._thread.start()
+
+    def done(self) -> list[str]:
+        self.desk.keeper.close()
+        self._thread.join()
+        return self.desk.news()
+
+
+def test_saving_goes_to_the_users_own_and_a_shipped_preset_stays_what_it_is() -> None:
+    kept = Kept()
+    kept.desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    kept.desk.apply(Recall("calm"), 0.0)
+    kept.desk.apply(SetParam("mapping.norm", 3.5), 0.0)
+    assert kept.desk.scenes.is_changed
+    kept.desk.apply(Save(), 0.0)
+    assert not kept.desk.scenes.is_changed
+    assert kept.done() == ["saved calm"]
+    mine = load_preset("calm")
+    assert mine.changes["mapping.norm"] == 3.5
+    assert mine.notes, "it began as the shipped one"
+    assert (config_dir() / "presets" / "calm.toml").exists()
+
+
+def test_a_new_one_gets_the_next_free_name_and_can_be_recalled() -> None:
+    kept = Kept()
+    kept.desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    kept.desk.apply(Recall("calm"), 0.0)
+    for value in (1.0, 2.0):
+        kept.desk.apply(SetParam("mapping.norm", value), 0.0)
+        kept.desk.apply(Save(new=True), 0.0)
+    assert kept.done() == ["saved calm-1", "saved calm-2"]
+    kept.desk.scenes.perform(Recall("calm-1"), 1.0, BEAT)
+    assert kept.desk.settings["mapping.norm"] == 1.0
+    assert kept.desk.scenes.songs[-2:] == (Song("calm-1"), Song("calm-2"))
+
+
+def test_what_nobody_named_is_saved_as_mine() -> None:
+    kept = Kept()
+    kept.desk.apply(Save(), 0.0)
+    assert kept.done() == ["saved mine-1"]
+    assert kept.desk.scenes.preset == "mine-1"
+
+
+def test_a_preset_that_was_given_as_a_file_is_saved_there(tmp_path: Path) -> None:
+    path = written(tmp_path, COMMENTED)
+    kept = Kept(str(path))
+    kept.desk.apply(SetParam("mapping.norm", 2.0), 0.0)
+    kept.desk.apply(Save(), 0.0)
+    assert kept.done() == ["saved deep"]
+    assert load_preset(path).changes["mapping.norm"] == 2.0
+    assert generation(path, 1).read_text() == COMMENTED
+    assert kept.desk.scenes.preset == str(path)
+
+
+def test_after_saving_panic_is_what_was_saved() -> None:
+    kept = Kept()
+    kept.desk.apply(Recall("storm"), 0.0)
+    kept.desk.apply(SetParam("mapping.norm", 0.7), 0.0)
+    kept.desk.apply(Save(), 0.0)
+    kept.desk.apply(SetParam("mapping.norm", 3.0), 0.0)
+    kept.desk.apply(Panic(), 0.0)
+    assert kept.desk.settings["mapping.norm"] == 0.7
+    kept.done()
+
+
+def test_a_preset_that_a_crash_broke_is_recalled_as_it_was_saved_before() -> None:
+    kept = Kept()
+    for value in (1.0, 2.0):
+        kept.desk.apply(SetParam("mapping.norm", value), 0.0)
+        kept.desk.apply(Save(), 0.0)
+    kept.done()
+    path = config_dir() / "presets" / "mine-1.toml"
+    path.write_bytes(path.read_bytes()[:40])
+    again = Kept()
+    again.desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    again.desk.apply(Recall("mine-1"), 0.0)
+    assert again.desk.settings["mapping.norm"] == 1.0
+    (told,) = again.done()
+    assert "going on with mine-1.toml.1" in told
+
+
+def test_a_disk_that_takes_nothing_is_told_of_once_for_notes_and_each_time_for_saves() -> None:
+    config_dir().parent.mkdir(parents=True, exist_ok=True)
+    config_dir().write_text("a file where the folder should be")
+    kept = Kept()
+    kept.desk.apply(Save(), 0.0)
+    for second in (3.0, 6.0, 9.0):
+        kept.desk.apply(SetParam("mapping.norm", second / 10), second)
+        kept.desk.keep(second)
+    told = kept.done()
+    assert sum("NOT SAVED" in line for line in told) == 1
+    assert sum("could not be resumed" in line for line in told) == 1
+
+
+# ---- where the show stands
+
+
+def test_the_show_is_noted_when_it_changed_and_at_its_end() -> None:
+    kept = Kept()
+    kept.desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    kept.desk.apply(Recall("pulse"), 0.0)
+    kept.desk.keep(1.0)
+    assert not running_path().exists()
+    kept.desk.keep(2.5)
+    kept.done()
+    running = read_running(running_path())
+    assert (running.preset, running.ended) == ("pulse", False)
+    assert running.scene == kept.desk.scenes.scene
+    again = Kept("pulse")
+    again.desk.keep(0.1, ended=True)
+    again.done()
+    assert read_running(running_path()).ended
+
+
+@quick
+@given(scenes, st.none() | st.text(max_size=20), st.booleans())
+def test_where_the_show_stood_comes_back(tmp_path: Path, scene: Scene, preset: str | None, ended: bool) -> None:
+    path = tmp_path / "running.json"
+    path.write_bytes(Running(scene, preset, ended).as_json())
+    assert read_running(path) == Running(scene, preset, ended)
+
+
+def test_a_state_cut_at_any_byte_is_refused_in_one_line(tmp_path: Path) -> None:
+    path, whole = tmp_path / "running.json", Running(START, "calm").as_json()
+    for end in range(len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(StorageError) as caught:
+            read_running(path)
+        assert "\n" not in str(caught.value)
+
+
+@quick
+@given(st.data())
+def test_no_change_of_bytes_does_more_than_be_refused(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(Running(START, "calm").as_json())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "running.json"
+    path.write_bytes(content)
+    try:
+        running = read_running(path)
+    except StorageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(p.lo <= running.scene.settings[p.name] <= p.hi for p in PARAMS)
