@@ -86,7 +86,7 @@ class Presenter:
         self._keep_pace(begin_s, state.freeze)
         image = None if state.freeze else self._newest(begin_s)
         rms, onset = self._heard
-        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect, begin_s)
+        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect, state.pattern, begin_s)
         self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
         if board["first_s"]:
             self._record(begin_s)

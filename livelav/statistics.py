@@ -124,7 +124,9 @@ class HudText:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             rows.append(("recording", text, figures["live"] == 0))
-        rows += [(name, "on", True) for name in ("blackout", "freeze", "lock") if getattr(live.desk.state, name)]
+        rows += [
+            (name, "on", True) for name in ("blackout", "freeze", "lock", "pattern") if getattr(live.desk.state, name)
+        ]
         if live.limits_flashes:
             rows.append(("FLASHES", "held back", True))
         if silent_s := live.silent_s(now_s):

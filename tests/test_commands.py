@@ -18,7 +18,14 @@ from livelav.control.commands import (
     key_help,
 )
 
-KEY_SWITCHES = [("F", "fullscreen"), ("B", "blackout"), ("Z", "freeze"), ("H", "hud"), ("SPACE", "lock")]
+KEY_SWITCHES = [
+    ("F", "fullscreen"),
+    ("B", "blackout"),
+    ("Z", "freeze"),
+    ("H", "hud"),
+    ("SPACE", "lock"),
+    ("G", "pattern"),
+]
 
 
 def pressed(*keys: tuple[str, float]) -> ShowState:
@@ -30,7 +37,7 @@ def pressed(*keys: tuple[str, float]) -> ShowState:
 
 @pytest.mark.parametrize(("key", "switch"), KEY_SWITCHES)
 def test_a_switch_turns_on_and_off_and_touches_no_other(key: str, switch: str) -> None:
-    switches = {"fullscreen", "blackout", "freeze", "hud", "lock", "quit"}
+    switches = {"fullscreen", "blackout", "freeze", "hud", "lock", "pattern", "quit"}
     once = pressed((key, 1.0))
     assert {name for name in switches if getattr(once, name)} == {switch}
     assert not any(getattr(pressed((key, 1.0), (key, 2.0)), name) for name in switches)

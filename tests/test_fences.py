@@ -84,7 +84,9 @@ def test_a_module_stays_inside_its_fences(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in MODULES if room(p) in {"mapping", "core"}], ids=lambda p: p.stem)
 def test_core_and_mapping_need_numpy_at_most(path: Path) -> None:
     foreign = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"livelav"}
-    assert foreign <= ({"numpy"} if room(path) == "mapping" else {"numpy", "platformdirs", "psutil", "filelock", "tomlkit"})
+    assert foreign <= (
+        {"numpy"} if room(path) == "mapping" else {"numpy", "platformdirs", "psutil", "filelock", "tomlkit"}
+    )
 
 
 @pytest.mark.parametrize("module", ["livelav", "livelav.cli"])

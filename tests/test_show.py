@@ -402,3 +402,18 @@ def test_the_meter_is_as_long_as_the_level(surface: HeadlessSurface, renderer: R
     assert half == pytest.approx(2 * quarter, rel=0.1)
     assert quarter > 0
     hud.close()
+
+
+def test_the_test_pattern_reaches_the_very_edge_and_shows_every_step_of_grey(
+    surface: HeadlessSurface, renderer: Renderer
+) -> None:
+    renderer.set_image(even(200, 100, 30))
+    shown = drawn(renderer, surface, Moment(PLAIN, 0.0, pattern=True)).astype(int)
+    for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert (edge == edge[0]).all() and edge[0, 0] > 200 > edge[0, 1], "a red frame, unbroken"
+    greys = {int(grey) for grey in shown[np.ptp(shown, axis=2) == 0][:, 0]}
+    assert set(range(0, 256, 17)) <= greys
+    middle = shown[SIZE[1] // 2]
+    ring = np.flatnonzero(middle.min(axis=1) > 250)
+    assert ring[-1] - ring[0] == pytest.approx(8 * (SIZE[1] // 9), abs=2), "as wide as it is high"
+    assert not drawn(renderer, surface, Moment(PLAIN, 0.0, light=0.0, pattern=True)).any(), "blackout is black"

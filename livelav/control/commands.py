@@ -24,7 +24,7 @@ class SetParam:
 class Toggle:
     """Turn one switch of the show to its other side."""
 
-    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock"]
+    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,7 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "fullscreen": Toggle("fullscreen"),
     "hud": Toggle("hud"),
     "lock": Toggle("lock"),
+    "pattern": Toggle("pattern"),
     "next": StepPreset(1),
     "previous": StepPreset(-1),
     "undo": Undo(),
@@ -167,6 +168,7 @@ KEYS: Mapping[str, Key] = {
     "B": Key(ACTIONS["blackout"], "blackout"),
     "Z": Key(ACTIONS["freeze"], "freeze"),
     "SPACE": Key(ACTIONS["lock"], "lock all keys but this"),
+    "G": Key(ACTIONS["pattern"], "test pattern"),
     "H": Key(ACTIONS["hud"], "HUD"),
     "Q": Key(AskQuit(), "quit, pressed twice"),
 }
@@ -185,6 +187,7 @@ class ShowState:
     blackout: bool = False
     freeze: bool = False
     lock: bool = False  # keys but the unlocking one do nothing
+    pattern: bool = False  # the test pattern instead of the picture
     hud: bool = False
     fullscreen: bool = False
     quit: bool = False

@@ -38,6 +38,7 @@ class Moment:
     onset: float = 0.0  # about 1 at a clear attack
     light: float = 1.0  # 1 shown, 0 black: blackout
     aspect: Literal["fill", "fit"] = "fill"
+    pattern: bool = False  # the test pattern instead
     shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
 
 
@@ -55,6 +56,7 @@ class Renderer:
         self._plain = mesh(ctx, build(ctx, "picture.vert", "picture.frag", folder=folder), grid)
         self._trail = mesh(ctx, build(ctx, "picture.vert", "picture.frag", "TRAIL", folder=folder), grid)
         self._present = mesh(ctx, build(ctx, "full.vert", "present.frag", folder=folder), EVERYWHERE)
+        self._pattern = mesh(ctx, build(ctx, "full.vert", "pattern.frag", folder=folder), EVERYWHERE)
         self._sample = ctx.framebuffer([ctx.texture(SAMPLED, 4)])
         self._limiter, self._gain = FlashLimiter(), 1.0
         self._motion = Motion()
@@ -132,10 +134,16 @@ class Renderer:
         self._release_copy()
         _texture(self._sample).release()
         self._sample.release()
-        for one in (self._plain, self._trail, self._present):
+        for one in (self._plain, self._trail, self._present, self._pattern):
             release(one)
 
     def _render(self, target: moderngl.Framebuffer, size: Size) -> None:
+        if self._moment.pattern:
+            target.use()
+            target.viewport = (0, 0, *size)
+            set_uniforms(self._pattern.program, size=size, light=self._moment.light)
+            self._pattern.render()
+            return
         light = self._moment.light * self._moment.settings["show.brightness"] * self._gain
         if self._direct:
             set_uniforms(self._plain.program, light=light)
