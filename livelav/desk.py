@@ -58,7 +58,7 @@ class Desk:
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command, now_s)
         self._keep_tempo(now_s)
-        self.scenes.step(now_s)
+        self.scenes.step(now_s, self.beat.tempo)
         self.inputs.tell(self.settings, now_s)
 
     def apply(self, command: Command, now_s: float) -> None:
@@ -71,7 +71,7 @@ class Desk:
             self.beat.perform(command, now_s)
         elif isinstance(command, Save):
             path, text = self.scenes.to_save(command.new)
-            self.keeper.save(path, text.encode())
+            self.keeper.save(path, text.encode(errors="replace"))
         else:
             self.state = self.state.apply(command, now_s)
 

@@ -169,7 +169,7 @@ class Live:
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
         self._memory = PeakMemory()
-        self._asked_to_end = self._is_fullscreen = False
+        self._asked_to_end = self._is_fullscreen = self._ended = False
         self._ends_s = math.inf
         self._watch_s = self._note_s = self._stats_s = 0.0
         self._surface: Surface | None = None
@@ -229,6 +229,7 @@ class Live:
             self._watch_s = now_s
             self._watch(now_s)
         if desk.state.quit or self._over(now_s):
+            self._ended = True
             return False
         self._take_hands()
         while (left_s := self._presenter.left_s()) > 0:
@@ -368,7 +369,7 @@ class Live:
         finally:
             self.shared.stop.set()
             if self._keeping.is_alive():
-                if self.shared.main["first_s"]:
+                if self.shared.main["first_s"] and self._ended:  # else it was cut off
                     self.desk.keep(now_s, ended=True)
                 self.desk.keeper.close()
             for child in self.children:
@@ -378,6 +379,10 @@ class Live:
             self.desk.inputs.close()
             if self._keeping.is_alive():
                 self._keeping.join(max(now_s + _STOP_S - self._clock.now_s(), 0.3))
+                if self._keeping.is_alive():
+                    tell("the disk is slow: what was saved last may be lost; the saves before it are beside the file")
+            for news in self.desk.news():
+                tell(news)
             if self._surface is not None:
                 self._surface.close()
 

@@ -58,19 +58,10 @@ class Inputs:
             commands.append(command)
             if self._osc_out and isinstance(command, SetParam):
                 self._osc_out.hold(command.name, now_s)
-        last = {command.name: command for command in commands if isinstance(command, SetParam)}
-        if last:
-            self.touched = (now_s, next(reversed(last)))
-        presses = Counter(command for command in commands if not isinstance(command, SetParam))
-        # A switch that is pressed twice in a turn stays as it is, and of many recalls the last counts: nobody is to be
-        # made to switch, or to read files, hundreds of times.
-        recalls = [press for press in presses if isinstance(press, SceneCommand)][-1:]
-        others = [
-            press
-            for press, count in presses.items()
-            if not isinstance(press, SceneCommand) and (count % 2 or not isinstance(press, Toggle))
-        ]
-        return [*last.values(), *others, *recalls]
+        moved = [command for command in commands if isinstance(command, SetParam)]
+        if moved:
+            self.touched = (now_s, moved[-1].name)
+        return _condensed(commands)
 
     def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""
@@ -94,3 +85,20 @@ class Inputs:
             self.hands.came_back(port)
         self._gone = (self._gone | set(event["went"])) - set(event["came"])
         self.troubles += [f"MIDI: {port} is gone; waiting for it" for port in event["went"]]
+
+
+def _condensed(commands: Sequence[Command]) -> list[Command]:
+    """What a turn's commands come to. Nobody is to be made to switch, or to read files, hundreds of times in a turn.
+
+    A switch that is pressed twice stays as it is; of many recalls the last counts, and what came after it comes after
+    it; of many values for a parameter the last counts.
+    """
+    recalls = [i for i, command in enumerate(commands) if isinstance(command, SceneCommand)]
+    at = recalls[-1] if recalls else len(commands)
+    presses = Counter(one for one in commands if not isinstance(one, SetParam | SceneCommand))
+    others = [one for one, count in presses.items() if count % 2 or not isinstance(one, Toggle)]
+    return [*_last_values(commands[:at]), *others, *commands[at : at + 1], *_last_values(commands[at:])]
+
+
+def _last_values(commands: Iterable[Command]) -> Iterable[SetParam]:
+    return {one.name: one for one in commands if isinstance(one, SetParam)}.values()

@@ -7,7 +7,6 @@ import queue
 from collections import deque
 from pathlib import Path
 
-from livelav.core.errors import StorageError
 from livelav.core.generations import write_kept
 from livelav.core.store import write_atomic
 
@@ -53,14 +52,14 @@ class Keeper:
         try:
             write_kept(path, content)
             self.told.append(f"saved {path.stem}")
-        except StorageError as error:
+        except Exception as error:  # whatever it is, the next save must find this thread alive
             self.told.append(f"NOT SAVED: {error}")
 
     def _write_note(self, path: Path, content: bytes) -> None:
         try:
             write_atomic(path, content)
             self._noted = True
-        except StorageError as error:
+        except Exception as error:
             if self._noted:  # told once, and not every two seconds
                 self.told.append(f"{error}; the show could not be resumed after a crash")
             self._noted = False

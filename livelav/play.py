@@ -1,6 +1,5 @@
 """From flags to a running show: reads preset and flags, checks them, and starts the engine. Runs in main."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, PARAMS, Settings, argument
 from livelav.core.presets import Preset, load_preset, recall_preset
-from livelav.core.running import Running, read_running, running_path
+from livelav.core.running import Running, last_show, put_aside
 from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
@@ -35,6 +34,11 @@ _RECORD_FPS = 30.0
 def any_preset(name_or_path: str) -> tuple[Preset, str]:
     """The preset, and what is wrong with its newest file. Raises PresetError."""
     return (load_preset(name_or_path), "") if name_or_path.endswith(".toml") else recall_preset(name_or_path)
+
+
+def absolute(preset: str | None) -> str | None:
+    """A preset's name, or its file's from wherever the next show is started."""
+    return str(Path(preset).absolute()) if preset and preset.endswith(".toml") else preset
 
 
 def number(name: str, text: str, lo: float, hi: float) -> float:
@@ -137,10 +141,9 @@ def _before(resume: bool, preset: str | None) -> Running | None:
     if resume and preset is not None:
         raise ParamError("--resume and --preset both say how to begin: give one of them")
     if resume:
-        return read_running(running_path())
-    with contextlib.suppress(StorageError):
-        if not read_running(running_path()).ended:
-            tell("the last show was cut off; `livelav --resume` begins where it stood")
+        return last_show()
+    if put_aside():
+        tell("the last show was cut off; `livelav --resume` begins where it stood")
     return None
 
 
@@ -191,7 +194,7 @@ def play(
         tell(f"{trouble}; playing without that bank")
     config = replace(
         config,
-        preset=before.preset if before else preset,
+        preset=before.preset if before else absolute(preset),
         songs=songs,
         banks=tuple(banks),
         synth=replace(config.synth, trace=trace),

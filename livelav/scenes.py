@@ -21,6 +21,8 @@ from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
 
 _UNDONE = 50  # recalls that can be undone
+_LONGEST_BASE = 56  # characters of a name that a number is added to
+_ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class _Place:
     scene: Scene
     preset: str | None
     number: int | None
+    named: frozenset[str] = frozenset()  # parameters of the evening that the preset sets all the same
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    """What is gone to, when, and in how many seconds; and the tempo that this was reckoned by."""
+
+    place: _Place
+    due_s: float
+    seconds: float
+    tempo: Tempo
 
 
 class Scenes:
@@ -41,7 +54,7 @@ class Scenes:
         number = next((i for i, song in enumerate(self.songs) if song.preset == preset), None)
         self._place = self._recalled = _Place(scene, preset, number)  # now, and as it was when it was recalled
         self._before: list[_Place] = []
-        self._cued: tuple[_Place, float, float] | None = None  # what is gone to, when, and in how many seconds
+        self._cued: _Cue | None = None
         self._fade: Fade | None = None
         self._fade_s = 0.0
         self.settings = scene.settings
@@ -76,7 +89,7 @@ class Scenes:
 
     def cued(self, now_s: float) -> tuple[str, float] | None:
         """The preset that waits for its beat, and for how many seconds."""
-        return (str(self._cued[0].preset), max(self._cued[1] - now_s, 0.0)) if self._cued else None
+        return (str(self._cued.place.preset), max(self._cued.due_s - now_s, 0.0)) if self._cued else None
 
     def fade_left_s(self, now_s: float) -> float:
         """Seconds until the last recall is wholly there."""
@@ -95,7 +108,7 @@ class Scenes:
             name = path.stem
             if not any(song.preset == name for song in self.songs):
                 self.songs = (*self.songs, Song(name))
-            if self.song is None or self.song.preset != name:
+            if number is None:  # else the evening goes on from where it is
                 number = next(i for i, song in enumerate(self.songs) if song.preset == name)
         self._place = self._recalled = replace(self._place, preset=name, number=number)
         return path, preset_text(self.scene, path.stem, preset_source(path))
@@ -110,7 +123,7 @@ class Scenes:
             return Path(played)
         if not new and is_preset_name(played):
             return folder / f"{played}.toml"
-        base = re.sub(r"-\d+$", "", Path(played).stem)
+        base = re.sub(r"-\d+$", "", Path(played).stem)[:_LONGEST_BASE]
         base = base if is_preset_name(base) else "mine"
         taken = {song.preset for song in self.songs} | {listed.name for listed in list_presets()}
         number = next(n for n in itertools.count(1) if f"{base}-{n}" not in taken)
@@ -131,28 +144,41 @@ class Scenes:
         match command:
             case Recall(name):
                 number = next((i for i, song in enumerate(self.songs) if song.preset == name), None)
-                self._cue(number, name, now_s, tempo)
+                self._recall(number, name, now_s, tempo)
             case RecallNumber(number):
                 known = 1 <= number <= len(self.songs)
-                self._cue(number - 1 if known else None, f"number {number}", now_s, tempo)
+                self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
             case StepPreset(steps):
-                if self.songs:
-                    self._cue(self._stepped(steps), "", now_s, tempo)
-            case Undo():
+                begin = self._stepped(steps) if self.songs else 0
+                for passed in range(len(self.songs)):  # one that is broken or missing is passed over
+                    if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
+                        break
+            case Undo() if self._cued:  # nothing has come of it so far
                 self._cued = None
+            case Undo():
                 if self._before:
                     self._go(self._before.pop(), now_s, self._morph_s(tempo))
             case Panic():
                 self._cued = None
                 self._go(self._recalled, now_s, 0.0)
 
-    def step(self, now_s: float) -> None:
+    def step(self, now_s: float, tempo: Tempo) -> None:
         """Begins what was cued once its time has come, and moves the fade on."""
-        if self._cued and now_s >= self._cued[1]:
-            place, due_s, seconds = self._cued
-            self._cued = None
+        if self._cued and self._cued.tempo != tempo:
+            self._follow(self._cued, now_s, tempo)
+        if self._cued and now_s >= self._cued.due_s:
+            cue, self._cued = self._cued, None
             self._before = [*self._before, self._place][-_UNDONE:]
-            self._go(place, due_s, seconds)
+            self._go(cue.place, cue.due_s, cue.seconds)
+        self._move(now_s)
+
+    def _follow(self, cue: _Cue, now_s: float, tempo: Tempo) -> None:
+        """The tempo has changed while something waits for its beat."""
+        is_near = cue.due_s - now_s < _ON_THE_BEAT * cue.tempo.period_s
+        due_s = cue.due_s if is_near else self._due_s(now_s, tempo)
+        self._cued = replace(cue, due_s=due_s, tempo=tempo)
+
+    def _move(self, now_s: float) -> None:
         if self._fade:
             self.settings = self._fade.at(now_s)
             if not self._fade.left_s(now_s):
@@ -167,36 +193,43 @@ class Scenes:
 
     def _stepped(self, steps: int) -> int:
         """The number that is so many entries on; before the first one was recalled, the list's first or last."""
-        now = self._cued[0].number if self._cued else self._place.number
+        now = self._cued.place.number if self._cued else self._place.number
         if now is None:
             now = -1 if steps > 0 else 0
         return (now + steps) % len(self.songs)
 
-    def _cue(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> None:
-        """The file is read now: nothing is to keep the beat waiting."""
+    def _recall(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> None:
         if number is None:
             self.troubles.append(f"no preset {name!r} in this set of {len(self.songs)}")
-            return
+        else:
+            self._cue(number, now_s, tempo)
+
+    def _cue(self, number: int, now_s: float, tempo: Tempo) -> bool:
+        """Gets a preset ready, so that nothing keeps the beat waiting; whether there is something to go to."""
         song = self.songs[number]
         try:
             preset, trouble = recall_preset(song.preset)
+            scene = self.scene.after(preset)
+            if scene.key.mode == "track":
+                raise PresetError(f"preset {song.preset} wants mapping.mode track, which needs a whole file at once")
         except PresetError as error:
             self.troubles.append(f"{error}; staying with what is played")
-            return
+            return False
         if trouble:
             self.troubles.append(trouble)
         if kept := self.scene.not_taken(preset):
             words = ", ".join(f"{name} {preset.choices[name]}" for name in kept)
             self.troubles.append(f"preset {song.preset} wants {words}: start with it to have that")
-        place = _Place(self.scene.after(preset), song.preset, number)
-        self._cued = place, self._due_s(now_s, tempo), self._morph_s(tempo)
-        self.step(now_s)
+        place = _Place(scene, song.preset, number, frozenset(preset.changes))
+        self._cued = _Cue(place, self._due_s(now_s, tempo), self._morph_s(tempo), tempo)
+        self.step(now_s, tempo)
+        return True
 
     def _go(self, place: _Place, now_s: float, seconds: float) -> None:
-        scene = place.scene  # what was asked for, or left, a while ago: the evening's own parameters have moved since
-        settings = scene.settings.with_values({p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"})
-        place = replace(place, scene=replace(scene, settings=settings))
+        scene = place.scene  # asked for, or left, a while ago: the evening's own parameters have moved since
+        stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song" and p.name not in place.named}
+        place = replace(place, scene=replace(scene, settings=scene.settings.with_values(stay)))
         self._place = self._recalled = place
         self._fade = Fade(self.settings, place.scene.settings, now_s, seconds)
         self._fade_s = seconds
-        self.step(now_s)
+        self._move(now_s)

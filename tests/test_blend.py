@@ -82,6 +82,15 @@ def test_a_hundred_mappings_in_a_second_run_no_more_than_a_few(monkeypatch):
     assert sum(part.share for part in one._parts) == pytest.approx(1.0)
 
 
+def test_in_the_middle_of_the_way_no_time_is_at_once_too():
+    one, frames = blend(), heard(20)
+    one.go_to(OTHER, 10.0)
+    ws(one, frames)
+    one.go_to(OTHER, 0.0)
+    assert len(one._parts) == 1
+    one.step(frames[0], LIVELY)
+
+
 def test_no_time_is_at_once():
     one, frames = blend(), heard(20)
     one.go_to(OTHER, 0.0)

@@ -60,6 +60,21 @@ def test_a_strobe_leaves_with_three_flashes_a_second(hz: float, share: float) ->
     assert flashes(shown(pictures)) <= 3
 
 
+@pytest.mark.parametrize("hz", [4, 5, 8])
+def test_light_that_swells_over_a_picture_of_many_shades_is_limited_too(hz: float) -> None:
+    shades = np.linspace(0.12, 1.0, SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE)
+    swell = [0.5 - 0.5 * np.cos(2 * np.pi * hz * i / FPS) for i in range(4 * FPS)]
+    assert flashes(np.array([shades * level for level in swell])) > 3
+    assert flashes(shown([shades * np.float32(level) for level in swell])) <= 3
+
+
+def test_a_strobe_that_comes_on_by_quarters_is_limited_too() -> None:
+    quarter = (np.arange(SHAPE[0] * SHAPE[1]) * 4 // (SHAPE[0] * SHAPE[1])).reshape(SHAPE)
+    pictures = [np.where(i % 12 < 8, quarter < i % 12, False).astype(np.float32) for i in range(4 * FPS)]  # 5 Hz
+    assert flashes(np.array(pictures)) == 5
+    assert flashes(shown(pictures)) <= 3
+
+
 @pytest.mark.parametrize("pictures", [strobe(2.5, 4.0), strobe(10, 3.0, share=0.24), strobe(10, 3.0, 0.4, 0.49)])
 def test_what_is_safe_is_not_touched(pictures: list[np.ndarray]) -> None:
     assert np.array_equal(shown(pictures), pictures)

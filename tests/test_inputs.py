@@ -40,8 +40,17 @@ def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most()
 
 
 def test_of_many_recalls_in_one_turn_the_last_counts() -> None:
-    programs = {"kind": "midi", "messages": [("box", bytes((0xC0, n))) for n in (4, 0, 7)]}
-    assert Inputs().take([programs], Settings(), 0.0) == [RecallNumber(8)]
+    for numbers in ((4, 0, 7), (7, 0, 7)):
+        programs = {"kind": "midi", "messages": [("box", bytes((0xC0, n))) for n in numbers]}
+        assert Inputs().take([programs], Settings(), 0.0) == [RecallNumber(8)]
+
+
+def test_what_is_turned_after_a_recall_comes_after_it() -> None:
+    program = {"kind": "midi", "messages": [("box", bytes((0xC0, 2)))]}
+    before, after = (SetParam("mapping.norm", NORM.value(value / 127)) for value in (1, 127))
+    assert Inputs().take([turned(1), program, turned(127)], Settings(), 0.0) == [before, RecallNumber(3), after]
+    together = {"kind": "midi", "messages": [*program["messages"], *turned(127)["messages"]]}  # type: ignore[misc]
+    assert Inputs().take([together], Settings(), 0.0) == [RecallNumber(3), after]
 
 
 def test_a_tap_and_a_recall_in_one_turn_are_both_done() -> None:

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from test_scenes import BEAT, START
 
 from livelav.control.commands import Panic, Recall, Save, SetParam
+from livelav.core import generations
 from livelav.core.errors import StorageError
-from livelav.core.generations import generation
+from livelav.core.generations import generation, write_kept
 from livelav.core.params import CHOICES, PARAMS, Settings
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import check_preset, load_preset
-from livelav.core.running import Running, read_running, running_path
+from livelav.core.running import Running, last_show, put_aside, read_running, running_path
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song, every_preset
 from livelav.core.store import config_dir
@@ -47,6 +48,18 @@ seed = 7  # the green one
 """
 
 
+AWKWARD = [
+    "schema = 1\n[params.mapping]\nnorm = 1\n",
+    "schema = 1\n[params.mapping]\nnorm=1\n[choices]\nseed=1\n[params.show]\nhue=1\n",
+    "schema = 1\n[params]\nmapping = 3\n",
+    "schema = 1\n[[params.mapping]]\nnorm = 1\n",
+    "schema = 1\nchoices = { seed = 3 }\nparams = {mapping.norm = 1.0}\n",
+    "schema = 1\nparams.mapping.norm = 1.0\nchoices.seed = 4\n",
+    "schema = 1\nchoices = 4\nparams = []\n",
+    "schema = 99\nwhat = 'ever'\n[params]\nno.such = 1\n",
+]
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "deep.toml"
     path.write_text(text)
@@ -54,7 +67,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 @quick
-@given(scenes, st.sampled_from([None, COMMENTED, "broken = ", "schema = 1\n[params.mapping]\nnorm = 1\n"]))
+@given(scenes, st.sampled_from([None, COMMENTED, "broken = ", *AWKWARD]))
 def test_what_was_saved_is_recalled_exactly(tmp_path: Path, scene: Scene, before: str | None) -> None:
     path = written(tmp_path, preset_text(scene, "deep", before))
     assert check_preset(path) == []
@@ -183,7 +196,89 @@ def test_a_disk_that_takes_nothing_is_told_of_once_for_notes_and_each_time_for_s
     assert sum("could not be resumed" in line for line in told) == 1
 
 
+def test_a_name_that_is_a_pattern_or_too_long_is_saved_and_recalled(tmp_path: Path) -> None:
+    odd = tmp_path / "a**b.toml"
+    odd.write_text(COMMENTED)
+    kept = Kept(str(odd))
+    for value in (1.5, 2.5):
+        kept.desk.apply(SetParam("mapping.norm", value), 0.0)
+        kept.desk.apply(Save(), 0.0)
+    assert kept.done() == ["saved a**b", "saved a**b"]
+    long = Kept("x" * 64, (Song("x" * 64),))
+    long.desk.apply(Save(new=True), 0.0)
+    assert long.done() == [f"saved {'x' * 56}-1"]
+    assert load_preset("x" * 56 + "-1")
+
+
+def test_saving_as_a_new_one_leaves_the_evening_where_it_is() -> None:
+    kept = Kept("pulse", (Song("calm"), Song("pulse"), Song("storm")))
+    kept.desk.apply(Save(new=True), 0.0)
+    kept.done()
+    assert kept.desk.scenes.preset == "pulse-1"
+    assert kept.desk.scenes.next_song == Song("storm")
+
+
+def test_saves_that_fail_push_no_generation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "calm.toml"
+    for content in (b"0", b"1", b"2", b"3"):
+        write_kept(path, content)
+
+    def full(*_args: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generations, "write_atomic", full)
+        for _ in range(6):
+            with pytest.raises(StorageError):
+                write_kept(path, b"4")
+    write_kept(path, b"4")
+    assert [generation(path, i).read_bytes() for i in range(5)] == [b"4", b"3", b"2", b"1", b"0"]
+
+
 # ---- where the show stands
+
+
+def test_a_show_that_was_cut_off_can_be_resumed_also_after_the_next_one_was_begun() -> None:
+    folder = config_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    assert not put_aside()
+    with pytest.raises(StorageError):
+        last_show()
+    running_path().write_bytes(Running(START, "cut").as_json())
+    assert last_show().preset == "cut"
+    assert put_aside(), "another show begins"
+    running_path().write_bytes(Running(START, "default", ended=True).as_json())
+    assert last_show().preset == "cut", "and was ended, to resume the other"
+    assert not put_aside()
+    running_path().write_bytes(Running(START, "later", ended=True).as_json())
+    assert last_show().preset == "later"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "3",
+        "null",
+        '"x"',
+        *(
+            '{{"schema": 1, "ended": true, "preset": null, "seed": 0, "choices": {}, "settings": {}}}'.format(*pair)
+            for pair in (
+                ("[]", "{}"),
+                ("null", "{}"),
+                ("{}", "[]"),
+                ("{}", "null"),
+                ('{"backend": []}', "{}"),
+                ("{}", '{"a": 1}'),
+            )
+        ),
+    ],
+)
+def test_a_state_of_another_shape_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "running.json"
+    path.write_text(content)
+    with pytest.raises(StorageError):
+        read_running(path)
 
 
 def test_the_show_is_noted_when_it_changed_and_at_its_end() -> None:

@@ -16,7 +16,15 @@ from livelav.core.store import config_dir, data_dir
 
 pytestmark = pytest.mark.rig
 
-EVENING = ("--show-brightness", "0.7", "--preset-morph", "0.5")
+SONGS = ("calm", "harmony", "pulse", "storm")
+
+
+@pytest.fixture
+def evening(tmp_path):
+    """Flags of a show with a set list."""
+    path = tmp_path / "evening.toml"
+    path.write_text("schema = 1\n" + "".join(f'[[song]]\npreset = "{song}"\n' for song in SONGS))
+    return ("--show-brightness", "0.7", "--preset-morph", "0.5", "--set-list", str(path))
 
 
 def stands_at(name):
@@ -27,8 +35,8 @@ def stands_at(name):
 
 
 @pytest.fixture
-def show(tmp_path, rig):
-    run = Run(tmp_path, "--input", "demo", *EVENING, "--size", "480x270", headless=False)
+def show(tmp_path, rig, evening):
+    run = Run(tmp_path, "--input", "demo", *evening, "--size", "480x270", headless=False)
     try:
         run.playing()
         yield run
@@ -55,12 +63,12 @@ def test_keys_recall_presets_and_a_lock_holds_them_off(show, rig):
     assert not any(show.stats["restarts"].values())
 
 
-def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_path, rig):
+def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_path, rig, evening):
     controller = Controller()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind((LOOPBACK, 0))
         port = free.getsockname()[1]
-    run = Run(tmp_path, "--input", "demo", *EVENING, "--osc", str(port))
+    run = Run(tmp_path, "--input", "demo", *evening, "--osc", str(port))
     try:
         run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
         controller.out.send_message([0xC0, 3])
@@ -78,9 +86,9 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
         controller.unplug()
 
 
-def test_a_sequencer_gives_the_tempo_and_a_tapping_hand_too(tmp_path, rig):
+def test_a_sequencer_gives_the_tempo_and_a_tapping_hand_too(tmp_path, rig, evening):
     controller = Controller()
-    run = Run(tmp_path, "--input", "demo", *EVENING)
+    run = Run(tmp_path, "--input", "demo", *evening)
     try:
         run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
         begin_s, tick_s = time.monotonic(), 60.0 / 140.0 / 24

@@ -16,6 +16,11 @@ bpms = st.floats(20.0, 300.0)
 times = st.floats(0.0, 1e6)
 
 
+def bar_apart(tempo: Tempo, now_s: float) -> float:
+    """Beats from `now_s` to the nearest beginning of a bar."""
+    return abs((tempo.beats(now_s) + 2.0) % 4.0 - 2.0)
+
+
 def phase_apart(one: Tempo, other: Tempo, now_s: float) -> float:
     """How far apart two beats are, in seconds."""
     away = (one.beats(now_s) - other.beats(now_s) + 0.5) % 1.0 - 0.5
@@ -160,7 +165,7 @@ def test_hands_set_tap_nudge_and_double() -> None:
     beat.perform(ScaleTempo(2.0), 12.0)
     assert beat.tempo.bpm == pytest.approx(200.0), "400 is out of range: it stays"
     beat.perform(Resync(), 13.37)
-    assert beat.tempo.beats(13.37) == pytest.approx(0.0, abs=1e-6)
+    assert bar_apart(beat.tempo, 13.37) < 1e-6
     beat.set_bpm(90.0, 20.0)
     assert (beat.tempo.bpm, beat.source) == (90.0, "set")
 
@@ -177,3 +182,22 @@ def test_while_a_clock_ticks_it_alone_gives_the_tempo() -> None:
     assert beat.tempo.bpm == 90.0, "it has stopped"
     beat.on_clock("other", Tempo(80.0, 1.0), 10.0)
     assert beat.source == "clock of other"
+
+
+def test_a_clock_that_is_out_of_range_keeps_no_hand_away() -> None:
+    beat = Beat(120.0, 0.0)
+    beat.on_clock("mad", Tempo(900.0, 1.0), 1.0)
+    beat.set_bpm(90.0, 1.3)
+    assert beat.tempo.bpm == 90.0
+
+
+def test_what_is_nudged_or_begun_anew_stays_so_while_the_clock_goes_on() -> None:
+    beat = Beat(120.0, 0.0)
+    beat.on_clock("drums", Tempo(120.0, 0.0), 1.0)
+    beat.perform(Nudge(0.01), 1.1)
+    beat.perform(Nudge(0.01), 1.2)
+    beat.on_clock("drums", Tempo(120.0, 0.0), 1.5)
+    assert bar_apart(beat.tempo, 2.02) < 1e-6
+    beat.perform(Resync(), 2.7)
+    beat.on_clock("drums", Tempo(120.0, 0.0), 3.0)
+    assert bar_apart(beat.tempo, 2.7) < 1e-6

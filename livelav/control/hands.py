@@ -51,14 +51,15 @@ class Hands:
                     self._by_number[kind, number].append((rank, binding))
 
     def take(self, messages: Iterable[tuple[str, bytes]], settings: Settings) -> list[Command]:
-        """(port, message) in order, to commands; of several values for one parameter only the last is left."""
+        """(port, message) in order, to commands; of a parameter's values between two presses the last is left."""
         events = [(port, self._decoders[port].step(message)) for port, message in messages]
         return self.follow(((port, event) for port, event in events if isinstance(event, Moved)), settings)
 
     def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
         """The same from what was decoded already."""
         values: dict[str, float] = {}
-        presses: list[Command] = []
+        commands: list[Command] = []
+        since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
         for port, moved in moves:
             for binding in self.bound(port, moved.control):
                 memory = self._memory_of(binding, port, moved.control.channel)
@@ -66,13 +67,19 @@ class Hands:
                     continue
                 if binding.mode == "press":
                     if pressed(memory, moved):
-                        presses.append(ACTIONS[binding.target])
+                        commands.append(ACTIONS[binding.target])
+                        since.clear()
                     continue
                 param = BY_NAME[binding.target]
                 value = moved_to(binding, param, memory, moved, values.get(param.name, settings[param.name]))
                 if value is not None:
                     values[param.name] = value
-        return [*(SetParam(name, value) for name, value in values.items()), *presses]
+                    if param.name in since:
+                        commands[since[param.name]] = SetParam(param.name, value)
+                    else:
+                        since[param.name] = len(commands)
+                        commands.append(SetParam(param.name, value))
+        return commands
 
     def bound(self, port: str, control: Control) -> list[Binding]:
         """What that control of that port moves."""

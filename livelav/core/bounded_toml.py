@@ -10,7 +10,7 @@ from typing import Any
 
 from livelav.core.errors import LivelavError
 
-MAX_BYTES, MAX_LINE, MAX_DEPTH = 256 << 10, 4 << 10, 8
+MAX_BYTES, MAX_LINE, MAX_DEPTH = 64 << 10, 4 << 10, 8  # a show goes on while they are read
 
 # What ends a text, by what began it, and what to pass over on the way there.
 _ENDS = {

@@ -7,6 +7,7 @@ Whatever moment a save is killed at, the newest name is the old file or the new 
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import time
@@ -63,6 +64,9 @@ def read_kept(path: Path, read: Callable[[Path], T]) -> tuple[T, str]:
 
 def _shift(path: Path) -> None:
     """Makes room for a generation 1, and puts what `path` holds there too; `path` stays where it is."""
+    newest = generation(path, 1)
+    if newest.is_file() and newest.read_bytes() == path.read_bytes():
+        return  # the save after this one failed, and the next must not push the others out
     for number in range(KEPT - 1, 0, -1):
         if generation(path, number).exists():
             os.replace(generation(path, number), generation(path, number + 1))
@@ -77,7 +81,7 @@ def _shift(path: Path) -> None:
 
 def sweep(path: Path) -> None:
     """Removes what killed writers of this file left behind."""
-    for left in path.parent.glob(f".{path.name}.*"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _STALE_S:
                 left.unlink()

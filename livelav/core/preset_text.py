@@ -1,12 +1,12 @@
 """A scene as the text of a preset file; comments, order and whatever else stands in a file that was there are kept."""
 
+import tomllib
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from livelav.core.params import CHOICES, PARAMS
-from livelav.core.presets import SCHEMA
+from livelav.core.presets import SCHEMA, leaves, problems_in
 from livelav.core.scene import Scene
 
 _ALSO = ("model", "encoder")  # choices that a preset names although a running show cannot change them
@@ -14,21 +14,49 @@ _DIGITS = 6
 
 
 def preset_text(scene: Scene, name: str, before: str | None = None) -> str:
-    """The file's new text. `before` is what it held; where that is no TOML it is written anew."""
-    try:
-        document = tomlkit.parse(before) if before else _fresh(name)
-    except TOMLKitError:
-        document = _fresh(name)
+    """The file's new text, which says `scene` and nothing that is wrong.
+
+    `before` is what it held; where that is no preset, or written in a way that cannot be gone on with, it is left.
+    """
+    if before is not None:
+        try:
+            text = _written(tomlkit.parse(before), scene)
+            if _says(text, scene):
+                return text
+        except Exception:  # tomlkit reads forms of TOML that it cannot add to, and raises whatever it then stumbles on
+            pass
+    return _written(_fresh(name), scene)
+
+
+def _written(document: tomlkit.TOMLDocument, scene: Scene) -> str:
     document["schema"] = SCHEMA
-    choices, params = (_table(document, key) for key in ("choices", "params"))
-    _put(choices, "seed", scene.seed)
-    for choice in CHOICES:
-        if choice.scene or choice.name in _ALSO:
-            _put(choices, choice.name, scene.choices[choice.name])
-    for p in PARAMS:
-        if p.scope == "song":
-            _put(params, p.name, min(max(float(f"{scene.settings[p.name]:.{_DIGITS}g}"), p.lo), p.hi))
+    for key, values in (("choices", _choices(scene)), ("params", _params(scene))):
+        if not hasattr(document.get(key), "items"):
+            document[key] = tomlkit.table()
+        for name, value in values.items():
+            _put(document[key], name, value)
     return tomlkit.dumps(document)
+
+
+def _says(text: str, scene: Scene) -> bool:
+    """Whether a text is a preset, and that one."""
+    tree = tomllib.loads(text)
+    choices, params = (dict(leaves(tree[key])) for key in ("choices", "params"))
+    said = _choices(scene).items() <= choices.items() and _params(scene).items() <= params.items()
+    return said and not problems_in(text)
+
+
+def _choices(scene: Scene) -> dict[str, str | int]:
+    named = {c.name: scene.choices[c.name] for c in CHOICES if c.scene or c.name in _ALSO}
+    return {"seed": scene.seed, **named}
+
+
+def _params(scene: Scene) -> dict[str, float]:
+    return {
+        p.name: min(max(float(f"{scene.settings[p.name]:.{_DIGITS}g}"), p.lo), p.hi)
+        for p in PARAMS
+        if p.scope == "song"
+    }
 
 
 def _fresh(name: str) -> tomlkit.TOMLDocument:
@@ -36,12 +64,6 @@ def _fresh(name: str) -> tomlkit.TOMLDocument:
     document["schema"] = SCHEMA
     document["name"] = name.replace("-", " ").replace("_", " ").capitalize()
     return document
-
-
-def _table(document: tomlkit.TOMLDocument, key: str) -> Any:
-    if not hasattr(document.get(key), "items"):
-        document[key] = tomlkit.table()
-    return document[key]
 
 
 def _put(table: Any, name: str, value: Any) -> None:

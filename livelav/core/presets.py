@@ -16,6 +16,7 @@ the bytes. Does not know who uses the values.
 import itertools
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,9 @@ def load_preset(name_or_path: str | Path) -> Preset:
     tree, text = read_toml(path, "preset", PresetError)
     for problem in _problems(tree, text, path):
         raise PresetError(problem)
-    choices = dict(_leaves(tree.get("choices", {})))
+    choices = dict(leaves(tree.get("choices", {})))
     seed = choices.pop("seed", None)
-    changes = {key: float(value) for key, value in _leaves(tree.get("params", {}))}
+    changes = {key: float(value) for key, value in leaves(tree.get("params", {}))}
     texts = {key: tree[key] for key in _TEXTS if key in tree}
     return Preset(**({"name": path.stem} | texts), changes=changes, choices=choices, seed=seed)
 
@@ -102,6 +103,11 @@ def check_preset(path: Path) -> list[str]:
     except PresetError as error:
         return [str(error)]
     return list(itertools.islice(_problems(tree, text, path), MAX_PROBLEMS))
+
+
+def problems_in(text: str) -> list[str]:
+    """The same of a text that is TOML."""
+    return list(itertools.islice(_problems(tomllib.loads(text), text, Path("preset")), MAX_PROBLEMS))
 
 
 def list_presets() -> list[Listed]:
@@ -159,10 +165,10 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
         elif key not in ("schema", "choices", "params", *_TEXTS):
             known = ("schema", "choices", "params", *_TEXTS)
             yield at(key, f"no key {key[:80]!r} in a preset{nearest(key[:80], known)}")
-    for key, value in _leaves(tree.get("choices", {})):
+    for key, value in leaves(tree.get("choices", {})):
         if problem := _choice_problem(key, value):
             yield at(f"choices.{key}", problem)
-    for key, value in _leaves(tree.get("params", {})):
+    for key, value in leaves(tree.get("params", {})):
         if problem := _param_problem(key, value):
             yield at(f"params.{key}", problem)
 
@@ -198,12 +204,12 @@ def _param_problem(key: str, value: object) -> str | None:
     return None
 
 
-def _leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of all that is no table."""
     if not isinstance(table, dict):
         return
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

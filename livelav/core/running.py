@@ -1,6 +1,8 @@
 """Where the show stands, kept on disk every few seconds: after a crash or a power cut it goes on from there."""
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,35 @@ def running_path() -> Path:
     return config_dir() / "running.json"
 
 
+def cut_off_path() -> Path:
+    """Where the state of a show that was cut off is put aside, until the show after the next one."""
+    return config_dir() / "cut-off.json"
+
+
+def last_show() -> Running:
+    """Where the last show stood; or, if it was begun after one that had been cut off, where that one did.
+
+    Raises StorageError where there was none.
+    """
+    with contextlib.suppress(StorageError):
+        last = read_running(running_path())
+        if not last.ended:
+            return last
+    return read_running(cut_off_path() if cut_off_path().exists() else running_path())
+
+
+def put_aside() -> bool:
+    """Makes way for a new show; whether the last one was cut off, which can still be resumed then."""
+    was_cut_off = False
+    with contextlib.suppress(StorageError, OSError):
+        was_cut_off = not read_running(running_path()).ended
+        if was_cut_off:
+            os.replace(running_path(), cut_off_path())
+        else:
+            cut_off_path().unlink(missing_ok=True)
+    return was_cut_off
+
+
 def read_running(path: Path) -> Running:
     """Raises StorageError where there is none, or it is broken: then there is nowhere to go on from."""
     try:
@@ -53,6 +84,8 @@ def read_running(path: Path) -> Running:
 
 
 def _checked(facts: Any) -> Running:
+    if not all(isinstance(part, dict) for part in (facts, facts["choices"], facts["settings"])):
+        raise ValueError("of another shape")
     if facts["schema"] != SCHEMA or type(facts["ended"]) is not bool:
         raise ValueError("of another livelav")
     preset, seed = facts["preset"], facts["seed"]

@@ -40,7 +40,7 @@ class Blend:
 
     def go_to(self, key: MappingKey, seconds: float) -> None:
         """From now on that mapping, `seconds` later that alone."""
-        if key == self.key:
+        if key == self.key and seconds > 0:
             return
         found = [part for part in self._parts if part.key == key]
         others = [part for part in self._parts if part.key != key]

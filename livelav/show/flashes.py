@@ -11,6 +11,7 @@ Source: WCAG 2.2, success criterion 2.3.1, general flashes (red flashes are not 
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livelav.core.values import Bytes, Floats
 
@@ -23,6 +24,8 @@ _JUST_NONE = 0.95 * _STEP  # what is let through of a rise that must be none
 _RELEASE_S = 0.4  # in which the light doubles once nothing flashes any more
 _GAMMA = 2.2
 _WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+Mask = NDArray[np.bool_]
 
 
 def places(pixels: Bytes) -> Floats:
@@ -40,6 +43,7 @@ class FlashLimiter:
         self._extreme: Floats | None = None  # of each place since its last change of direction, as it was shown
         self._is_up = np.zeros(0, bool)
         self._rises: deque[tuple[float, Floats]] = deque()
+        self._over_s = np.zeros(0)  # when a place last rose once too often, where it is up since; else long ago
         self._scale = 1.0  # of luminance, in the picture shown last
         self._shown_s = 0.0
 
@@ -51,31 +55,35 @@ class FlashLimiter:
         """What to multiply the picture's colours by, as displays take them; `most` flashes a second pass."""
         if self._extreme is None:
             self._extreme, self._is_up = luminance.copy(), np.zeros(luminance.shape, bool)
+            self._over_s = np.full(luminance.shape, -np.inf)
         since_s = min(max(now_s - self._shown_s, 0.0), 10.0 * _RELEASE_S)
         wanted = min(self._scale * 2.0 ** (since_s / _RELEASE_S), 1.0)
         self._shown_s = now_s
         while self._rises and now_s - self._rises[0][0] > _WINDOW_S:
             self._rises.popleft()
-        self._scale = wanted if most >= OFF else self._allowed(luminance, wanted, most)
-        self._note(self._scale * luminance, now_s)
-        return float(self._scale ** (1.0 / _GAMMA))
-
-    def _allowed(self, luminance: Floats, wanted: float, most: float) -> float:
-        """The largest scale up to `wanted` at which no more than a quarter of all places rise once too often now."""
-        assert self._extreme is not None
         counts = sum((mask for _, mask in self._rises), np.zeros(luminance.shape, np.float32))
         spent = ~self._is_up & (counts >= np.floor(most)) & (self._extreme < _DARKER_THAN)
-        highest = np.where(spent, (self._extreme + _JUST_NONE) / np.maximum(luminance, 1e-6), np.inf)
-        too_many = int(_AREA * luminance.size)  # so many may go on
-        return float(min(wanted, np.partition(highest, too_many, axis=None)[too_many]))
+        self._scale = wanted if most >= OFF else self._allowed(luminance, wanted, spent, now_s)
+        self._note(self._scale * luminance, spent, now_s)
+        return float(self._scale ** (1.0 / _GAMMA))
 
-    def _note(self, shown: Floats, now_s: float) -> None:
-        """Where each place stands now, and which rose."""
+    def _allowed(self, luminance: Floats, wanted: float, spent: Mask, now_s: float) -> float:
+        """The largest scale up to `wanted` at which no more than a quarter of all places are up once too often."""
+        assert self._extreme is not None
+        falling = self._is_up & (wanted * luminance <= self._extreme - _STEP)
+        already = (now_s - self._over_s < _WINDOW_S) & ~falling
+        more = max(int(_AREA * luminance.size) - int(already.sum()), 0)  # so many may follow
+        highest = np.where(spent, (self._extreme + _JUST_NONE) / np.maximum(luminance, 1e-6), np.inf)
+        return float(min(wanted, np.partition(highest, more, axis=None)[more]))
+
+    def _note(self, shown: Floats, spent: Mask, now_s: float) -> None:
+        """Where each place stands now, and which rose; `spent` are those that should not have."""
         assert self._extreme is not None
         rose = ~self._is_up & (shown >= self._extreme + _STEP) & (self._extreme < _DARKER_THAN)
         fell = self._is_up & (shown <= self._extreme - _STEP)
         further = np.where(self._is_up, np.maximum(self._extreme, shown), np.minimum(self._extreme, shown))
         self._extreme = np.where(rose | fell, shown, further)
         self._is_up = (self._is_up | rose) & ~fell
+        self._over_s = np.where(rose & spent, now_s, np.where(self._is_up, self._over_s, -np.inf))
         if rose.any():
             self._rises.append((now_s, rose.astype(np.float32)))

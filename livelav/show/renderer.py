@@ -162,7 +162,8 @@ class Renderer:
         )  # draws into framebuffers of its own: before `target.use`
         target.use()
         target.viewport = (0, 0, *size)
-        cover, span = framing(size, self._moment.aspect)
+        # what is drawn small to be judged shows what the window will
+        cover, span = framing(self._target_size if target is self._sample else size, self._moment.aspect)
         if enlarged is None or cover != (1.0, 1.0):
             target.clear(0.0, 0.0, 0.0, 1.0)
         if enlarged is None:
