@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 import train_generator as training
+from _networks import CODE_DIM
 from _noise import CHANGE, RESOLUTIONS, give_noise, soft_map
+from _straight import MOVED
 from PIL import Image
 from torch.nn import functional as F  # noqa: N812
 
@@ -17,7 +19,7 @@ from livelav.generate.layout import Config
 from livelav.generate.library import model_info
 from livelav.generate.stylegan2 import StyleGAN2
 
-CONFIG = Config(resolution=32, channel_base=512, channel_max=16, mapping_layers=2, conv_clamp=256.0)
+CONFIG = Config(resolution=32, channel_base=512, channel_max=16, mapping_layers=1, conv_clamp=256.0)
 PLAN = (
     steps.Phase(16, 24, 8, adversary=False, learning_rate=8e-3),
     steps.Phase(32, 16, 8, adversary=False, learning_rate=8e-3),
@@ -27,9 +29,7 @@ PLAN = (
 
 
 @pytest.fixture(autouse=True)
-def _small_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "FIT_POOL", 32)
-    monkeypatch.setattr(steps, "FIT_STEPS", 3)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "FIGURE_IMAGES", 32)
     monkeypatch.setattr(steps, "R1_EVERY", 2)  # so that short runs meet the penalty
 
@@ -101,24 +101,47 @@ def test_the_warm_start_learns() -> None:
     assert np.mean(distances[-10:]) < 0.8 * np.mean(distances[:10])
 
 
-def test_the_mapping_network_is_fitted_to_where_the_images_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "FIT_POOL", 512)
-    monkeypatch.setattr(steps, "FIT_STEPS", 100)
+def askew(one: steps.Trainer) -> None:
+    """Lets codes vary much in some directions and hardly in others, and these across the axes."""
+    spread = torch.logspace(0, -4, CODE_DIM)
+    axes = torch.linalg.qr(torch.randn(CODE_DIM, CODE_DIM)).Q
+    one.encoder.covariance.copy_(axes @ torch.diag(spread) @ axes.T)
+
+
+def test_ws_are_drawn_as_codes_are_distributed() -> None:
     one = trainer()
-    with torch.no_grad():  # a W whose images differ in a few directions, and those are one-sided
-        one.encoder.code.weight.mul_(0.0).add_(torch.randn(96, 1) @ torch.randn(1, 512).abs())
-        there = torch.cat([one._where(one._draw(1, i, 16)) for i in range(0, 512, 16)])
-    directions = F.normalize(torch.randn(512, 128), dim=0)
+    askew(one)
+    codes = torch.distributions.MultivariateNormal(one.encoder.mean, one.encoder.covariance).sample((20_000,))
+    whitened = torch.cov(one.encoder.whitened(codes).T)
+    drawn = torch.cov(one.draw_w(20_000)[:, :CODE_DIM].T)
+    assert (whitened - drawn).norm() < 0.1 * drawn.norm()
+    assert (whitened - torch.eye(CODE_DIM)).norm() > 0.5 * drawn.norm()  # faint directions stay faint
+    assert torch.allclose(one.w_covariance(), drawn, atol=0.06)
 
-    def apart() -> float:
-        with torch.no_grad():
-            w = one.generator.mapping(torch.randn(512, 512))
-        return float(((w @ directions).sort(0).values - (there @ directions).sort(0).values).square().mean())
 
-    before = apart()
-    one.fit_mapping()
-    assert apart() < 0.5 * before
-    assert torch.equal(one.kept.mapping.get_parameter("fc0.weight"), one.generator.mapping.get_parameter("fc0.weight"))
+def test_a_straightened_generator_paints_the_same_and_z_finds_its_pictures() -> None:
+    one = trainer()
+    askew(one)
+    one.kept.load_state_dict(StyleGAN2(CONFIG).state_dict())  # as if trained: nothing is silent, all of W counts
+    covariance = one.w_covariance()
+    straight = training.straightened(one)
+    z = torch.randn(4_000, 512)
+    w = straight.mapping(z)
+    # along the axes W is what its mean and deviation per dimension say, and the widest come first
+    off_axis = torch.cov(w.T).fill_diagonal_(0.0)
+    assert off_axis.square().sum(1).max() < 0.2  # of some 4,000 samples
+    spread = w.std(0)
+    variances, axes = (found.flip(-1) for found in torch.linalg.eigh(covariance))
+    assert torch.allclose(spread[:CODE_DIM].square(), variances, rtol=0.15, atol=1e-3)
+
+    back = w[:8, None] - MOVED
+    back[..., :CODE_DIM] = (w[:8, None, :CODE_DIM] - MOVED * variances.sqrt()) @ axes.T
+    before, after = (
+        network.synthesis(ws.expand(-1, CONFIG.num_ws, -1), noise_mode="none")
+        for network, ws in ((one.kept, back), (straight, w[:8, None]))
+    )
+    assert torch.allclose(before, after, atol=1e-3 * float(before.std()))
+    assert before.std(0).mean() > 0.1 * before.std()  # and these pictures differ
 
 
 def test_layer_groups_get_their_own_w() -> None:
@@ -164,12 +187,18 @@ def test_a_plan_scales_in_whole_batches() -> None:
 def test_a_finished_model_is_trained_further_once_its_w_is_known(tmp_path: Path) -> None:
     first = trainer()
     first.step()
-    training.export(first.kept, tmp_path / "model.safetensors")
+    training.export(training.straightened(first), tmp_path / "model.safetensors")
     start = read_checkpoint(tmp_path / "model.safetensors")
     plan = training.further(PLAN, CONFIG.resolution)
     assert plan[0].only_encoder and {phase.size for phase in plan} == {CONFIG.resolution}
     second = trainer(plan)
     second.start_from(start.tensors)
+    w = torch.randn(2, 1, 512).expand(-1, CONFIG.num_ws, -1)  # around 0 again, where codes lie
+    moved = torch.from_numpy(start.stats.mean)
+    own = StyleGAN2(start.config)
+    own.load_state_dict({name: torch.from_numpy(tensor.astype(np.float32)) for name, tensor in start.tensors.items()})
+    with torch.no_grad():
+        assert torch.allclose(own.synthesis(w + moved), second.generator.synthesis(w), atol=1e-2)
     before = [parameter.clone() for parameter in second.generator.parameters()]
     code = second.encoder.code.weight.clone()
     second.step()

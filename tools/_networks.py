@@ -22,7 +22,7 @@ ENCODER_PX = 64
 ENCODER_CHANNELS = (32, 64, 128, 192)  # at 32, 16, 8 and 4 px
 CODE_DIM = 96  # a picture has some 75 factors that count
 WHITENING_IMAGES = 1_000  # half-life of the running statistics
-FAINTEST = 0.01  # of the mean variance
+FAINTEST = 0.01  # of the mean variance: what hardly varies is mostly chance, and not made as loud as the rest
 
 
 class Conv(nn.Module):
@@ -98,7 +98,7 @@ class ImageEncoder(nn.Module):
     """Images [n, 3, 64, 64] to what tells them from one another [n, CODE_DIM]: no dimension is worth more than another.
 
     The last step whitens with running statistics, which no gradient flows through. So the codes of all images together
-    have zero mean and the identity as covariance, and any w drawn from N(0, 1) lies where images lie.
+    have mean 0 and a covariance that is known: 1 in the directions that count, less where there is mostly chance.
     """
 
     mean: Tensor
@@ -129,8 +129,17 @@ class ImageEncoder(nn.Module):
         self.covariance.lerp_(centred.T @ centred / len(code), share)
 
     def whitened(self, code: Tensor) -> Tensor:
-        with torch.no_grad():
-            values, vectors = torch.linalg.eigh(self.covariance)
-            floor = FAINTEST * values.mean()  # what hardly varies is mostly chance, and not made as loud as the rest
-            whiten = vectors @ torch.diag(torch.rsqrt(values.clamp(min=0.0) + floor)) @ vectors.T
-        return (code - self.mean) @ whiten
+        """Codes as W has them: of mean 0 and variance 1 in every direction that tells images from one another."""
+        values, vectors, floor = self._principal()
+        return (code - self.mean) @ (vectors * torch.rsqrt(values + floor)) @ vectors.T
+
+    def coloured(self, normal: Tensor) -> Tensor:
+        """From N(0, 1) [n, CODE_DIM] to the distribution that whitened codes have."""
+        values, vectors, floor = self._principal()
+        return normal @ (vectors * torch.sqrt(values / (values + floor))) @ vectors.T
+
+    @torch.no_grad()
+    def _principal(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Variances along the axes of all codes so far, these axes, and what is too faint to be made as loud."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        return values.clamp(min=0.0), vectors, FAINTEST * values.mean()

@@ -16,7 +16,7 @@ from livelav.generate.stylegan2 import StyleGAN2
 SEED, PICTURES, MAPS = 3_000, 0, 1  # and the streams drawn from it: the pictures', and from MAPS on one for each layer
 RESOLUTIONS = (8, 16, 32, 64)  # px: coarser maps would move everything at once, finer ones would be grain
 CELLS = 8  # across a picture: how soft a map is
-CHANGE = 0.015  # mean over the pixels, of -1..1
+CHANGE = 0.008  # mean over the pixels, of -1..1
 COUNT = 16  # pictures to measure on
 FIRST_TRY, ROUNDS = 0.1, 3  # a strength is found by proportion, and the network is not quite linear in it
 DEAF = 1e-5  # a layer that changes the picture by less at the first try has nothing to say: it was not trained yet

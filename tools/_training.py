@@ -4,10 +4,11 @@ The network trained is livelav's own (livelav/generate/stylegan2.py), at sizes t
 slowly on a CPU, so training is warm: image -> code -> StyleGAN2 -> image. Every image has three groups of factors
 (layout, form, colour), and some of the images that are asked for are crossed: layer groups get the w of different
 images, and the answer must be the picture with the layout of one, the form of another, the colours of a third. So the
-layer groups learn what livelav drives them with. The codes are white and fill the first dimensions of W; the others
-are noise, which the generator learns to ignore. So W is near N(0, 1), and any w that sound may choose is a picture.
-The mapping network is fitted to that W, and then the adversary joins in: it is shown images of z and of Gaussian ws,
-with styles mixed, beside the reconstructions. It does not train the mapping network, or W would wander off.
+layer groups learn what livelav drives them with. The codes are whitened, so that their distribution is known and near
+Gaussian; they fill the first dimensions of W, and the others are noise, which the generator learns to ignore. Then the
+adversary joins in: it is shown images of ws drawn from that Gaussian, with styles mixed, beside the reconstructions.
+These are held to their targets only as far as small pictures show them: a code cannot know every line, and a mean of
+all lines that it could mean is a blur. There is no mapping network to train: what it is to make is known.
 
 All chance is drawn from the step's number: a run that was interrupted goes on as if it had not been. Knows no file.
 
@@ -24,7 +25,8 @@ import dataset
 import numpy as np
 import torch
 from _networks import CODE_DIM, ENCODER_PX, Discriminator, ImageEncoder
-from _pictures import FeatureSet, frechet_distance, to_bytes
+from _pictures import FeatureSet, Scaler, frechet_distance, to_bytes
+from _straight import move_w
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -32,21 +34,21 @@ from torch.nn import functional as F  # noqa: N812
 
 from livelav.core.values import W_DIM
 from livelav.generate.layout import Config
-from livelav.generate.stylegan2 import MAPPING_LEARNING_RATE, StyleGAN2
+from livelav.generate.stylegan2 import StyleGAN2
 from livelav.mapping.mapper import layer_group
 
 JUDGE_BASE, JUDGE_MAX = 2048, 96  # the discriminator's channel_base and channel_max
 
 FINAL_LEARNING_RATE = 0.1  # of a phase's own, reached along a line over the last quarter of the plan
-CROSSED = (0.2, 0.5)  # share of the images whose form, whose colour, is another's
+CROSSED = (0.3, 0.8)  # share of the images whose form, whose colour, is another's
 JITTER = 0.15  # deviation of the noise on a code, of 1: neighbours in W are to be alike
-ADVERSARY_WEIGHT = 0.017  # beside the reconstruction's 1: about as strong at the image
+ADVERSARY_WEIGHT = 0.03  # beside the reconstruction's 1: about as strong at the image
 R1_EVERY = 16  # steps
 R1_AT_256 = 1.0  # gamma, in proportion to the number of pixels
-KNOWN = 0.25  # share of the images beside the adversary that are reconstructions
+KNOWN = 0.375  # share of the images beside the adversary that are reconstructions
+KNOWN_PX = 32  # what they are compared at: finer things are the adversary's to judge
 MIXING = 0.7  # share of the adversary's images whose layer groups get different ws
 EMA_IMAGES = 5_000  # half-life of the weights that are kept
-FIT_STEPS, FIT_BATCH, FIT_POOL, FIT_RATE = 800, 1_024, 4_096, 0.1  # the mapping network learns at a hundredth
 FIGURE_IMAGES = 512
 
 
@@ -81,7 +83,6 @@ class Trainer:
         self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), betas=(0.0, 0.99), fused=True)
         self.steps = self.images = 0
         self.seconds = 0.0
-        self.fitted_for: Phase | None = None  # when the mapping network was last taught where the images lie
         self._groups = torch.tensor([layer_group(r) for r in config.ws_resolutions], device=device)
         fused: Callable[..., Any] = torch.compile if fuse else lambda function, **_: function
         self._synthesis = fused(self.generator.synthesis, dynamic=False)
@@ -109,9 +110,6 @@ class Trainer:
         """One step of the present phase; what it measured. All chance comes from the step's number."""
         phase = self.phase
         assert phase is not None, "the plan has ended"
-        if phase.adversary and self.fitted_for != phase:
-            self.fit_mapping()
-            self.fitted_for = phase
         torch.manual_seed(self.seed * 1_000_003 + self.steps)
         self._set_rates(phase)
         factors = self._draw(self.seed, self.images, phase.batch)
@@ -126,6 +124,7 @@ class Trainer:
         state = {name: torch.from_numpy(np.array(tensor, np.float32)) for name, tensor in tensors.items()}
         for network in (self.generator, self.kept):
             network.load_state_dict(state)
+            move_w(network, -network.mapping.w_avg)  # back to where codes lie: around 0
 
     def _set_rates(self, phase: Phase) -> None:
         left = 1.0 - self.images / self.total_images
@@ -167,7 +166,7 @@ class Trainer:
             verdict = self._judging(image).float()
         loss = ADVERSARY_WEIGHT * F.softplus(-verdict).mean()
         if known:
-            distance = self._difference(image[:known], real[:known])
+            distance = self._difference(small(image[:known]), small(real[:known]))
             loss = loss + distance
             measured["difference"] = float(distance.detach())
         self.judge.requires_grad_(False)
@@ -226,36 +225,25 @@ class Trainer:
         return dataset.Factors(*(part.to(self.device) for part in (factors.coarse, factors.middle, factors.fine)))
 
     def _sampled(self, count: int) -> Tensor:
-        """ws of images that are nobody's: half from z, half Gaussian as sound makes them; some with mixed styles."""
-        third = torch.randn(3, count, W_DIM, device=self.device)
-        from_z = torch.arange(count, device=self.device) % 2 == 0
-        with torch.no_grad():
-            mapped = self.generator.mapping(third.flatten(0, 1)).view_as(third)
-        coarse, middle, fine = torch.where(from_z[:, None], mapped, third)
+        """ws [count, num_ws, 512] of images that are nobody's; some with mixed styles."""
+        with torch.autocast(self.device.type, enabled=False):
+            coarse, middle, fine = self.draw_w(3 * count).view(3, count, W_DIM)
         mixed = (torch.rand(2, count, 1, device=self.device) < MIXING).float()
         return self.by_group(coarse, torch.lerp(coarse, middle, mixed[0]), torch.lerp(coarse, fine, mixed[1]))
+
+    def draw_w(self, count: int) -> Tensor:
+        """w [count, 512], distributed as those of images are."""
+        w = torch.randn(count, W_DIM, device=self.device)
+        return torch.cat([self.encoder.coloured(w[:, :CODE_DIM]), w[:, CODE_DIM:]], dim=1)
+
+    def w_covariance(self) -> Tensor:
+        """[CODE_DIM, CODE_DIM]: that of `draw_w`, where it is not the identity."""
+        root = self.encoder.coloured(torch.eye(CODE_DIM, device=self.device))
+        return root @ root
 
     def by_group(self, coarse: Tensor, middle: Tensor, fine: Tensor) -> Tensor:
         """One w [n, 512] for each layer group to ws [n, num_ws, 512]."""
         return torch.stack([coarse, middle, fine], dim=1)[:, self._groups]
-
-    def fit_mapping(self) -> None:
-        """Teaches the mapping network where in W the images lie: sliced Wasserstein distance, mean, spread."""
-        torch.manual_seed(self.seed * 1_000_003 - 1)
-        with torch.no_grad(), self._lower_precision():
-            starts = range(0, FIT_POOL, 16)
-            pool = torch.cat([self._where(self._draw(self.seed, i, 16)) for i in starts])
-        mapping, spread = self.generator.mapping, pool.std(0)
-        optimiser = torch.optim.Adam(mapping.parameters(), betas=(0.9, 0.99))
-        for i in range(FIT_STEPS):
-            optimiser.param_groups[0]["lr"] = FIT_RATE * min(2.0 - 2.0 * i / FIT_STEPS, 1.0)
-            w = mapping(torch.randn(FIT_BATCH, W_DIM, device=self.device))
-            there = pool[torch.randint(len(pool), (FIT_BATCH,), device=self.device)]
-            directions = F.normalize(torch.randn(W_DIM, 256, device=self.device), dim=0)
-            apart = (w @ directions).sort(dim=0).values - (there @ directions).sort(dim=0).values
-            moments = (w.mean(0) - there.mean(0)).square().mean() + (w.std(0) - spread).square().mean()
-            self._descend(optimiser, apart.square().mean() + moments)
-        self.kept.mapping.load_state_dict(mapping.state_dict())
 
     @torch.no_grad()
     def _render(self, factors: dataset.Factors, size: int) -> Tensor:
@@ -269,9 +257,8 @@ class Trainer:
     # -- what is kept
 
     def state(self) -> dict[str, Any]:
-        fitted = -1 if self.fitted_for is None else self.plan.index(self.fitted_for)
         return {name: part.state_dict() for name, part in self._parts().items()} | {
-            "counters": {"steps": self.steps, "images": self.images, "seconds": self.seconds, "fitted": fitted}
+            "counters": {"steps": self.steps, "images": self.images, "seconds": self.seconds}
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -279,7 +266,6 @@ class Trainer:
             part.load_state_dict(state[name])
         counters = state["counters"]
         self.steps, self.images, self.seconds = counters["steps"], counters["images"], counters["seconds"]
-        self.fitted_for = None if counters["fitted"] < 0 else self.plan[counters["fitted"]]
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -293,54 +279,45 @@ class Trainer:
 
     @torch.no_grad()
     def show(self) -> Image.Image:
-        """Rows: training images, the same through W, the same crossed, from z, Gaussian ws, Gaussian ws by group."""
+        """Rows: training images, the same through W, the same crossed, drawn from W, drawn for each layer group."""
         torch.manual_seed(self.seed)
         size = (self.phase or self.plan[-1]).size
         factors = self._draw(self.seed + 1, 0, 8)
         code = self.encoder.whitened(self.encoder(self._render(factors, ENCODER_PX)))
         w = F.pad(code, (0, W_DIM - CODE_DIM))
-        z, gaussian = torch.randn(8, W_DIM, device=self.device), torch.randn(3, 8, W_DIM, device=self.device)
-        mapped = self.kept.mapping(z)
-        rows = [
-            (w, w, w),
-            (w, w.roll(1, 0), w.roll(2, 0)),
-            (mapped, mapped, mapped),
-            (gaussian[0], gaussian[0], gaussian[0]),
-            tuple(gaussian),
-        ]
+        coarse, middle, fine = self.draw_w(24).view(3, 8, W_DIM)
+        rows = [(w, w, w), (w, w.roll(1, 0), w.roll(2, 0)), (coarse, coarse, coarse), (coarse, middle, fine)]
         images = [self._render(factors, size)]
         images += [self.kept.synthesis(self.by_group(*row), noise_mode="none", size=size) for row in rows]
         return dataset.sheet(torch.cat(images).clamp(-1, 1).cpu(), 8)
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
-        """Fréchet distances to training images, few and therefore rough, of images from z and of Gaussian ws."""
+        """The Fréchet distance to training images; of few pictures, and therefore rough."""
         torch.manual_seed(self.seed)
         size, features = (self.phase or self.plan[-1]).size, FeatureSet()
-        starts = range(0, FIGURE_IMAGES, 16)
-        true = [features(to_bytes(self._render(self._draw(self.seed + 2, i, 16), size).cpu())) for i in starts]
-        made: dict[str, list[Any]] = {"from_z": [], "gaussian": []}
-        for _ in starts:
-            w = torch.randn(16, W_DIM, device=self.device)
-            for name, where in (("from_z", self.kept.mapping(w)), ("gaussian", w)):
-                image = self.kept.synthesis(self.by_group(where, where, where), noise_mode="none", size=size)
-                made[name].append(features(to_bytes(image.cpu())))
-        return {name: frechet_distance(np.concatenate(true), np.concatenate(some)) for name, some in made.items()}
+        true, made = [], []
+        for i in range(0, FIGURE_IMAGES, 16):
+            true.append(features(to_bytes(self._render(self._draw(self.seed + 2, i, 16), size).cpu())))
+            w = self.draw_w(16)
+            image = self.kept.synthesis(self.by_group(w, w, w), noise_mode="none", size=size)
+            made.append(features(to_bytes(image.cpu())))
+        of_images = Scaler.of(np.concatenate(true))
+        return {"frechet": frechet_distance(*(of_images(np.concatenate(some)) for some in (true, made)))}
 
 
 def prepare(generator: StyleGAN2) -> None:
-    """Painting layers start silent, so that a size grown into adds itself gently; so do W's idle dimensions.
-
-    The mapping network starts orthogonal: it is to spread z over all of W, and random matrices squash some directions.
-    """
-    for name, weight in generator.mapping.named_parameters():
-        if name.endswith("weight"):
-            torch.nn.init.orthogonal_(weight, gain=W_DIM**0.5 / MAPPING_LEARNING_RATE)
+    """Painting layers start silent, so that a size grown into adds itself gently; so do W's idle dimensions."""
     for name, weight in generator.synthesis.named_parameters():
         if name.endswith("torgb.weight"):
             torch.nn.init.zeros_(weight)
         elif name.endswith("affine.weight"):
             torch.nn.init.zeros_(weight[:, CODE_DIM:])
+
+
+def small(images: Tensor) -> Tensor:
+    """[n, 3, h, w] as pictures of no more than KNOWN_PX."""
+    return F.avg_pool2d(images, max(images.shape[-1] // KNOWN_PX, 1))
 
 
 def difference(image: Tensor, target: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ With --out the finished model is written with noise maps, card and contact sheet
 """
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import dataset
 import numpy as np
 import torch
 from _noise import give_noise
+from _straight import straighten
 from _training import Phase, Trainer
 from PIL import Image
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -34,8 +36,9 @@ from livelav.generate.layout import Config
 from livelav.generate.library import find_model
 from livelav.generate.statistics import w_mean_and_std, w_samples
 from livelav.generate.stylegan2 import StyleGAN2
+from livelav.mapping.mapper import layer_group
 
-CONFIG = Config(resolution=256, channel_base=4096, channel_max=128, mapping_layers=2, conv_clamp=256.0)
+CONFIG = Config(resolution=256, channel_base=4096, channel_max=128, mapping_layers=1, conv_clamp=256.0)
 TRAINING_SEED = 1
 SHOWN_SEED, SHOWN, SHOWN_PX = 4_000, (3, 8), 160  # pictures of the shipped contact sheet: rows and columns
 
@@ -45,7 +48,7 @@ PLANS: dict[str, tuple[Phase, ...]] = {
         Phase(32, 30_000, 16, adversary=True, learning_rate=4e-3),
         Phase(64, 80_000, 16, adversary=True, learning_rate=4e-3),
         Phase(128, 50_000, 16, adversary=True, learning_rate=4e-3),
-        Phase(256, 28_000, 16, adversary=True, learning_rate=4e-3),
+        Phase(256, 64_000, 16, adversary=True, learning_rate=4e-3),
     ),
     "cuda": (
         Phase(32, 100_000, 64, adversary=False, learning_rate=8e-3),
@@ -84,7 +87,7 @@ class Run:
         torch.save(trainer.state() | {"made_for": identity(trainer)}, half_written)
         os.replace(half_written, self.state_path)
         trainer.show().save(self.folder / f"sheet-{trainer.images:07d}.png")
-        export(trainer.kept, self.folder / "model.safetensors")
+        export(straightened(trainer), self.folder / "model.safetensors")
         self.log(trainer, trainer.figures())
 
     def log(self, trainer: Trainer, measured: dict[str, float]) -> None:
@@ -103,6 +106,13 @@ def identity(trainer: Trainer) -> str:
 # ---- what comes out
 
 
+def straightened(trainer: Trainer) -> StyleGAN2:
+    """The kept generator with its mapping network; training goes on with W as it is."""
+    generator = copy.deepcopy(trainer.kept).cpu()
+    straighten(generator, trainer.w_covariance().cpu())
+    return generator
+
+
 def export(generator: StyleGAN2, path: Path) -> None:
     """A model file, in half precision, with the statistics of its W."""
     state = {name: value.detach().cpu().numpy() for name, value in generator.state_dict().items()}
@@ -114,11 +124,11 @@ def export(generator: StyleGAN2, path: Path) -> None:
 
 def finish(trainer: Trainer, path: Path, made_with: str) -> None:
     """The trained model with its noise maps, its card and its contact sheet, ready to be shipped."""
-    trainer.kept.cpu()
-    give_noise(trainer.kept)
-    export(trainer.kept, path)
+    generator = straightened(trainer)
+    give_noise(generator)
+    export(generator, path)
     write_json(path.with_suffix(".json"), card(trainer, path.stem, made_with))
-    contact_sheet(trainer).save(path.with_suffix(".png"), optimize=True)
+    contact_sheet(generator).save(path.with_suffix(".png"), optimize=True)
 
 
 def card(trainer: Trainer, name: str, made_with: str) -> dict[str, Any]:
@@ -132,7 +142,7 @@ def card(trainer: Trainer, name: str, made_with: str) -> dict[str, Any]:
         "description": "Soft lights, liquids, crystals, curtains, caustics and ink on a dark ground.",
         "untrained": False,
         "architecture": f"StyleGAN2, {config.architecture}, {config.resolution} px, "
-        f"channel_base {config.channel_base}, channel_max {config.channel_max}, {config.mapping_layers} mapping layers",
+        f"channel_base {config.channel_base}, channel_max {config.channel_max}, {config.mapping_layers} mapping layer",
         "trained_on": f"{trainer.total_images:,} images of tools/dataset.py (seed {trainer.seed}), each drawn once by "
         "formula from random numbers; no photograph, nobody's picture",
         "trained_for": ", ".join(f"{n:,} images at {size} px" for n, size in zip(images, sizes, strict=True))
@@ -141,17 +151,19 @@ def card(trainer: Trainer, name: str, made_with: str) -> dict[str, Any]:
         "made_with": made_with,
         "noise": "smooth maps set after training (tools/_noise.py), for mapping.noise to drive",
         "limits": "knows only its six materials; soft by nature: fine lines are for the shaders to draw; a w far "
-        "outside of N(0, 1) is no picture of its training set",
+        "from the mean, in units of its deviation, is no picture of its training set",
         "licence": "MIT",
     }
 
 
 @torch.no_grad()
-def contact_sheet(trainer: Trainer) -> Image.Image:
-    """Pictures as sound makes them: another Gaussian w for each group of layers."""
+def contact_sheet(generator: StyleGAN2) -> Image.Image:
+    """Pictures as sound makes them: another w for each group of layers."""
     rows, columns = SHOWN
-    groups = torch.from_numpy(normals(SHOWN_SEED, 0, (3, rows * columns, W_DIM))).float()
-    images = trainer.kept.synthesis(trainer.by_group(*groups.to(trainer.device)).cpu())
+    z = torch.from_numpy(normals(SHOWN_SEED, 0, (3 * rows * columns, W_DIM))).float()
+    by_group = generator.mapping(z).view(3, rows * columns, W_DIM)
+    groups = [layer_group(resolution) for resolution in generator.config.ws_resolutions]
+    images = generator.synthesis(torch.stack([by_group[group] for group in groups], dim=1))
     return dataset.sheet(F.interpolate(images, (SHOWN_PX, SHOWN_PX), mode="area").clamp(-1, 1), columns)
 
 
