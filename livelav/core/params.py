@@ -66,7 +66,7 @@ class Param:
 
 PARAMS: tuple[Param, ...] = (
     Param("audio.gain", 0.0, -24.0, 24.0, "dB", scope="evening", help="level of the sound before the encoder"),
-    Param("mapping.norm", 1.1, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
+    Param("mapping.norm", 1.0, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
     Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
     Param("mapping.norm_time", 20.0, 1.0, 120.0, "s", "log", help="memory of the running normalisation"),
     Param("mapping.onset", 1.0, 0.0, 2.0, cc=25, help="how far an onset pushes along its direction in W"),
@@ -75,7 +75,7 @@ PARAMS: tuple[Param, ...] = (
     Param("smoothing.leak", 0.052, 0.001, 2.0, "s", "log", cc=28, help="time constant of the leaky integrator"),
     Param("smoothing.coarse", 1.5, 0.01, 8.0, "s", "log", cc=22, help="window of the 4-8 px layers: layout"),
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
-    Param("smoothing.fine", 0.12, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
+    Param("smoothing.fine", 0.25, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
     Param("show.brightness", 1.0, 0.0, 1.0, scope="evening", help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
