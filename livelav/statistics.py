@@ -5,6 +5,7 @@ Runs in main.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from livelav.desk import Desk
     from livelav.engine import Live
 
+_KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
+_GLUE = "\0"
 _TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 
 
@@ -134,7 +137,10 @@ class HudText:
         if live.desk.state.quit_pending(now_s):
             rows.append(("quit?", "press Q again", True))
         rows += [("!", text, True) for text in live.recent_warnings(now_s)]
-        return [*rows, ("keys", "  ".join(f"{key} {what}" for key, what in key_help()), False)]
+        # a line is broken between two keys only
+        keys = [f"{key} {what}".replace(" ", _GLUE) for key, what in key_help()]
+        lines = [line.replace(_GLUE, " ") for line in textwrap.wrap("  ".join(keys), _KEYS_WIDE)]
+        return [*rows, *(("" if i else "keys", line, False) for i, line in enumerate(lines))]
 
 
 def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
