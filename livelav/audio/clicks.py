@@ -14,10 +14,11 @@ from livelav.core.shm import StopFlag
 _RATE_HZ = 48000
 _BLOCK = 256
 _LOUD = 0.8
+_APART_S = 2.0, 2.5  # the encoder remembers a click for 1.5 s
 
 
 def play_clicks(times: Connection, stop: StopFlag) -> None:
-    """Silence with a 4 ms burst of noise every 0.9 to 1.4 s; sends the monotonic time at which each was handed over."""
+    """Silence with a 4 ms burst of noise every 2 to 2.5 s; sends the monotonic time at which each was handed over."""
     import soundcard
 
     rng = np.random.default_rng(0)
@@ -32,4 +33,4 @@ def play_clicks(times: Connection, stop: StopFlag) -> None:
                 continue
             times.send(time.monotonic())
             player.play(click)
-            due_s += rng.uniform(0.9, 1.4)
+            due_s += rng.uniform(*_APART_S)
