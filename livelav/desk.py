@@ -8,7 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from livelav.beat import Beat
-from livelav.control.commands import KEYS, BeatCommand, Command, Save, SceneCommand, SetParam, ShowState
+from livelav.control.commands import (
+    KEYS,
+    BeatCommand,
+    Command,
+    Learn,
+    PickCommand,
+    Save,
+    SceneCommand,
+    SetParam,
+    ShowState,
+    Toggle,
+)
 from livelav.core.params import Settings
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
@@ -18,6 +29,7 @@ from livelav.inputs import Inputs
 from livelav.keeper import Keeper
 from livelav.scenes import Scenes
 from livelav.supervisor import Event
+from livelav.teaching import Teaching
 
 OURS = ("midi", "ports", "tempo")  # events of the MIDI process that are meant for the desk
 _KEEP_S = 2.0
@@ -30,6 +42,7 @@ class Desk:
         """See Scenes for `scene`, `preset` and `songs`."""
         self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
         self.keeper = Keeper()
+        self.teaching = Teaching(inputs, self.keeper)
         self._bpm = self.settings["tempo.bpm"]  # of the parameter, as it was seen last
         self.beat = Beat(self._bpm, now_s)
         self._kept, self._kept_s = b"", now_s  # what is on disk of where the show stands, and since when
@@ -47,14 +60,25 @@ class Desk:
     def press(self, keys: Iterable[str], now_s: float) -> None:
         """Keys, by the names of the key table; others do nothing."""
         for key in keys:
-            if key in KEYS and self.state.takes(KEYS[key].command):
-                self.apply(KEYS[key].command, now_s)
+            if key not in KEYS or not self.state.takes(command := KEYS[key].command):
+                continue
+            if isinstance(command, PickCommand) and not self.state.hud:  # nobody sees what is picked
+                if command != Learn():
+                    continue
+                self.apply(Toggle("hud"), now_s)
+            self.apply(command, now_s)
 
     def take(self, events: Sequence[Event], now_s: float) -> None:
         """What controllers and OSC sent since the last turn, and what goes on by itself; OSC is told of it."""
         for event in events:
             if event["kind"] == "tempo":
                 self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
+        if self.teaching.waits:  # then what hands move is meant for that alone
+            for event in events:
+                if event["kind"] == "midi":
+                    self.teaching.hear(event["messages"], now_s)
+            events = [event for event in events if event["kind"] != "midi"]
+            self.teaching.step(now_s)
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command, now_s)
         self._keep_tempo(now_s)
@@ -72,6 +96,9 @@ class Desk:
         elif isinstance(command, Save):
             path, text = self.scenes.to_save(command.new)
             self.keeper.save(path, text.encode(errors="replace"))
+        elif isinstance(command, PickCommand):
+            if turned := self.teaching.perform(command, self.settings, now_s):
+                self.apply(turned, now_s)
         else:
             self.state = self.state.apply(command, now_s)
 
@@ -81,9 +108,9 @@ class Desk:
 
     def news(self) -> list[str]:
         """What the operator should be told, once."""
-        news = [*self.inputs.troubles, *self.scenes.troubles]
-        self.inputs.troubles.clear()
-        self.scenes.troubles.clear()
+        news = [*self.inputs.troubles, *self.scenes.troubles, *self.teaching.news]
+        for told in (self.inputs.troubles, self.scenes.troubles, self.teaching.news):
+            told.clear()
         while self.keeper.told:  # which another thread adds to
             news.append(self.keeper.told.popleft())
         return news

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from livelav.control.banks import Bank
-from livelav.control.bindings import default_bindings
+from livelav.control.banks import LEARNT, Bank
+from livelav.control.bindings import Binding, default_bindings
 from livelav.control.commands import Command, SceneCommand, SetParam, Toggle
 from livelav.control.hands import Hands
 from livelav.control.osc import OscIn, OscOut
@@ -31,6 +31,7 @@ class Inputs:
         osc_out: tuple[str, int] | None = None,
     ) -> None:
         """`osc` is where to listen, `osc_out` whom to tell; a port that is taken is a trouble, but ends no show."""
+        self._banks = tuple(banks)
         self.hands = Hands(banks, default_bindings())
         self.ports: tuple[str, ...] = ()  # controllers that are there
         self.touched = (-math.inf, "")  # when a parameter was last moved, and which
@@ -62,6 +63,12 @@ class Inputs:
         if moved:
             self.touched = (now_s, moved[-1].name)
         return _condensed(commands)
+
+    def learn(self, bindings: Sequence[Binding]) -> None:
+        """All that is learnt from now on."""
+        others = [bank for bank in self._banks if bank.name != LEARNT]
+        self._banks = (Bank(LEARNT, "", "", tuple(bindings)), *others)
+        self.hands.bind(self._banks, default_bindings())
 
     def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""

@@ -117,6 +117,7 @@ class HudText:
             rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
         if live.desk.inputs.osc and live.desk.inputs.osc.recent:
             rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
+        rows.append(_picked(live.desk))
         touched_s, name = live.desk.inputs.touched
         if now_s - touched_s < _TOUCHED_S:
             rows.append((name, f"{live.desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
@@ -141,6 +142,16 @@ class HudText:
         keys = [f"{key} {what}".replace(" ", _GLUE) for key, what in key_help()]
         lines = [line.replace(_GLUE, " ") for line in textwrap.wrap("  ".join(keys), _KEYS_WIDE)]
         return [*rows, *(("" if i else "keys", line, False) for i, line in enumerate(lines))]
+
+
+def _picked(desk: Desk) -> HudRow:
+    """What the arrow keys are on, and what moves it."""
+    name, teaching = desk.teaching.picked, desk.teaching
+    if teaching.waits:
+        return "LEARN", f"move the control that is to move {name}; L: none", True
+    value = f"{desk.settings[name]:.3g} {BY_NAME[name].unit}".strip() if name in BY_NAME else "action"
+    movers = [f"{one.control} of {port}" for port, one in desk.inputs.hands.movers(name, desk.inputs.ports)]
+    return "arrows", f"{name}  {value}  {', '.join(movers)}", False
 
 
 def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:

@@ -134,19 +134,40 @@ def learn(binding: Binding) -> list[Binding]:
 
     Raises MidiError where the file is broken, StorageError where it cannot be written.
     """
-    before, binding = learnt(), replace(binding, port=printable(binding.port))
-    gone = [one for one in before if one.port == binding.port and _same(one, binding)]
-    _write([one for one in before if one not in gone] + [binding])
+    kept, gone = with_learnt(learnt(), binding)
+    write_atomic(learnt_path(), learnt_text(kept))
     return gone
 
 
 def unlearn(target: str) -> list[Binding]:
     """Forgets what was learnt for a parameter or action; returns it. Raises MidiError, StorageError."""
-    before = learnt()
-    gone = [one for one in before if one.target == target]
+    kept, gone = without_target(learnt(), target)
     if gone:
-        _write([one for one in before if one not in gone])
+        write_atomic(learnt_path(), learnt_text(kept))
     return gone
+
+
+def with_learnt(before: Sequence[Binding], binding: Binding) -> tuple[list[Binding], list[Binding]]:
+    """(all that is learnt from now on, what the new binding takes the place of)."""
+    binding = replace(binding, port=printable(binding.port))
+    gone = [one for one in before if one.port == binding.port and _same(one, binding)]
+    return [one for one in before if one not in gone] + [binding], gone
+
+
+def without_target(before: Sequence[Binding], target: str) -> tuple[list[Binding], list[Binding]]:
+    """(all that is learnt from now on, what was learnt for the target)."""
+    gone = [one for one in before if one.target == target]
+    return [one for one in before if one not in gone], gone
+
+
+def learnt_text(bindings: Iterable[Binding]) -> bytes:
+    """The file's content."""
+    lines = [
+        "# Written by livelav when controls are learnt; edit it as you like.",
+        f"schema = {SCHEMA}",
+        'name = "learnt"',
+    ]
+    return "\n".join([*lines, *_lines(bindings)]).encode() + b"\n"
 
 
 def printable(port: str) -> str:
@@ -157,15 +178,6 @@ def printable(port: str) -> str:
 
 def _same(one: Binding, other: Binding) -> bool:
     return one.target == other.target or one.control == other.control
-
-
-def _write(bindings: Sequence[Binding]) -> None:
-    lines = [
-        "# Written by livelav when controls are learnt; edit it as you like.",
-        f"schema = {SCHEMA}",
-        'name = "learnt"',
-    ]
-    write_atomic(learnt_path(), "\n".join([*lines, *_lines(bindings)]).encode() + b"\n")
 
 
 def _lines(bindings: Iterable[Binding]) -> Iterator[str]:

@@ -104,10 +104,42 @@ class Save:
     new: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """So many rows on in the list of all that can be moved."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class PickNamed:
+    """That row of the list."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """So many steps of the picked row's knob; an action is set off."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """The control that is moved next moves what is picked from now on; a second time: none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """What was learnt for the picked row."""
+
+
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge
-Action = ShowCommand | SceneCommand | BeatCommand | Save
+PickCommand = Pick | PickNamed | Turn | Learn | Forget
+Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
 Command = SetParam | Action
 
 NUDGE_S = 0.01
@@ -170,6 +202,12 @@ KEYS: Mapping[str, Key] = {
     "SPACE": Key(ACTIONS["lock"], "lock all keys but this"),
     "G": Key(ACTIONS["pattern"], "test pattern"),
     "H": Key(ACTIONS["hud"], "HUD"),
+    "DOWN": Key(Pick(1), "next parameter on the HUD"),
+    "UP": Key(Pick(-1), "parameter before it"),
+    "RIGHT": Key(Turn(1), "turn it up"),
+    "LEFT": Key(Turn(-1), "turn it down"),
+    "L": Key(Learn(), "learn: move the control that is to move it"),
+    "DELETE": Key(Forget(), "forget what was learnt for it"),
     "Q": Key(AskQuit(), "quit, pressed twice"),
 }
 

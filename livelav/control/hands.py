@@ -8,7 +8,7 @@ back its knobs pick up, whatever their takeover. Runs in main.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import NOTHING, RELATIVE, Binding, numbers, speaks_of, steps
@@ -39,10 +39,14 @@ class Hands:
 
         `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out.
         """
-        self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
         self._memory: dict[tuple[Binding, str, int | None], _Memory] = {}  # by binding, port and channel
         self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
+        self.bind(banks, defaults)
+
+    def bind(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
+        """Other banks from now on. Where controls stand is still known."""
+        self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
         self._by_number: dict[tuple[str, int], list[tuple[int, Binding]]] = defaultdict(list)
         self._defaults_rank = len(banks)
         for rank, bindings in enumerate([*(bank.bindings for bank in banks), defaults]):
@@ -91,6 +95,16 @@ class Hands:
         if heard and heard[0][0] == self._defaults_rank and any(speaks_of(port, *claim) for claim in self._claimed):
             return []
         return [binding for rank, binding in heard if rank == heard[0][0]]
+
+    def movers(self, target: str, ports: Iterable[str]) -> list[tuple[str, Binding]]:
+        """(port, binding) of every control of these ports that moves a parameter or sets an action off."""
+        known = {binding for listed in self._by_number.values() for _, binding in listed if binding.target == target}
+        return [
+            (port, binding)
+            for port in ports
+            for binding in sorted(known, key=lambda one: str(one.control))
+            if binding in self.bound(port, replace(binding.control, channel=binding.control.channel or 0))
+        ]
 
     def came_back(self, port: str) -> None:
         """A controller was plugged in again: its knobs may stand anywhere and must pick up first."""

@@ -27,6 +27,7 @@ _NAMED_KEYS = {
     glfw.KEY_ENTER: "ENTER",
     glfw.KEY_TAB: "TAB",
     glfw.KEY_BACKSPACE: "BACKSPACE",
+    glfw.KEY_DELETE: "DELETE",
     glfw.KEY_LEFT: "LEFT",
     glfw.KEY_RIGHT: "RIGHT",
     glfw.KEY_UP: "UP",

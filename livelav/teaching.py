@@ -1,0 +1,115 @@
+"""The picked parameter: found with arrow keys or a mouse, turned without a controller, taught to the next one moved.
+
+Its list is of all that a control may be bound to but presets by number. Knows no window and no device: whoever shows
+the list asks, and messages are handed in. Runs in main; the time is passed in.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from livelav.control.banks import learnt, learnt_path, learnt_text, with_learnt, without_target
+from livelav.control.bindings import Binding, conflicts
+from livelav.control.commands import (
+    NAMED_ACTIONS,
+    Command,
+    Forget,
+    Learn,
+    Pick,
+    PickCommand,
+    PickNamed,
+    SetParam,
+    Turn,
+)
+from livelav.control.learn import Learning
+from livelav.control.messages import Decoder, Moved
+from livelav.core.errors import MidiError
+from livelav.core.params import BY_NAME, Settings
+from livelav.inputs import Inputs
+from livelav.keeper import Keeper
+
+ROWS = (*BY_NAME, *NAMED_ACTIONS)  # what can be picked, in this order
+
+_TRAVEL = 1 / 64  # of a knob, by each press of an arrow
+_PATIENCE_S = 30.0  # then nobody is at the controllers
+
+
+class Teaching:
+    """Which row is picked, and whether it waits for the control that shall move it."""
+
+    def __init__(self, inputs: Inputs, keeper: Keeper) -> None:
+        self.picked = ROWS[0]
+        self.news: list[str] = []  # that nobody was told of so far
+        self._inputs, self._keeper = inputs, keeper
+        self._learning: Learning | None = None
+        self._decoders: dict[str, Decoder] = {}
+        self._learnt: Sequence[Binding] | None = None  # None until it was needed: the file is read once
+
+    @property
+    def waits(self) -> bool:
+        """Whether the control that is moved next will be bound to what is picked."""
+        return self._learning is not None
+
+    def perform(self, command: PickCommand, settings: Settings, now_s: float) -> Command | None:
+        """Picks, learns, forgets. Returns what a turn of the picked row is: another command."""
+        match command:
+            case Pick(steps):
+                self._pick(ROWS[(ROWS.index(self.picked) + steps) % len(ROWS)])
+            case PickNamed(name):
+                self._pick(name)
+            case Turn(steps) if self.picked in BY_NAME:
+                param = BY_NAME[self.picked]
+                return SetParam(param.name, param.value(param.knob(settings[param.name]) + steps * _TRAVEL))
+            case Turn(steps):
+                return NAMED_ACTIONS[self.picked] if steps > 0 else None
+            case Learn():
+                self._learning = None if self._learning else Learning(self.picked, now_s)
+                self._decoders.clear()
+            case Forget():
+                if gone := self._change(lambda before: without_target(before, self.picked)):
+                    self.news.append(f"{self.picked}: forgot {', '.join(str(one.control) for one in gone)}")
+        return None
+
+    def hear(self, messages: Iterable[tuple[str, bytes]], now_s: float) -> None:
+        """What controllers send while it waits."""
+        for port, message in messages:
+            moved = self._decoders.setdefault(port, Decoder()).step(message)
+            if self._learning and isinstance(moved, Moved):
+                self._learning.hear(port, moved, now_s)
+
+    def step(self, now_s: float) -> None:
+        """Takes the binding up once it is clear which control was meant; gives up where nobody moves one."""
+        if self._learning is None:
+            return
+        if binding := self._learning.result(now_s):
+            self._learning = None
+            self._take(binding)
+        elif not self._learning.heard and now_s - self._learning.began_s > _PATIENCE_S:
+            self._learning = None
+            self.news.append(f"no control was moved for {_PATIENCE_S:g} s: {self.picked} has learnt nothing")
+
+    def _pick(self, name: str) -> None:
+        self.picked, self._learning = name, None
+
+    def _take(self, binding: Binding) -> None:
+        before = {one.target for one in self._inputs.hands.bound(binding.port, binding.control)} - {binding.target}
+        if self._change(lambda known: with_learnt(known, binding)) is None:
+            return
+        pairs = [pair for pair in conflicts(self._learnt or ()) if binding in pair]
+        still = {one.target for pair in pairs for one in pair} - {binding.target}
+        text = f"{binding.control} of {binding.port} ({binding.mode}) moves {binding.target}"
+        text += f" and, as before, {', '.join(sorted(still))}" if still else ""
+        text += f", no longer {', '.join(sorted(before - still))}" if before - still else ""
+        self.news.append(text)
+
+    def _change(
+        self, change: Callable[[Sequence[Binding]], tuple[list[Binding], list[Binding]]]
+    ) -> list[Binding] | None:
+        """What is learnt from now on, heard at once and kept on disk; returns what went. None: the file is broken."""
+        try:
+            before = learnt() if self._learnt is None else self._learnt
+        except MidiError as error:
+            self.news.append(f"{error}; nothing was learnt")
+            return None
+        self._learnt, gone = change(before)
+        self._inputs.learn(self._learnt)
+        self._keeper.save(learnt_path(), learnt_text(self._learnt))
+        return gone

@@ -1,0 +1,148 @@
+"""A parameter is picked on screen and taught to the control that moves next: the whole desk, without a device."""
+
+from pathlib import Path
+
+import pytest
+
+from livelav.control.banks import learnt, learnt_path
+from livelav.control.bindings import Binding
+from livelav.control.commands import NAMED_ACTIONS
+from livelav.control.messages import Control
+from livelav.core.params import BY_NAME, PARAMS
+from livelav.desk import Desk
+from livelav.inputs import Inputs
+from livelav.play import first_scene
+from livelav.teaching import ROWS
+
+BOX = "box MIDI 1"
+SLOPE = BY_NAME["mapping.slope"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    made = Desk(first_scene(None, None, {}), None, (), Inputs(), 0.0)
+    made.take([{"kind": "ports", "names": [BOX], "came": [BOX], "went": []}], 0.0)
+    return made
+
+
+def turns(number: int, *values: int, port: str = BOX) -> list[dict[str, object]]:
+    return [{"kind": "midi", "messages": [(port, bytes((0xB0, number, value))) for value in values]}]
+
+
+def pick(desk: Desk, name: str) -> None:
+    desk.press(["H"] if not desk.state.hud else [], 0.0)
+    desk.press(["DOWN"] * ((ROWS.index(name) - ROWS.index(desk.teaching.picked)) % len(ROWS)), 0.0)
+    assert desk.teaching.picked == name
+
+
+def teach(desk: Desk, number: int, now_s: float) -> list[str]:
+    """Moves a knob after L, waits until it is clear which; returns what the operator is told."""
+    desk.press(["L"], now_s)
+    assert desk.teaching.waits
+    for step in range(8):
+        desk.take(turns(number, 40 + step), now_s + 0.02 * step)
+    desk.take([], now_s + 1.0)
+    assert not desk.teaching.waits
+    return desk.news()
+
+
+def close(desk: Desk) -> None:
+    """All that waits goes to disk."""
+    desk.keeper.close()
+    desk.keeper.run()
+
+
+def test_arrows_reach_every_parameter_and_action_and_come_round(desk: Desk) -> None:
+    desk.press(["H"], 0.0)
+    seen = []
+    for _ in ROWS:
+        seen.append(desk.teaching.picked)
+        desk.press(["DOWN"], 0.0)
+    assert sorted(seen) == sorted([*(p.name for p in PARAMS), *NAMED_ACTIONS])
+    assert desk.teaching.picked == seen[0]
+    desk.press(["UP"], 0.0)
+    assert desk.teaching.picked == seen[-1]
+
+
+def test_arrows_turn_the_picked_knob_and_stop_at_its_ends(desk: Desk) -> None:
+    pick(desk, SLOPE.name)
+    before = SLOPE.knob(desk.settings[SLOPE.name])
+    desk.press(["RIGHT"], 0.0)
+    assert 0.0 < SLOPE.knob(desk.settings[SLOPE.name]) - before < 0.05
+    desk.press(["LEFT"] * 200, 0.0)
+    assert desk.settings[SLOPE.name] == SLOPE.lo
+    pick(desk, "freeze")
+    desk.press(["RIGHT"], 0.0)
+    assert desk.state.freeze
+
+
+def test_without_a_hud_arrows_do_nothing_and_l_shows_it(desk: Desk) -> None:
+    before, picked = desk.settings, desk.teaching.picked
+    desk.press(["DOWN", "RIGHT", "DELETE"], 0.0)
+    assert (desk.settings, desk.teaching.picked, desk.state.hud) == (before, picked, False)
+    desk.press(["L"], 0.0)
+    assert desk.state.hud and desk.teaching.waits
+
+
+def test_the_control_moved_next_moves_what_is_picked_at_once_and_in_the_next_show(desk: Desk) -> None:
+    pick(desk, SLOPE.name)
+    told = teach(desk, 77, 1.0)
+    assert any("cc 77" in line and SLOPE.name in line for line in told)
+    desk.take(turns(77, 127), 3.0)
+    assert desk.settings[SLOPE.name] == SLOPE.hi
+    close(desk)
+    assert learnt() == (Binding(Control("cc", 77, 0), SLOPE.name, port=BOX),)
+
+
+def test_while_it_waits_controls_move_nothing_else(desk: Desk) -> None:
+    pick(desk, "show.hue")
+    before = desk.settings
+    told = teach(desk, 20, 1.0)  # which moves mapping.norm by default
+    assert desk.settings == before
+    assert any("no longer mapping.norm" in line for line in told)
+    desk.take(turns(20, 127), 3.0)
+    assert desk.settings["show.hue"] == 180.0 and desk.settings["mapping.norm"] == before["mapping.norm"]
+
+
+def test_a_second_l_or_another_row_ends_the_wait(desk: Desk) -> None:
+    for key in ("L", "DOWN"):
+        desk.press(["L"], 1.0)
+        desk.press([key], 1.5)
+        assert not desk.teaching.waits
+        desk.take(turns(77, 1, 2, 3), 2.0)
+        desk.take([], 4.0)
+        assert not any("cc 77" in line for line in desk.news())
+
+
+def test_nobody_there_is_said_and_learnt_is_nothing(desk: Desk) -> None:
+    desk.press(["L"], 1.0)
+    desk.take([], 20.0)
+    assert desk.teaching.waits
+    desk.take([], 32.0)
+    assert not desk.teaching.waits and any("learnt nothing" in line for line in desk.news())
+
+
+def test_two_taught_one_after_the_other_are_both_kept_and_one_can_be_forgotten(desk: Desk) -> None:
+    pick(desk, "show.hue")
+    teach(desk, 77, 1.0)
+    pick(desk, SLOPE.name)
+    teach(desk, 78, 5.0)
+    pick(desk, "show.hue")
+    desk.press(["DELETE"], 9.0)
+    before = desk.settings
+    desk.take(turns(77, 3), 10.0)
+    assert desk.settings == before
+    desk.take(turns(78, 127), 11.0)
+    assert desk.settings[SLOPE.name] == SLOPE.hi
+    close(desk)
+    assert [one.target for one in learnt()] == [SLOPE.name]
+
+
+def test_a_broken_file_of_what_was_learnt_is_left_alone(desk: Desk) -> None:
+    learnt_path().parent.mkdir(parents=True)
+    learnt_path().write_text("schema = 99")
+    told = teach(desk, 77, 1.0)
+    assert any("nothing was learnt" in line for line in told)
+    close(desk)
+    assert learnt_path().read_text() == "schema = 99"
