@@ -69,6 +69,16 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """To the other of two scenes, A and B. The first time what is played is kept as the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vary:
+    """To a relative of what is played: every knob moved a little, by chance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Panic:
     """At once what the last recall asked for: whatever hands have done since is gone."""
 
@@ -136,7 +146,7 @@ class Forget:
 
 
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
-SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
+SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge
 PickCommand = Pick | PickNamed | Turn | Learn | Forget
 Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
@@ -157,6 +167,8 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "next": StepPreset(1),
     "previous": StepPreset(-1),
     "undo": Undo(),
+    "swap": Swap(),
+    "vary": Vary(),
     "panic": Panic(),
     "tap": Tap(),
     "resync": Resync(),
@@ -185,7 +197,9 @@ KEYS: Mapping[str, Key] = {
     **{str(number): Key(ACTIONS[f"preset-{number}"], f"preset {number}") for number in range(1, PRESET_KEYS + 1)},
     "N": Key(ACTIONS["next"], "next preset"),
     "P": Key(ACTIONS["previous"], "previous preset"),
-    "U": Key(ACTIONS["undo"], "undo the last recall"),
+    "U": Key(ACTIONS["undo"], "undo the last recall, swap or variation"),
+    "X": Key(ACTIONS["swap"], "A/B: the first time keep this, then go between it and what it became"),
+    "V": Key(ACTIONS["vary"], "vary all knobs by chance (U undoes)"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
     "CTRL+S": Key(ACTIONS["save"], "save the preset"),
     "CTRL+SHIFT+S": Key(ACTIONS["save-new"], "save as a new preset"),

@@ -7,6 +7,7 @@ time is passed in.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from livelav.core.params import CHOICE_BY_NAME, CHOICES, PARAMS, Param, Settings
 from livelav.core.presets import Preset
@@ -53,6 +54,15 @@ class Scene:
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
         settings = Settings().with_values({**stay, **preset.changes})
         return Scene(settings, {**self.choices, **fresh}, preset.seed or 0)
+
+    def varied(self, reach: float, chance: Random) -> "Scene":
+        """A relative: the knob of every parameter of the song is moved by at most `reach` of its travel, either way."""
+        moved = {
+            p.name: p.value(p.knob(self.settings[p.name]) + chance.uniform(-reach, reach))
+            for p in PARAMS
+            if p.scope == "song"
+        }
+        return replace(self, settings=self.settings.with_values(moved))
 
     def not_taken(self, preset: Preset) -> list[str]:
         """Choices of `preset` that a running show cannot change, and that are others than ours."""
