@@ -237,14 +237,14 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(desk.settings, aspect, desk.state, lambda: self._hud_text.rows(self, now_s), level)
+        self._presenter.present(desk.played, aspect, desk.state, lambda: self._hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
         """What hands did since the last look."""
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
-        self.desk.take(events, now_s)
+        self.desk.take(events, now_s, self.shared.synth["rms"], self.shared.synth["onset"])
         self._tell_synth()
         for event in events:
             if self.midi and event["kind"] not in OURS:

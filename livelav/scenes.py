@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
+from livelav.core.drive import Drive, Driven
 from livelav.core.errors import PresetError
 from livelav.core.params import PARAMS
 from livelav.core.preset_text import preset_text
@@ -23,6 +24,7 @@ from livelav.core.tempo import Tempo
 
 _UNDONE = 50  # changes of scene that can be undone
 _LONGEST_BASE = 56  # characters of a name that a number is added to
+_UNSEEN = 0.01  # weight of a drive that has all but faded
 _ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
@@ -66,6 +68,7 @@ class Scenes:
         self._cued: _Cue | None = None
         self._fade: Fade | None = None
         self._fade_s = 0.0
+        self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
         self.troubles: list[str] = []  # that nobody was told of so far
 
@@ -103,6 +106,12 @@ class Scenes:
     def fade_left_s(self, now_s: float) -> float:
         """Seconds until the last recall is wholly there."""
         return self._fade.left_s(now_s) if self._fade else 0.0
+
+    def drives(self, now_s: float) -> tuple[Driven, ...]:
+        """What drives which parameter, and how much of it counts: in a fade the old ones go and the new ones come."""
+        share = self._fade.share(now_s) if self._fade else 1.0
+        ours = tuple((name, drive, share) for name, drive in self.scene.drives.items())
+        return ours if share == 1.0 else (*((n, drive, (1.0 - share) * w) for n, drive, w in self._left), *ours)
 
     @property
     def is_changed(self) -> bool:
@@ -148,6 +157,12 @@ class Scenes:
         if self._fade:
             self._fade = self._fade.holding(values)
 
+    def drive(self, name: str, drive: Drive | None) -> None:
+        """A hand changed what drives a parameter of the song."""
+        others = {n: one for n, one in self.scene.drives.items() if n != name}
+        drives = others | {name: drive} if drive else others
+        self._place = replace(self._place, scene=replace(self.scene, drives=drives))
+
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
         """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""
         match command:
@@ -158,10 +173,7 @@ class Scenes:
                 known = 1 <= number <= len(self.songs)
                 self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
             case StepPreset(steps):
-                begin = self._stepped(steps) if self.songs else 0
-                for passed in range(len(self.songs)):  # one that is broken or missing is passed over
-                    if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
-                        break
+                self._step_on(steps, now_s, tempo)
             case Undo() if self._cued:  # nothing has come of it so far
                 self._cued = None
             case Undo():
@@ -224,6 +236,12 @@ class Scenes:
         else:
             self._cue(number, now_s, tempo)
 
+    def _step_on(self, steps: int, now_s: float, tempo: Tempo) -> None:
+        begin = self._stepped(steps) if self.songs else 0
+        for passed in range(len(self.songs)):  # one that is broken or missing is passed over
+            if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
+                break
+
     def _cue(self, number: int, now_s: float, tempo: Tempo) -> bool:
         """Gets a preset ready, so that nothing keeps the beat waiting; whether there is something to go to."""
         song = self.songs[number]
@@ -251,6 +269,7 @@ class Scenes:
 
     def _go(self, place: _Place, recalled: _Place, now_s: float, seconds: float) -> None:
         """To `place`; panic comes back to `recalled`."""
+        self._left = tuple(one for one in self.drives(now_s) if one[2] > _UNSEEN)
         self._place, self._recalled = self._tonight(place), self._tonight(recalled)
         self._fade = Fade(self.settings, self._place.scene.settings, now_s, seconds)
         self._fade_s = seconds

@@ -150,6 +150,8 @@ def _picked(desk: Desk) -> HudRow:
     if teaching.waits:
         return "LEARN", f"move the control that is to move {name}; L: none", True
     value = f"{desk.settings[name]:.3g} {BY_NAME[name].unit}".strip() if name in BY_NAME else "action"
+    if drive := desk.scenes.scene.drives.get(name):
+        value += f"  ~ {drive}"
     movers = [f"{one.control} of {port}" for port, one in desk.inputs.hands.movers(name, desk.inputs.ports)]
     return "arrows", f"{name}  {value}  {', '.join(movers)}", False
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, Save, SetParam, Toggle
+from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, Save, SetDrive, SetParam, Toggle
 from livelav.control.osc import (
     DEEPEST,
     LARGEST,
@@ -27,6 +27,7 @@ from livelav.control.osc import (
     parse,
     reference,
 )
+from livelav.core.drive import Drive
 from livelav.core.errors import OscError
 from livelav.core.params import BY_NAME, PARAMS, Settings
 
@@ -301,3 +302,12 @@ def test_an_endpoint_is_loopback_unless_it_says_otherwise(words: str, found: obj
 def test_a_wrong_endpoint_says_what_to_write(words: str) -> None:
     with pytest.raises(OscError, match="HOST:PORT"):
         endpoint(words)
+
+
+def test_a_drive_is_set_by_its_text_and_ended_by_anything_else() -> None:
+    set_, ended = SetDrive("show.hue", Drive("sine", 0.25, 4.0)), SetDrive("show.hue", None)
+    assert command(Message("/drive/show/hue", ("sine 4 0.25",))) == set_
+    for nothing in ((), (0.0,), (None,)):
+        assert command(Message("/drive/show/hue", nothing)) == ended
+    for of, text in (("show/hue", "sine"), ("tempo/bpm", "sine 4 0.1"), ("knob/show/hue", "level 1"), ("", "x")):
+        assert command(Message(f"/drive/{of}", (text,))) is None

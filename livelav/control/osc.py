@@ -26,9 +26,11 @@ from livelav.control.commands import (
     Recall,
     RecallNumber,
     Save,
+    SetDrive,
     SetParam,
 )
-from livelav.core.errors import OscError
+from livelav.core.drive import checked as checked_drive
+from livelav.core.errors import OscError, ParamError
 from livelav.core.params import PARAMS, Param, Settings
 
 LARGEST, DEEPEST = 8 << 10, 8  # bytes of a packet; bundles in bundles
@@ -174,7 +176,7 @@ _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PAR
     knob_address(p): (p, True) for p in PARAMS
 }
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
-_PRESET = "/preset"
+_PRESET, _DRIVE = "/preset", "/drive"
 
 
 def command(message: Message) -> Command | None:
@@ -184,11 +186,24 @@ def command(message: Message) -> Command | None:
         return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
     if message.address == _PRESET:
         return _recalled(first)
+    if message.address.startswith(_DRIVE):
+        return _driven(message.address.removeprefix(_DRIVE), first)
     if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
     value = param.value(first) if is_knob else min(max(first, param.lo), param.hi)
     return SetParam(param.name, value)
+
+
+def _driven(of: str, drive: Argument) -> Command | None:
+    """`/drive/show/hue` with a drive's text; any other argument ends it."""
+    param, is_knob = _PARAMS.get(of, (None, False))
+    if param is None or is_knob:
+        return None
+    try:
+        return SetDrive(param.name, checked_drive(param.name, drive) if isinstance(drive, str) else None)
+    except ParamError:
+        return None
 
 
 def _recalled(preset: Argument) -> Command | None:
@@ -308,6 +323,7 @@ def reference() -> str:
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
+    lines.append(f"| `{_DRIVE}` before any of these | like `sine 4 0.25`; or 0 | what drives it; or nothing does |")
     lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
