@@ -242,9 +242,11 @@ class Live:
 
     def _take_hands(self) -> None:
         """What hands did since the last look."""
+        assert self._presenter is not None, "start first"
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
-        self.desk.take(events, now_s, self.shared.synth["rms"], self.shared.synth["onset"])
+        heard = self.shared.synth
+        self.desk.take(events, now_s, heard["rms"], heard["onset"], self._presenter.ahead_s)
         self._tell_synth()
         for event in events:
             if self.midi and event["kind"] not in OURS:
