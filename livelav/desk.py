@@ -34,7 +34,7 @@ from livelav.scenes import Scenes
 from livelav.supervisor import Event
 from livelav.teaching import Teaching
 
-OURS = ("midi", "ports", "tempo")  # events of the MIDI process that are meant for the desk
+OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
 
 
@@ -83,6 +83,8 @@ class Desk:
         for event in events:
             if event["kind"] == "tempo":
                 self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
+            elif event["kind"] == "session":
+                self.beat.on_session(Tempo(event["bpm"], event["origin_s"]), now_s)
         if self.teaching.waits:  # then what hands move is meant for that alone
             for event in events:
                 if event["kind"] == "midi":
