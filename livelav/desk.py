@@ -34,7 +34,7 @@ from livelav.scenes import Scenes
 from livelav.supervisor import Event
 from livelav.teaching import Teaching
 
-OURS = ("midi", "ports", "tempo")  # events of the MIDI process that are meant for the desk
+OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
 
 
@@ -73,14 +73,18 @@ class Desk:
                 self.apply(Toggle("hud"), now_s)
             self.apply(command, now_s)
 
-    def take(self, events: Sequence[Event], now_s: float, rms: float = 0.0, onset: float = 0.0) -> None:
+    def take(
+        self, events: Sequence[Event], now_s: float, rms: float = 0.0, onset: float = 0.0, ahead_s: float = 0.0
+    ) -> None:
         """What controllers and OSC sent since the last turn, and what goes on by itself; OSC is told of it.
 
-        `rms` and `onset` are of the sound heard now.
+        `rms` and `onset` are of the sound heard now. What is due within `ahead_s` belongs to the next picture.
         """
         for event in events:
             if event["kind"] == "tempo":
                 self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
+            elif event["kind"] == "session":
+                self.beat.on_session(Tempo(event["bpm"], event["origin_s"]), now_s)
         if self.teaching.waits:  # then what hands move is meant for that alone
             for event in events:
                 if event["kind"] == "midi":
@@ -90,7 +94,7 @@ class Desk:
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command, now_s)
         self._keep_tempo(now_s)
-        self.scenes.step(now_s, self.beat.tempo)
+        self.scenes.step(now_s, self.beat.tempo, ahead_s)
         self.inputs.tell(self.settings, now_s)
         self._drive(now_s, rms, onset)
 

@@ -11,6 +11,7 @@ from typing import Any
 from livelav.audio.capture import CaptureConfig
 from livelav.audio.sources import SourceRequest
 from livelav.control.banks import load_banks
+from livelav.control.link import check_link
 from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
@@ -159,6 +160,7 @@ def play(
     fullscreen: bool,
     monitor: str | None,
     headless: bool,
+    link: bool,
     fps: str,
     seconds: str | None,
     stats: Path | None,
@@ -171,6 +173,8 @@ def play(
         os.getcwd()
     except OSError as error:
         raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
+    if link:
+        check_link()
     before = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
     songs = load_set_list(set_list) if set_list else every_preset()
@@ -199,6 +203,7 @@ def play(
         songs=songs,
         banks=tuple(banks),
         synth=replace(config.synth, trace=trace),
+        link=link,
         size=size,
         fps=rate_hz,
         fullscreen=fullscreen,

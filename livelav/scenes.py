@@ -194,11 +194,11 @@ class Scenes:
                 self._cued = None
                 self._go(self._recalled, self._recalled, now_s, 0.0)
 
-    def step(self, now_s: float, tempo: Tempo) -> None:
-        """Begins what was cued once its time has come, and moves the fade on."""
+    def step(self, now_s: float, tempo: Tempo, ahead_s: float = 0.0) -> None:
+        """Begins what was cued once its time has come, or comes within `ahead_s`, and moves the fade on."""
         if self._cued and self._cued.tempo != tempo:
             self._follow(self._cued, now_s, tempo)
-        if self._cued and now_s >= self._cued.due_s:
+        if self._cued and now_s + ahead_s >= self._cued.due_s:
             cue, self._cued = self._cued, None
             self._leave()
             self._go(cue.place, cue.place, cue.due_s, cue.seconds)

@@ -73,6 +73,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.desk.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost")},
+        "link": picked(shared.link, "peers") if live.link else None,
         "settings": live.desk.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
@@ -115,6 +116,8 @@ class HudText:
         rows += _played(live.desk, now_s)
         if live.desk.inputs.ports:
             rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
+        if live.link:
+            rows.append(("Link", f"peers: {shared.link['peers']:.0f}", shared.link["live"] == 0))
         if live.desk.inputs.osc and live.desk.inputs.osc.recent:
             rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
         rows.append(_picked(live.desk))

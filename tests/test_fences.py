@@ -28,6 +28,7 @@ THIRD_PARTY = {
     "av": {"show", "offline"},
     "PIL": {"show", "offline"},
     "rtmidi": {"control"},
+    "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
     "rich": {"cli", "play", "catalogue"},
 }
@@ -43,6 +44,7 @@ HEAVY = (
     "moderngl",
     "PIL",
     "rtmidi",
+    "aalink",
 )
 
 

@@ -244,6 +244,15 @@ def test_a_cued_recall_begins_on_its_beat_and_not_before() -> None:
     assert one.settings == START.after(load_preset("calm")).settings.with_values(evening)
 
 
+def test_a_cued_recall_begins_with_the_picture_that_is_nearest_to_its_beat() -> None:
+    one = scenes(preset__cue=4.0, preset__morph=0.0)
+    one.perform(Recall("calm"), 4.5, BEAT)
+    one.step(5.98, BEAT, 0.019)
+    assert one.cued(5.98)
+    one.step(5.98, BEAT, 0.021)
+    assert (one.preset, one.settings["mapping.norm"]) == ("calm", load_preset("calm").settings["mapping.norm"])
+
+
 def test_a_fade_that_was_cued_begins_on_the_beat_however_late_the_look() -> None:
     one = scenes(preset__cue=1.0, preset__morph_beats=4.0)
     one.perform(Recall("storm"), 0.1, BEAT)
