@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from livelav.beat import Beat
 from livelav.control.commands import KEYS, BeatCommand, Command, Save, SceneCommand, SetParam, ShowState
+from livelav.control.feedback import Told
+from livelav.control.lights import Shown
 from livelav.core.params import Settings
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
@@ -60,6 +62,12 @@ class Desk:
         self._keep_tempo(now_s)
         self.scenes.step(now_s, self.beat.tempo)
         self.inputs.tell(self.settings, now_s)
+
+    def told(self, now_s: float) -> list[Told]:
+        """What controllers are to be sent now, so that their lights, rings and motors show what is."""
+        beats = self.beat.tempo.beats(now_s)
+        numbers = self.scenes.number, self.scenes.cued_number
+        return self.inputs.feedback.step(Shown(self.settings, self.state, *numbers, int(beats * 4 // 1 % 4)), now_s)
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""

@@ -161,7 +161,7 @@ class Live:
         self.midi = None
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
-            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
+            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S, is_told=True)
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)
@@ -251,6 +251,8 @@ class Live:
                 self._on_event(self.midi, event, now_s)
                 if event["kind"] == "restart":
                     self._on_midi_restart(self.midi, now_s)
+        if self.midi and self.midi.listens and (told := self.desk.told(now_s)):
+            self.midi.tell(told)
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)

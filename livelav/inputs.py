@@ -1,4 +1,4 @@
-"""Every hand on the show but the keys: what controllers and OSC send, as commands; and OSC told what came of it.
+"""Every hand on the show but the keys: what controllers and OSC send, as commands; and both told what came of it.
 
 Holds what the operator wants to see of it: which controllers are there, what was moved last. Makes no process: the
 engine runs the MIDI process and hands its events on. Runs in main.
@@ -12,6 +12,7 @@ from typing import TypeVar
 from livelav.control.banks import Bank
 from livelav.control.bindings import default_bindings
 from livelav.control.commands import Command, SceneCommand, SetParam, Toggle
+from livelav.control.feedback import Feedback
 from livelav.control.hands import Hands
 from livelav.control.osc import OscIn, OscOut
 from livelav.core.errors import OscError
@@ -32,6 +33,7 @@ class Inputs:
     ) -> None:
         """`osc` is where to listen, `osc_out` whom to tell; a port that is taken is a trouble, but ends no show."""
         self.hands = Hands(banks, default_bindings())
+        self.feedback = Feedback(self.hands)
         self.ports: tuple[str, ...] = ()  # controllers that are there
         self.touched = (-math.inf, "")  # when a parameter was last moved, and which
         self.troubles: list[str] = []  # that nobody was told of so far
@@ -51,7 +53,8 @@ class Inputs:
         commands: list[Command] = []
         for event in events:
             if event["kind"] == "midi":
-                commands += self.hands.take(event["messages"], settings)
+                moves = [move for move in self.hands.moves(event["messages"]) if self.feedback.hear(*move, now_s)]
+                commands += self.hands.follow(moves, settings)
             elif event["kind"] == "ports":
                 self._on_ports(event)
         for command in self.osc.take() if self.osc else ():
@@ -78,9 +81,11 @@ class Inputs:
         """The MIDI process is gone: a new one will say what is there, and what is there may have been moved."""
         self._gone |= set(self.ports)
         self.ports = ()
+        self.feedback.on_ports({})
 
     def _on_ports(self, event: Event) -> None:
         self.ports = tuple(event["names"])
+        self.feedback.on_ports(event["outputs"])
         for port in self._gone.intersection(event["came"]):
             self.hands.came_back(port)
         self._gone = (self._gone | set(event["went"])) - set(event["came"])

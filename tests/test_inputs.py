@@ -11,7 +11,7 @@ NORM = BY_NAME["mapping.norm"]
 
 
 def ports(*names: str, came: tuple[str, ...] = (), went: tuple[str, ...] = ()) -> dict[str, object]:
-    return {"kind": "ports", "names": list(names), "came": list(came), "went": list(went)}
+    return {"kind": "ports", "names": list(names), "outputs": {}, "came": list(came), "went": list(went)}
 
 
 def turned(value: int, port: str = "box") -> dict[str, object]:
