@@ -16,8 +16,8 @@ Knows no device: the time is passed in. Runs in main.
 """
 
 import math
-from collections import deque
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from livelav.control.bindings import FINE_PAIR, RELATIVE, Binding
@@ -42,7 +42,6 @@ class _Indicator:
 
     binding: Binding
     control: Control  # the binding's, on one channel
-    column: tuple[float, ...]
     told: int | None = None  # what it was told last; None: it must be told, whatever it shows
     told_s: float = -math.inf
     is_twice: bool = True  # whether it was told that twice
@@ -65,8 +64,13 @@ class _Indicator:
 class _Output:
     """One port that can be told something."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, bindings: Sequence[Binding]) -> None:
+        """`bindings` are all that speak of it."""
         self.number = number  # of its opening: another one is another port, though it has the same name
+        self._columns = defaultdict[str, list[float]](list)  # by parameter, where the pads that set it put it
+        for binding in bindings:
+            if binding.mode == "set":
+                self._columns[binding.target].append(binding.hi)
         self._indicators: list[_Indicator] = []
         self._by_control: dict[Control, _Indicator] = {}
         self._decoder = Decoder()  # what comes back will be read like that
@@ -75,11 +79,11 @@ class _Output:
         self._unsettled = True
         self._next_s = -math.inf
 
-    def add(self, binding: Binding, control: Control, column: tuple[float, ...]) -> None:
+    def add(self, binding: Binding, control: Control) -> None:
         """A control that is to show its binding; the first one for it counts."""
         if control in self._by_control:
             return
-        indicator = _Indicator(binding, control, column)
+        indicator = _Indicator(binding, control)
         self._indicators.append(indicator)
         self._by_control[control] = indicator
         if binding.mode == "fine":
@@ -119,7 +123,7 @@ class _Output:
         shows: dict[Control, int] = {}
         for indicator in self._indicators:
             self._forget(indicator, now_s)
-            shows[indicator.control] = value(indicator.binding, shown, indicator.column)
+            shows[indicator.control] = value(indicator.binding, shown, self._columns[indicator.binding.target])
             if indicator.is_held(now_s):
                 self._unsettled = True
             elif shows[indicator.control] != indicator.told or indicator.is_due_again(now_s):
@@ -167,8 +171,9 @@ class Feedback:
                 self._outputs[port] = self._opened(port, number)
 
     def _opened(self, port: str, number: int) -> _Output:
-        output = _Output(number)
-        for binding in self._hands.bindings_of(port):
+        bindings = self._hands.bindings_of(port)
+        output = _Output(number, bindings)
+        for binding in bindings:
             if binding.port:  # else it is for any box, and this one may be a synthesiser
                 channel = binding.control.channel or 0
                 self._add(output, port, replace(binding.control, channel=channel))
@@ -180,12 +185,7 @@ class Feedback:
         """What that control of that port moves is to be shown on it; the first that can be."""
         for binding in self._hands.bound(port, control):
             if can_show(binding):
-                column = [
-                    other.hi
-                    for other in self._hands.bindings_of(port)
-                    if other.mode == "set" and other.target == binding.target
-                ]
-                output.add(binding, replace(binding.control, channel=control.channel), tuple(column))
+                output.add(binding, replace(binding.control, channel=control.channel))
 
     def hear(self, port: str, moved: Moved, now_s: float) -> bool:
         """Whether a hand did that; False for what a device only sent back."""
