@@ -143,8 +143,7 @@ class Listener:
         """Until stopped."""
         scanned_s, kept_s = -math.inf, -math.inf
         while not self._stop.is_set():
-            now_s = self._clock.now_s()
-            self._board["heartbeat_s"] = now_s
+            now_s = self._beat()
             self._board["live"] = 1
             if now_s - scanned_s >= (_SCAN_S if self._ports.names else _FRESH_S):
                 scanned_s = now_s
@@ -158,12 +157,18 @@ class Listener:
             self._clock.sleep(_ASK_S if now_s - self._heard_s < _HANDS_REST_S else _IDLE_ASK_S)
         self._ports.close()
 
+    def _beat(self) -> float:
+        now_s = self._board["heartbeat_s"] = self._clock.now_s()
+        return now_s
+
     def _scan(self) -> None:
         trouble, before = "", self._ports.names
         try:
             came, went = self._ports.scan()
         except MidiError as error:  # its server died, and took all ports along
             trouble, came, went = f"; {error}", [], list(before)
+        self._beat()  # a busy server may take long to open a port
+        self._ports.scan_outputs()
         names, outputs = self._ports.names, self._ports.outputs.numbers
         if came or went or outputs != self._outputs:
             self._outputs = outputs
@@ -210,6 +215,7 @@ class Ports:
         self._looker: rtmidi.MidiIn | None = None  # opens no port: it only looks which there are
         self._open: dict[str, tuple[str, rtmidi.MidiIn]] = {}  # by the system's own name: ours, and the port
         self._devices = _devices()
+        self._present: list[str] = []  # all inputs of the system at the last look
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,8 +238,13 @@ class Ports:
             port.delete()
             went.append(name)
         came = [self._listen(raw) for raw in present if raw not in self._open and self._config.wants(plain(raw))]
-        self.outputs.scan(present, {raw: name for raw, (name, _) in self._open.items() if self._config.tells(name)})
+        self._present = present
         return [name for name in came if name], went
+
+    def scan_outputs(self) -> None:
+        """The same for the outputs beside what is open."""
+        told = {raw: name for raw, (name, _) in self._open.items() if self._config.tells(name)}
+        self.outputs.scan(self._present, told)
 
     def take(self, most: int = 1_024) -> list[Timed]:
         """What came since the last call, port by port; of each how long before the port's last it came."""
