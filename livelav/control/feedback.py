@@ -28,7 +28,7 @@ from livelav.control.messages import Control, Decoder, Moved
 HOLD_S = 0.3
 EVERY_S = 0.02  # between two tellings of one port
 MOST = 20  # controls that are told at once: with EVERY_S what a cable of 31,250 baud carries
-AGAIN_S = 1.5
+AGAIN_S = 1.5  # after it was told, without anything new, it is told once more
 BACK_S = 1.0  # what has not come back by then does not
 _APART_S = 1.0  # from a hand's last message: what comes back is not the hand again
 _TRUST, _MOST_TRUST = 3, 8  # from how many echoes on a port is one, and how many are remembered
