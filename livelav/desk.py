@@ -21,6 +21,8 @@ from livelav.control.commands import (
     ShowState,
     Toggle,
 )
+from livelav.control.feedback import Told
+from livelav.control.lights import Shown
 from livelav.core.drive import Pulse, driven
 from livelav.core.params import Settings
 from livelav.core.running import Running, running_path
@@ -88,7 +90,7 @@ class Desk:
         if self.teaching.waits:  # then what hands move is meant for that alone
             for event in events:
                 if event["kind"] == "midi":
-                    self.teaching.hear(event["messages"], now_s)
+                    self.teaching.hear(self.inputs.moves(event, now_s), now_s)
             events = [event for event in events if event["kind"] != "midi"]
             self.teaching.step(now_s)
         for command in self.inputs.take(events, self.settings, now_s):
@@ -97,6 +99,12 @@ class Desk:
         self.scenes.step(now_s, self.beat.tempo, ahead_s)
         self.inputs.tell(self.settings, now_s)
         self._drive(now_s, rms, onset)
+
+    def told(self, now_s: float) -> list[Told]:
+        """What controllers are to be sent now, so that their lights, rings and motors show what is."""
+        beats = self.beat.tempo.beats(now_s)
+        numbers = self.scenes.number, self.scenes.cued_number
+        return self.inputs.feedback.step(Shown(self.settings, self.state, *numbers, int(beats * 4 // 1 % 4)), now_s)
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""

@@ -169,7 +169,7 @@ class Live:
         self.midi = None
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
-            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
+            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S, is_told=True)
         self.link = None
         if config.link:
             link_arguments = (shared.asked, shared.link, shared.stop)
@@ -274,6 +274,8 @@ class Live:
                 self._on_event(child, event, now_s)
                 if event["kind"] == "restart":
                     self._on_restart(child, now_s)
+        if self.midi and self.midi.listens and (told := self.desk.told(now_s)):
+            self.midi.tell(told)
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)

@@ -1,4 +1,4 @@
-"""Every hand on the show but the keys: what controllers and OSC send, as commands; and OSC told what came of it.
+"""Every hand on the show but the keys: what controllers and OSC send, as commands; and both told what came of it.
 
 Holds what the operator wants to see of it: which controllers are there, what was moved last. Makes no process: the
 engine runs the MIDI process and hands its events on. Runs in main.
@@ -12,7 +12,9 @@ from typing import TypeVar
 from livelav.control.banks import LEARNT, Bank
 from livelav.control.bindings import Binding, default_bindings
 from livelav.control.commands import Command, SceneCommand, SetParam, Toggle
+from livelav.control.feedback import Feedback
 from livelav.control.hands import Hands
+from livelav.control.messages import Moved
 from livelav.control.osc import OscIn, OscOut
 from livelav.core.errors import OscError
 from livelav.core.params import Settings
@@ -33,6 +35,7 @@ class Inputs:
         """`osc` is where to listen, `osc_out` whom to tell; a port that is taken is a trouble, but ends no show."""
         self._banks = tuple(banks)
         self.hands = Hands(banks, default_bindings())
+        self.feedback = Feedback(self.hands)
         self.ports: tuple[str, ...] = ()  # controllers that are there
         self.touched = (-math.inf, "")  # when a parameter was last moved, and which
         self.troubles: list[str] = []  # that nobody was told of so far
@@ -52,7 +55,7 @@ class Inputs:
         commands: list[Command] = []
         for event in events:
             if event["kind"] == "midi":
-                commands += self.hands.take(event["messages"], settings)
+                commands += self.hands.follow(self.moves(event, now_s), settings)
             elif event["kind"] == "ports":
                 self._on_ports(event)
         for command in self.osc.take() if self.osc else ():
@@ -64,11 +67,16 @@ class Inputs:
             self.touched = (now_s, moved[-1].name)
         return _condensed(commands)
 
+    def moves(self, event: Event, now_s: float) -> list[tuple[str, Moved]]:
+        """(port, what was moved) by hands in an event of the MIDI process: what devices only send back is left out."""
+        return [move for move in self.hands.moves(event["messages"]) if self.feedback.hear(*move, now_s)]
+
     def learn(self, bindings: Sequence[Binding]) -> None:
         """All that is learnt from now on."""
         others = [bank for bank in self._banks if bank.name != LEARNT]
         self._banks = (Bank(LEARNT, "", "", tuple(bindings)), *others)
         self.hands.bind(self._banks, default_bindings())
+        self.feedback.rebind()
 
     def tell(self, settings: Settings, now_s: float) -> None:
         """Sends to OSC what has changed."""
@@ -85,9 +93,11 @@ class Inputs:
         """The MIDI process is gone: a new one will say what is there, and what is there may have been moved."""
         self._gone |= set(self.ports)
         self.ports = ()
+        self.feedback.on_ports({})
 
     def _on_ports(self, event: Event) -> None:
         self.ports = tuple(event["names"])
+        self.feedback.on_ports(event["outputs"])
         for port in self._gone.intersection(event["came"]):
             self.hands.came_back(port)
         self._gone = (self._gone | set(event["went"])) - set(event["came"])

@@ -113,7 +113,7 @@ def live_config(source: str = "loopback", loop: bool = False, scene: Scene | Non
             noise=choices["generate.noise"],
         ),
         scene=scene,
-        midi=midi_config(choices["midi"]),
+        midi=midi_config(choices["midi"], choices["midi.out"]),
         osc=endpoint(choices["osc"]),
         osc_out=endpoint(choices["osc.out"]),
     )

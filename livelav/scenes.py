@@ -90,6 +90,17 @@ class Scenes:
         return None if self._place.number is None else self.songs[self._place.number]
 
     @property
+    def number(self) -> int | None:
+        """The played preset's number in the list, counted from 1."""
+        return None if self._place.number is None else self._place.number + 1
+
+    @property
+    def cued_number(self) -> int | None:
+        """The same of the preset that waits for its beat."""
+        number = self._cued.place.number if self._cued else None
+        return None if number is None else number + 1
+
+    @property
     def next_song(self) -> Song | None:
         """What `next` recalls."""
         return self.songs[self._stepped(1)] if self.songs else None

@@ -72,7 +72,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         "tempo": {"bpm": round(live.desk.beat.tempo.bpm, 2), "source": live.desk.beat.source},
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.desk.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
-        "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost")},
+        "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost", "sent")},
         "link": picked(shared.link, "peers") if live.link else None,
         "settings": live.desk.settings.as_dict(),
         "features": {

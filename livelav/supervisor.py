@@ -57,20 +57,20 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _child_main(target: Callable[..., None], args: tuple[Any, ...], events: Connection) -> None:
+def _child_main(target: Callable[..., None], args: tuple[Any, ...], *ends: Connection) -> None:
     threading.Thread(target=_leave_with_parent, name="parent-watch", daemon=True).start()
     try:
-        target(*args, events)
+        target(*args, *ends)
     except Exception as error:  # a fault of ours: one line for the operator, and the supervisor begins anew
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"
         with contextlib.suppress(OSError):
-            events.send({"kind": "warning", "text": one_line(text)})
+            ends[-1].send({"kind": "warning", "text": one_line(text)})
         sys.exit(1)
 
 
 class Child:
-    """One supervised process: `target(*args, events)` with a fresh event pipe at every start."""
+    """One supervised process: `target(*args, events)` or `target(*args, words, events)`, with fresh pipes each time."""
 
     def __init__(
         self,
@@ -81,12 +81,19 @@ class Child:
         board: Board,
         hung_after_s: float,
         starting_s: float = 60.0,
+        is_told: bool = False,
     ) -> None:
-        """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`."""
+        """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`.
+
+        The board of one that `is_told` something has `taken`, too: how often it took words from its pipe.
+        """
         self._ctx, self.name, self._target, self.args, self.board = ctx, name, target, args, board
         self.hung_after_s, self._starting_s = hung_after_s, starting_s
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
+        self._is_told = is_told
+        self._words: Connection | None = None
+        self._told = 0.0  # what its board will say once it has taken what it was told last
         self._crashes: deque[float] = deque()
         self.start_at_s = 0.0  # when `poll` starts it, if it does not run
         self._polled_s = self._watched_s = 0.0
@@ -101,13 +108,30 @@ class Child:
     def start(self, now_s: float) -> None:
         """Starts the process; the events of the one before are gone."""
         self.board["heartbeat_s"], self.board["live"] = now_s, 0.0
-        self._events, theirs = self._ctx.Pipe(duplex=False)
+        self._events, *theirs = self._ctx.Pipe(duplex=False)
+        if self._is_told:
+            words, self._words = self._ctx.Pipe(duplex=False)
+            theirs.insert(0, words)
+        self._told = 0.0
         self._process = self._ctx.Process(
-            target=_child_main, args=(self._target, self.args, theirs), name=f"livelav-{self.name}", daemon=True
+            target=_child_main, args=(self._target, self.args, *theirs), name=f"livelav-{self.name}", daemon=True
         )
         with _deaf_children():
             self._process.start()
-        theirs.close()
+        for end in theirs:
+            end.close()
+
+    def tell(self, words: Any) -> None:
+        """Puts something into the pipe of words. Only while the child `listens`: so main never waits for it."""
+        assert self.listens and self._words is not None, "it has not taken what it was told before"
+        self._told = self.board["taken"] + 1
+        with contextlib.suppress(OSError):  # it died: it will be started again, and know nothing
+            self._words.send(words)
+
+    @property
+    def listens(self) -> bool:
+        """Whether it runs, and has taken all that it was told: less than a pipe holds is ever on its way."""
+        return self._process is not None and self.board["taken"] >= self._told
 
     def start_over(self, args: tuple[Any, ...], now_s: float) -> None:
         """Starts it anew with other arguments: a change of mind, not a crash."""
@@ -162,9 +186,10 @@ class Child:
             self._process.kill()
             self._process.join(0.5)
         self._process = None
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+        for end in (self._events, self._words):
+            if end is not None:
+                end.close()
+        self._events = self._words = None
 
     def stop(self, wait_s: float) -> list[Event]:
         """Waits for the child to follow the stop flag, kills it if it does not; returns its last words."""

@@ -22,7 +22,7 @@ from livelav.control.commands import (
     TurnDrive,
 )
 from livelav.control.learn import Learning
-from livelav.control.messages import Decoder, Moved
+from livelav.control.messages import Moved
 from livelav.core.drive import Drives, turned
 from livelav.core.errors import MidiError
 from livelav.core.params import BY_NAME, Settings
@@ -43,7 +43,6 @@ class Teaching:
         self.news: list[str] = []  # that nobody was told of so far
         self._inputs, self._keeper = inputs, keeper
         self._learning: Learning | None = None
-        self._decoders: dict[str, Decoder] = {}
         self._learnt: Sequence[Binding] | None = None  # None until it was needed: the file is read once
 
     @property
@@ -69,17 +68,15 @@ class Teaching:
                 self.news.append(f"{self.picked} belongs to the evening and not to a song: it cannot be driven")
             case Learn():
                 self._learning = None if self._learning else Learning(self.picked, now_s)
-                self._decoders.clear()
             case Forget():
                 if gone := self._change(lambda before: without_target(before, self.picked)):
                     self.news.append(f"{self.picked}: forgot {', '.join(str(one.control) for one in gone)}")
         return None
 
-    def hear(self, messages: Iterable[tuple[str, bytes]], now_s: float) -> None:
-        """What controllers send while it waits."""
-        for port, message in messages:
-            moved = self._decoders.setdefault(port, Decoder()).step(message)
-            if self._learning and isinstance(moved, Moved):
+    def hear(self, moves: Iterable[tuple[str, Moved]], now_s: float) -> None:
+        """What hands move on which port while it waits."""
+        for port, moved in moves:
+            if self._learning:
                 self._learning.hear(port, moved, now_s)
 
     def step(self, now_s: float) -> None:

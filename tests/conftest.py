@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from rig import MIC_SINK, SINK, Rig
 
 # test modules, and with them numpy and torch, are imported after this; what they start inherits it
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+settings.register_profile("livelav", deadline=None)  # how long a test takes says most about the machine
+settings.load_profile("livelav")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -62,6 +62,12 @@ def test_a_bank_binds_what_it_says(tmp_path: Path) -> None:
     )
 
 
+def test_a_bank_says_what_lights_take_and_a_bind_of_it_otherwise(tmp_path: Path) -> None:
+    text = GOOD.replace('port = "Box"', 'port = "Box"\nlights = [12, 60]').replace("lo =", "lights = [1, 2]\nlo =")
+    assert [binding.lights for binding in read_bank(write(tmp_path, text)).bindings] == [(1, 2), (12, 60)]
+    assert {binding.lights for binding in read_bank(write(tmp_path, GOOD)).bindings} == {(0, 127)}
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_banks_are_whole_and_bind_the_missions_five(path: Path) -> None:
     bank = read_bank(path)
@@ -139,6 +145,10 @@ def test_a_broken_bank_is_passed_over_and_named(config: Path) -> None:
         ("lo = 0.25", "lo = 0.75", "must be different"),
         ('mode = "press"', 'mode = "toggle"', "wants press"),
         ('mode = "press"', 'speed = "press"', "no key 'speed'"),
+        ('port = "Box"', "lights = [0, 128]", "lights must be two whole numbers"),
+        ('port = "Box"', "lights = 127", "lights must be two whole numbers"),
+        ("lo = 0.25", "lights = [true, 1]", "lights must be two whole numbers"),
+        ("lo = 0.25", "lights = [1]", "lights must be two whole numbers"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -164,7 +174,7 @@ def test_what_is_learnt_is_kept_whole_and_found_first(config: Path) -> None:
     kept = [
         Binding(Control("cc", 7, 2), "mapping.norm", "fine", port='a "quoted" \\ name'),
         Binding(Control("bend", 0, 0), "show.hue", takeover="pickup", lo=1.0, hi=0.0, curve="slow", port="x"),
-        Binding(Control("note", 36, 9), "blackout", "press"),
+        Binding(Control("note", 36, 9), "blackout", "press", lights=(12, 60)),
     ]
     for binding in kept:
         assert learn(binding) == []

@@ -2,16 +2,22 @@
 
 import socket
 
+from livelav.control.banks import Bank
+from livelav.control.bindings import Binding
 from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
+from livelav.control.messages import Control
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
-from livelav.core.params import BY_NAME, Settings
+from livelav.core.params import BY_NAME, CHOICES, Settings
+from livelav.core.scene import Scene
+from livelav.core.setlists import Song
+from livelav.desk import Desk
 from livelav.inputs import Inputs
 
 NORM = BY_NAME["mapping.norm"]
 
 
 def ports(*names: str, came: tuple[str, ...] = (), went: tuple[str, ...] = ()) -> dict[str, object]:
-    return {"kind": "ports", "names": list(names), "came": list(came), "went": list(went)}
+    return {"kind": "ports", "names": list(names), "outputs": {}, "came": list(came), "went": list(went)}
 
 
 def turned(value: int, port: str = "box") -> dict[str, object]:
@@ -74,6 +80,28 @@ def test_after_the_midi_process_died_every_knob_picks_up() -> None:
     assert inputs.ports == ()
     assert inputs.take([ports("box", came=("box",)), turned(10)], settings, 1.0) == []
     assert inputs.take([turned(90)], settings, 2.0) == [SetParam("mapping.norm", NORM.value(90 / 127))]
+
+
+def test_a_box_is_told_what_the_desk_makes_of_every_hand() -> None:
+    """Presets by number, the beat's flash, and all of it anew after the MIDI process died."""
+    pads = ("preset-1", "preset-2", "tap", "blackout")
+    bindings = [Binding(Control("note", i, 0), pad, "press", port="box") for i, pad in enumerate(pads)]
+    inputs = Inputs([Bank("box", "box", "", tuple(bindings))])
+    scene = Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
+    desk = Desk(scene, None, [Song("storm"), Song("calm")], inputs, 0.0)
+    here = ports("box", came=("box",)) | {"outputs": {"box": 1}}
+    desk.take([here], 0.0)
+    notes = [bytes((0x90, i, 0)) for i in range(4)]
+    assert desk.told(0.3) == [("box", notes)]
+    desk.apply(RecallNumber(2), 0.4)
+    desk.apply(Toggle("blackout"), 0.4)
+    assert desk.told(0.4) == [("box", [bytes((0x90, 1, 127)), bytes((0x90, 3, 127))])]
+    assert desk.told(0.5) == [("box", [bytes((0x90, 2, 127))])], "at 120 a minute a beat is here"
+    inputs.lost_all()
+    assert desk.told(0.7) == []
+    desk.take([here], 0.8)
+    ((_, anew),) = desk.told(0.9)
+    assert sorted(message[2] for message in anew) == [0, 0, 127, 127]
 
 
 def test_a_box_that_goes_is_told_of() -> None:

@@ -15,6 +15,7 @@ from livelav.core.params import BY_NAME
 pytestmark = pytest.mark.rig
 rtmidi = pytest.importorskip("rtmidi")
 
+STORM_S = float(os.environ.get("LIVELAV_STORM_S", "3"))  # 20 for the README's figure
 NAMES = ["mapping.norm", "mapping.slope", "smoothing.coarse", "smoothing.middle", "smoothing.fine"]
 
 
@@ -83,10 +84,10 @@ def test_a_controller_that_was_pulled_out_is_heard_again_and_picks_up(show, cont
 
 
 def test_a_storm_ends_where_the_knobs_stand_and_the_picture_goes_on(show, controller):
-    """10,000 messages a second for 3 s."""
+    """10,000 messages a second for STORM_S."""
     calm = show.stats["present"]
     begin_s = time.monotonic()
-    for i in range(30_000):
+    for i in range(round(10_000 * STORM_S)):
         controller.turn(20 + i % 5, i * 7 % 128)
         if i % 50 == 0 and (ahead_s := begin_s + i / 10_000 - time.monotonic()) > 0:
             time.sleep(ahead_s)
@@ -95,8 +96,9 @@ def test_a_storm_ends_where_the_knobs_stand_and_the_picture_goes_on(show, contro
     for i, name in enumerate(NAMES):
         show.wait_for(stands(name, 11 * i / 127), f"{name} is where the knob stands")
     stats = show.stats
+    print(f"{time.monotonic() - begin_s:.1f} s, {stats['midi']}, {stats['present']}")
     assert stats["midi"]["lost"] == 0
-    assert stats["midi"]["messages"] > 20_000  # JACK itself drops what its buffers cannot hold
+    assert stats["midi"]["messages"] > 20_000 * STORM_S / 3  # JACK itself drops what its buffers cannot hold
     assert not any(stats["restarts"].values())
     assert stats["present"]["presented"] > calm["presented"] + 60
 

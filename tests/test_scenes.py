@@ -236,10 +236,12 @@ def test_a_cued_recall_begins_on_its_beat_and_not_before() -> None:
     one = scenes(preset__cue=4.0, preset__morph=0.0)
     one.perform(Recall("calm"), 4.5, BEAT)
     assert (one.preset, one.cued(4.5)) == (None, ("calm", pytest.approx(1.5)))
+    assert (one.number, one.cued_number) == (None, 1)
     one.step(5.999, BEAT)
     assert one.preset is None
     one.step(6.001, BEAT)
     assert (one.preset, one.cued(6.001)) == ("calm", None)
+    assert (one.number, one.cued_number) == (1, None)
     evening = {"preset.cue": 4.0, "preset.morph": 0.0}
     assert one.settings == START.after(load_preset("calm")).settings.with_values(evening)
 

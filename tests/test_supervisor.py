@@ -25,6 +25,18 @@ def work(board, stop, events):
     events.send({"kind": "bye"})
 
 
+def listen(board, stop, words, events):
+    """Says back what it was told, but nothing while it is told to wait."""
+    board["live"] = 1.0
+    while not stop.is_set():
+        board["heartbeat_s"] = time.monotonic()
+        if words.poll(0.005):
+            told = words.recv()
+            time.sleep(told.get("wait_s", 0.0))
+            board["taken"] += 1
+            events.send(told)
+
+
 def crash(board, stop, events):
     events.send({"kind": "error", "text": "what broke"})
 
@@ -46,9 +58,9 @@ def make_child():
     ctx = multiprocessing.get_context("spawn")
     children = []
 
-    def make(target, hung_after_s=1.0):
-        board, stop = Board(ctx, ("heartbeat_s", "live")), StopFlag(ctx)
-        child = Child(ctx, "test", target, (board, stop), board, hung_after_s)
+    def make(target, hung_after_s=1.0, **options):
+        board, stop = Board(ctx, ("heartbeat_s", "live", "taken")), StopFlag(ctx)
+        child = Child(ctx, "test", target, (board, stop), board, hung_after_s, **options)
         children.append((child, stop))
         child.start(time.monotonic())
         return child, stop
@@ -124,6 +136,23 @@ def test_a_child_that_ended_by_itself_stays_ended(make_child):
     child.stop(5.0)
     assert child.poll(time.monotonic() + 1000) == []
     assert child.restarts == 0
+
+
+def test_a_child_is_told_only_what_it_has_room_for_and_a_new_one_begins_anew(make_child):
+    child, _ = make_child(listen, is_told=True)
+    for number in range(3):
+        assert child.listens
+        child.tell({"kind": "echo", "number": number})
+        assert wait_for(child, "echo")["number"] == number
+    child.tell({"kind": "echo", "wait_s": 30.0})
+    assert not child.listens, "it has not taken that"
+    os.kill(child.pid, signal.SIGKILL)
+    wait_for(child, "restart")
+    assert not child.listens
+    child.start(time.monotonic())
+    assert child.listens
+    child.tell({"kind": "echo", "number": 7})
+    assert wait_for(child, "echo")["number"] == 7
 
 
 def test_stop_is_followed_and_last_words_are_heard(make_child):

@@ -22,7 +22,7 @@ SLOPE = BY_NAME["mapping.slope"]
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
     made = Desk(first_scene(None, None, {}), None, (), Inputs(), 0.0)
-    made.take([{"kind": "ports", "names": [BOX], "came": [BOX], "went": []}], 0.0)
+    made.take([{"kind": "ports", "names": [BOX], "outputs": {}, "came": [BOX], "went": []}], 0.0)
     return made
 
 

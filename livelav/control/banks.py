@@ -4,10 +4,11 @@
     name = "Korg nanoKONTROL2"
     port = "nanoKONTROL2"          # part of the port's name
     not_port = ""                  # part of a name that is meant only seemingly, like "MK3"
+    lights = [0, 127]              # what its pads and buttons take for off and on; a bind may have others
     [[bind]]
     control = "cc 16"              # or "note 36 ch 10", "nrpn 261", "bend", "program"
     to = "mapping.norm"            # a parameter, an action like blackout, or none
-    mode = "absolute"              # these five may be left out; see bindings.py
+    mode = "absolute"              # these, and lights, may be left out; see bindings.py
     takeover = "jump"
     lo = 0.0
     hi = 1.0
@@ -39,6 +40,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "curve": get_args(Curve),
 }
 _NUMBERS = ("lo", "hi")
+_PAIR = "lights must be two whole numbers from 0 to 127, for off and on, like [0, 127]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,11 @@ def read_bank(path: Path) -> Bank:
     for key in ("name", "port", "not_port"):
         if not is_text(tree.get(key, ""), LONGEST):
             raise MidiError(f"{path}: {key} must be plain text of at most {LONGEST} characters")
+    if not _is_pair(tree.get("lights", [0, 0])):
+        raise MidiError(f"{path}: {_PAIR}")
     binds = tree.get("bind", [])
-    if unknown := set(tree) - {"schema", "name", "port", "not_port", "bind"}:
-        known = "schema, name, port, not_port and [[bind]]"
+    if unknown := set(tree) - {"schema", "name", "port", "not_port", "lights", "bind"}:
+        known = "schema, name, port, not_port, lights and [[bind]]"
         raise MidiError(f"{path}: no key {sorted(unknown)[0][:80]!r}; there are {known}")
     if not isinstance(binds, list) or len(binds) > MOST:
         raise MidiError(f"{path}: bind must be written as [[bind]], at most {MOST} times")
@@ -69,28 +73,36 @@ def read_bank(path: Path) -> Bank:
     bindings = []
     for number, bind in enumerate(binds, start=1):
         try:
-            bindings.append(_binding(bind, port, not_port))
+            bindings.append(_binding(bind, port, not_port, tree.get("lights")))
         except MidiError as error:
             raise MidiError(f"{path}: [[bind]] {number}: {error}") from error
     return Bank(tree.get("name", path.stem), port, not_port, tuple(bindings))
 
 
-def _binding(bind: Any, port: str, not_port: str) -> Binding:
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(n) is int and n in range(128) for n in value)
+
+
+def _binding(bind: Any, port: str, not_port: str, lights: list[int] | None) -> Binding:
     if not isinstance(bind, dict):
         raise MidiError("must be a table")
-    known = ("control", "to", "port", *_WORDS, *_NUMBERS)
+    known = ("control", "to", "port", "lights", *_WORDS, *_NUMBERS)
     for key, value in bind.items():
         if key not in known:
             raise MidiError(f"no key {key[:80]!r}; there are {', '.join(known)}")
         if key in _NUMBERS and (type(value) not in (int, float) or not 0.0 <= value <= 1.0):
             raise MidiError(f"{key} must be a number from 0 to 1")
-        if key not in _NUMBERS and not is_text(value, LONGEST):
+        if key == "lights" and not _is_pair(value):
+            raise MidiError(_PAIR)
+        if key not in (*_NUMBERS, "lights") and not is_text(value, LONGEST):
             raise MidiError(f"{key} must be plain text of at most {LONGEST} characters")
         if key in _WORDS and value not in _WORDS[key]:
             raise MidiError(f"{key} is {value!r}: it must be one of {', '.join(_WORDS[key])}")
     if missing := [key for key in ("control", "to") if key not in bind]:
         raise MidiError(f"{missing[0]} is missing")
     options = {key: bind[key] for key in (*_WORDS, *_NUMBERS) if key in bind}
+    if lights := bind.get("lights", lights):
+        options["lights"] = (lights[0], lights[1])
     ports = {"port": bind.get("port", port), "not_port": not_port}
     return Binding(Control.parse(bind["control"]), bind["to"], **ports, **options)
 
@@ -192,6 +204,8 @@ def _lines(bindings: Iterable[Binding]) -> Iterator[str]:
             value = getattr(binding, key)
             if value != getattr(plain, key):
                 yield f"{key} = {_quoted(value) if isinstance(value, str) else value}"
+        if binding.lights != plain.lights:
+            yield f"lights = {list(binding.lights)}"
 
 
 def _quoted(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from livelav.control.commands import ACTIONS, PRESET_NUMBERS
-from livelav.control.messages import Control
+from livelav.control.messages import COARSE_TOP, Control
 from livelav.core.errors import MidiError, nearest
 from livelav.core.params import BY_NAME, PARAMS
 
@@ -40,6 +40,7 @@ class Binding:
     curve: Curve = "even"
     port: str = ""  # part of a port's name; "" is every port
     not_port: str = ""  # part of the name of ports that are meant by `port` only seemingly
+    lights: tuple[int, int] = (0, COARSE_TOP)  # what a pad or button is told when it is off, and when it is on
 
     def __post_init__(self) -> None:
         if self.target not in targets():
@@ -67,6 +68,10 @@ class Binding:
         """The inverse, clipped to 0..1 where the knob stands outside of our part."""
         share = min(max((knob - self.lo) / (self.hi - self.lo), 0.0), 1.0)
         return float(share ** (1.0 / EXPONENT[self.curve]))
+
+    def is_high(self, knob: float) -> bool:
+        """On which of its two sides the parameter of a switch stands."""
+        return abs(knob - self.hi) < abs(knob - self.lo)
 
 
 def targets() -> list[str]:

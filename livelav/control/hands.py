@@ -54,13 +54,13 @@ class Hands:
                 for kind, number in numbers(binding):
                     self._by_number[kind, number].append((rank, binding))
 
-    def take(self, messages: Iterable[tuple[str, bytes]], settings: Settings) -> list[Command]:
-        """(port, message) in order, to commands; of a parameter's values between two presses the last is left."""
+    def moves(self, messages: Iterable[tuple[str, bytes]]) -> list[tuple[str, Moved]]:
+        """(port, message) in order, to what moved."""
         events = [(port, self._decoders[port].step(message)) for port, message in messages]
-        return self.follow(((port, event) for port, event in events if isinstance(event, Moved)), settings)
+        return [(port, event) for port, event in events if isinstance(event, Moved)]
 
     def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
-        """The same from what was decoded already."""
+        """Moves in order, to commands; of a parameter's values between two presses the last is left."""
         values: dict[str, float] = {}
         commands: list[Command] = []
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
@@ -104,6 +104,15 @@ class Hands:
             for port in ports
             for binding in sorted(known, key=lambda one: str(one.control))
             if binding in self.bound(port, replace(binding.control, channel=binding.control.channel or 0))
+        ]
+
+    def bindings_of(self, port: str) -> list[Binding]:
+        """All that speak of that port, those that others stand before, too."""
+        return [
+            binding
+            for (_, number), ranked in self._by_number.items()
+            for _, binding in ranked
+            if number == binding.control.number and speaks_of(port, binding.port, binding.not_port)
         ]
 
     def came_back(self, port: str) -> None:
@@ -174,8 +183,7 @@ def _switched(binding: Binding, param: Param, memory: _Memory, moved: Moved, now
         return None
     if binding.mode == "set":
         return param.value(binding.hi)
-    is_high = abs(param.knob(now) - binding.hi) < abs(param.knob(now) - binding.lo)
-    return param.value(binding.lo if is_high else binding.hi)
+    return param.value(binding.lo if binding.is_high(param.knob(now)) else binding.hi)
 
 
 def _stepped(binding: Binding, knob: float, count: int) -> float:

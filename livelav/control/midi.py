@@ -1,18 +1,15 @@
-"""The MIDI process: from every controller that is plugged in, messages to main, in order and with their port's name.
+"""The MIDI process: what controllers send goes to main, in order and by port; what main has for them goes back.
 
 A process of its own because a MIDI library may hang, or die with its server, and because ten thousand messages a
 second must not take turns with the picture for Python's lock. The library is asked, it calls nobody: its threads
 never run Python, so that a port can be closed while messages arrive. Ports come and go by name: where a controller is
 plugged in again it is heard again. Knows no parameter and no binding.
-
-On Linux ALSA's sequencer is taken if there is one, else JACK; PipeWire speaks both.
 """
 
 import contextlib
 import json
 import math
 import os
-import re
 import select
 import signal
 import subprocess
@@ -24,8 +21,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livelav.control.feedback import Told
 from livelav.control.messages import TRANSPORT
 from livelav.control.midiclock import ClockFollower
+from livelav.control.mididriver import CLIENT, WAITING, new_input, plain, ports_of
+from livelav.control.midiout import Outputs
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import MidiError
 from livelav.core.metrics import PeakMemory
@@ -35,20 +35,16 @@ from livelav.core.shm import Board, StopFlag
 if TYPE_CHECKING:
     import rtmidi  # loaded by the MIDI process only, where it is used
 
-MIDI_FIELDS = ("heartbeat_s", "messages", "lost", "peak_rss_mb", "live")
-CLIENT = "livelav"
+MIDI_FIELDS = ("heartbeat_s", "messages", "lost", "taken", "sent", "peak_rss_mb", "live")
 ALL, OFF = "all", "off"
 
 _THROUGH = "Midi Through"  # ALSA's loop back to the sender: no controller
-_ALSA_ADDRESS = re.compile(r" \d+:\d+$")  # " 20:0": another one each time that it is plugged in
-_WINDOWS_NUMBER = re.compile(r" \d+$")
 _ALSA_DEVICES = Path("/dev/snd")
 _JACK_SOCKETS = (Path("/dev/shm"), Path("/tmp"))  # where its server listens, by the build
 _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
 _ASK_S, _IDLE_ASK_S = 0.003, 0.01  # between looks, while hands are at it and while they are not: waking costs, too
 _HANDS_REST_S = 2.0
-_WAITING = 4_096  # messages that wait for main, at most; of more the oldest go
 _AT_ONCE = 100  # in one event: below what a pipe takes whole, so that main never waits for its second half
 _HOUSEKEEPING_S = 1.0
 _ANSWER_S = 5.0
@@ -59,30 +55,45 @@ Timed = tuple[str, bytes, float]  # the same, and how long ago it came, in secon
 
 @dataclass(frozen=True, slots=True)
 class MidiConfig:
-    """Which ports to listen to: `all`, or parts of names; none of them need be there yet."""
+    """Which ports to listen to, and which of these to tell: `all`, or parts of names; none need be there yet."""
 
     ports: tuple[str, ...] = (ALL,)
+    told: tuple[str, ...] = ()
 
     def wants(self, name: str) -> bool:
-        """Whether a port of that name is one of them."""
-        if name.startswith(CLIENT):
-            return False  # ourselves
-        if any(part.lower() in name.lower() for part in self.ports if part != ALL):
-            return True
-        return ALL in self.ports and not name.startswith(_THROUGH)
+        """Whether a port of that name is listened to."""
+        return _means(self.ports, name)
+
+    def tells(self, name: str) -> bool:
+        """Whether the output beside it is told something."""
+        return _means(self.told, name)
 
 
-def midi_config(words: str) -> MidiConfig | None:
-    """From the words of `--midi`: `all`, `off` (None), or parts of port names with commas between them."""
+def _means(parts: Sequence[str], name: str) -> bool:
+    if name.startswith(CLIENT):
+        return False  # ourselves
+    if any(part.lower() in name.lower() for part in parts if part != ALL):
+        return True
+    return ALL in parts and not name.startswith(_THROUGH)
+
+
+def midi_config(words: str, out_words: str = OFF) -> MidiConfig | None:
+    """From the words of `--midi` and `--midi-out`: `all`, `off`, or parts of port names with commas between them."""
+    ports, told = _parts(words), _parts(out_words)
+    return MidiConfig(ports, told) if ports else None
+
+
+def _parts(words: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in words.split(",") if part.strip())
-    return None if parts in ((), (OFF,)) else MidiConfig(parts)
+    return () if parts == (OFF,) else parts
 
 
-def run_midi(config: MidiConfig, board: Board, stop: StopFlag, events: Connection) -> None:
+def run_midi(config: MidiConfig, board: Board, stop: StopFlag, words: Connection, events: Connection) -> None:
     """Body of the MIDI process: returns when `stop` is set.
 
-    Sends {"kind": "midi", "messages": [(port, bytes), ...]}, {"kind": "ports", "names", "came", "went"}, and once
-    {"kind": "warning", "text"} where a controller was asked for by name and is not there (yet).
+    Sends {"kind": "midi", "messages": [(port, bytes), ...]}, {"kind": "ports", "names", "outputs", "came", "went"},
+    and once {"kind": "warning", "text"} where a controller was asked for by name and is not there (yet). The
+    words are lists of (port, messages) that are to be sent; the board counts them.
     """
     mute_drivers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
@@ -95,7 +106,15 @@ def run_midi(config: MidiConfig, board: Board, stop: StopFlag, events: Connectio
         """Whether main takes what is sent; it may be busy, and we must not hang on it. Windows cannot say."""
         return os.name == "nt" or bool(select.select([], [events], [], 0)[1])
 
-    Listener(config, board, stop, send, has_room, MonotonicClock()).run()
+    def told() -> list[Told]:
+        """What main has asked for since the last call."""
+        with contextlib.suppress(OSError, EOFError):
+            if words.poll():
+                board["taken"] += 1
+                return list(words.recv())
+        return []
+
+    Listener(config, board, stop, send, has_room, told, MonotonicClock()).run()
 
 
 class Listener:
@@ -108,13 +127,15 @@ class Listener:
         stop: StopFlag,
         send: Callable[[dict[str, Any]], None],
         has_room: Callable[[], bool],
+        told: Callable[[], list[Told]],
         clock: Clock,
     ) -> None:
         self._board, self._stop, self._clock = board, stop, clock
-        self._send, self._has_room = send, has_room
-        self._waiting: deque[Message] = deque()
+        self._send, self._has_room, self._told = send, has_room, told
+        self._waiting: deque[Message] = deque()  # for main, at most WAITING: of more the oldest go
         self._heard_s = -math.inf  # when the last message came
         self._ports = Ports(config)
+        self._outputs: dict[str, int] = {}  # that main knows of
         self._clocks: dict[str, ClockFollower] = defaultdict(ClockFollower)
         self._memory = PeakMemory()
         self._missing = tuple(part for part in config.ports if part != ALL)  # to be told of after the first look
@@ -123,8 +144,7 @@ class Listener:
         """Until stopped."""
         scanned_s, kept_s = -math.inf, -math.inf
         while not self._stop.is_set():
-            now_s = self._clock.now_s()
-            self._board["heartbeat_s"] = now_s
+            now_s = self._beat()
             self._board["live"] = 1
             if now_s - scanned_s >= (_SCAN_S if self._ports.names else _FRESH_S):
                 scanned_s = now_s
@@ -133,8 +153,14 @@ class Listener:
                 kept_s = now_s
                 self._board["peak_rss_mb"] = self._memory.peak_mb()
             self._hand_on(now_s)
+            for name, messages in self._told():
+                self._board["sent"] += self._ports.outputs.send(name, messages)
             self._clock.sleep(_ASK_S if now_s - self._heard_s < _HANDS_REST_S else _IDLE_ASK_S)
         self._ports.close()
+
+    def _beat(self) -> float:
+        now_s = self._board["heartbeat_s"] = self._clock.now_s()
+        return now_s
 
     def _scan(self) -> None:
         trouble, before = "", self._ports.names
@@ -142,9 +168,12 @@ class Listener:
             came, went = self._ports.scan()
         except MidiError as error:  # its server died, and took all ports along
             trouble, came, went = f"; {error}", [], list(before)
-        names = self._ports.names
-        if came or went:
-            self._send({"kind": "ports", "names": list(names), "came": came, "went": went})
+        self._beat()  # a busy server may take long to open a port
+        self._ports.scan_outputs()
+        names, outputs = self._ports.names, self._ports.outputs.numbers
+        if came or went or outputs != self._outputs:
+            self._outputs = outputs
+            self._send({"kind": "ports", "names": list(names), "outputs": outputs, "came": came, "went": went})
         missing = [part for part in self._missing if not any(part.lower() in name.lower() for name in names)]
         self._missing = ()
         for part in missing:
@@ -157,7 +186,7 @@ class Listener:
         self._board["messages"] += len(new)
         self._waiting.extend((name, message) for name, message, _ in new if not is_clock(message))
         self._follow_clocks(new, now_s)
-        while len(self._waiting) > _WAITING:
+        while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._board["lost"] += 1
         while self._waiting and self._has_room():
@@ -179,13 +208,15 @@ def is_clock(message: bytes) -> bool:
 
 
 class Ports:
-    """The inputs that are open, each known by the name that it had when it came. One thread's only."""
+    """The inputs that are open, each by the name that it had when it came; `outputs` beside them. One thread's only."""
 
     def __init__(self, config: MidiConfig) -> None:
         self._config = config
+        self.outputs = Outputs()
         self._looker: rtmidi.MidiIn | None = None  # opens no port: it only looks which there are
         self._open: dict[str, tuple[str, rtmidi.MidiIn]] = {}  # by the system's own name: ours, and the port
         self._devices = _devices()
+        self._present: list[str] = []  # all inputs of the system at the last look
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -200,7 +231,7 @@ class Ports:
         devices, before = _devices(), self.names
         if devices != self._devices or self._looker is None or not self._open:
             self.close()
-            self._devices, self._looker = devices, client()
+            self._devices, self._looker = devices, new_input()
         present = ports_of(self._looker)
         went = [] if self._open else list(before)
         for raw in [raw for raw in self._open if raw not in present]:
@@ -208,7 +239,13 @@ class Ports:
             port.delete()
             went.append(name)
         came = [self._listen(raw) for raw in present if raw not in self._open and self._config.wants(plain(raw))]
+        self._present = present
         return [name for name in came if name], went
+
+    def scan_outputs(self) -> None:
+        """The same for the outputs beside what is open."""
+        told = {raw: name for raw, (name, _) in self._open.items() if self._config.tells(name)}
+        self.outputs.scan(self._present, told)
 
     def take(self, most: int = 1_024) -> list[Timed]:
         """What came since the last call, port by port; of each how long before the port's last it came."""
@@ -227,6 +264,7 @@ class Ports:
 
     def close(self) -> None:
         """Closes all."""
+        self.outputs.close()
         for _, port in self._open.values():
             port.delete()
         self._open.clear()
@@ -239,7 +277,7 @@ class Ports:
         import rtmidi
 
         try:
-            port = client()
+            port = new_input()
         except MidiError:
             return None
         try:
@@ -272,39 +310,6 @@ def _devices() -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found))
 
 
-def client() -> "rtmidi.MidiIn":
-    """A client of the first MIDI system that this machine runs. Raises MidiError where there is none."""
-    try:
-        import rtmidi
-    except ImportError as error:
-        raise MidiError(f"no MIDI here ({error}); pip install python-rtmidi") from error
-    os.environ["JACK_NO_START_SERVER"] = "1"  # nobody asked for a sound server
-    reasons = []
-    for api in rtmidi.get_compiled_api():
-        try:
-            return rtmidi.MidiIn(api, name=CLIENT, queue_size_limit=_WAITING)
-        except (rtmidi.RtMidiError, OSError) as error:
-            reasons.append(str(error))
-    why = ", ".join(reasons) or "none in this build"
-    raise MidiError(f"no MIDI here ({why}); sudo modprobe snd-seq, or start JACK")
-
-
-def ports_of(looker: "rtmidi.MidiIn") -> list[str]:
-    """The system's names of all ports, in its order. Raises MidiError."""
-    import rtmidi
-
-    try:
-        return list(looker.get_ports())
-    except rtmidi.RtMidiError as error:
-        raise MidiError(f"MIDI gives no list of ports ({error}); restart its server") from error
-
-
-def plain(raw: str) -> str:
-    """A port's name without what changes each time that it is plugged in."""
-    name = _ALSA_ADDRESS.sub("", raw)
-    return _WINDOWS_NUMBER.sub("", name) if sys.platform == "win32" else name
-
-
 def list_ports() -> list[str]:
     """Names of the controllers that are plugged in. Asked in a process of its own: a MIDI server may hang.
 
@@ -326,7 +331,7 @@ def list_ports() -> list[str]:
 def _answer() -> Sequence[str]:
     """Names, or one text that says why there are none."""
     try:
-        looker = client()
+        looker = new_input()
         try:
             return [name for name in map(plain, ports_of(looker)) if MidiConfig().wants(name)]
         finally:

@@ -127,6 +127,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice("model", "default", help="generator: a name from `livelav models list`, or a .safetensors file"),
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
     Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
+    Choice("midi.out", "all", help="controllers whose lights, rings and motors are kept true: the same words"),
     Choice("osc", "9000", help="UDP port to take OSC from, of this machine alone; or HOST:PORT, or off"),
     Choice("osc.out", "off", help="port, or HOST:PORT, that is told by OSC what changes; or off"),
     Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),

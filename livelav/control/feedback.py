@@ -1,0 +1,208 @@
+"""What controllers are told, and when: only what is new, soon, not too much of it, and never against a hand.
+
+- A controller that comes is told everything; what it was told is forgotten when it goes. Later it is told what is new,
+  and that once more AGAIN_S later: wires lose a message now and then, and a box that has just been plugged in is
+  still waking up.
+- A control that a hand is at is left alone for HOLD_S after its last message, and then told the truth: a motor
+  fader is held where it was let go. Lights are told at once, after each press, for many pads put theirs out by
+  themselves.
+- What a device only sends back is no hand. For a knob with ends that is safe to say, since it changes nothing. For a
+  pad or an encoder it is not: who taps on the beat sends what the beat's flash sent. So a port is taken for an echo
+  only as long as what it is told does come back.
+- The parameter table's own controllers hold for any box, also for a synthesiser whose sound they might be. So of
+  these a port is told only what a hand has moved on it; and never a note, for which it takes a bank or learning.
+
+Knows no device: the time is passed in. Runs in main.
+"""
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from livelav.control.bindings import FINE_PAIR, RELATIVE, Binding
+from livelav.control.hands import Hands
+from livelav.control.lights import Shown, can_show, is_light, telling, value
+from livelav.control.messages import Control, Decoder, Moved
+
+HOLD_S = 0.3
+EVERY_S = 0.02  # between two tellings of one port
+MOST = 20  # controls that are told at once: with EVERY_S what a cable of 31,250 baud carries
+AGAIN_S = 1.5  # after it was told, without anything new, it is told once more
+BACK_S = 1.0  # what has not come back by then does not
+_APART_S = 1.0  # from a hand's last message: what comes back is not the hand again
+_TRUST, _MOST_TRUST = 3, 8  # from how many echoes on a port is one, and how many are remembered
+
+Told = tuple[str, list[bytes]]  # a port's name, and what it is to be sent
+
+
+@dataclass(slots=True)
+class _Indicator:
+    """One control of a port, and what it shows."""
+
+    binding: Binding
+    control: Control  # the binding's, on one channel
+    told: int | None = None  # what it was told last; None: it must be told, whatever it shows
+    told_s: float = -math.inf
+    is_twice: bool = True  # whether it was told that twice
+    heard_s: float = -math.inf
+    awaited: deque[tuple[Moved, float, bool]] = field(default_factory=deque)  # what may come back, since when, as proof
+
+    @property
+    def is_echo_safe(self) -> bool:
+        """Whether it does no harm to take a hand for an echo: it would have changed nothing."""
+        return not is_light(self.binding) and self.binding.mode not in RELATIVE
+
+    def is_due_again(self, now_s: float) -> bool:
+        return not self.is_twice and now_s - self.told_s > AGAIN_S
+
+    def is_held(self, now_s: float) -> bool:
+        """Whether a hand is at it that must not be worked against."""
+        return not is_light(self.binding) and now_s - self.heard_s < HOLD_S
+
+
+class _Output:
+    """One port that can be told something."""
+
+    def __init__(self, number: int, bindings: Sequence[Binding]) -> None:
+        """`bindings` are all that speak of it."""
+        self.number = number  # of its opening: another one is another port, though it has the same name
+        self._columns = defaultdict[str, list[float]](list)  # by parameter, where the pads that set it put it
+        for binding in bindings:
+            if binding.mode == "set":
+                self._columns[binding.target].append(binding.hi)
+        self._indicators: list[_Indicator] = []
+        self._by_control: dict[Control, _Indicator] = {}
+        self._decoder = Decoder()  # what comes back will be read like that
+        self._trust = _TRUST
+        self._shown: Shown | None = None
+        self._unsettled = True
+        self._next_s = -math.inf
+
+    def add(self, binding: Binding, control: Control) -> None:
+        """A control that is to show its binding; the first one for it counts."""
+        if control in self._by_control:
+            return
+        indicator = _Indicator(binding, control)
+        self._indicators.append(indicator)
+        self._by_control[control] = indicator
+        if binding.mode == "fine":
+            half = Control(control.kind, control.number + FINE_PAIR, control.channel)
+            self._by_control.setdefault(half, indicator)
+        self._unsettled = True
+
+    def knows(self, control: Control) -> bool:
+        return control in self._by_control
+
+    def hear(self, moved: Moved, now_s: float) -> bool:
+        """Whether a hand did that."""
+        indicator = self._by_control.get(moved.control)
+        if indicator is None:
+            return True
+        if self._came_back(indicator, moved):
+            return False
+        indicator.heard_s, indicator.told, self._unsettled = now_s, None, True
+        return True
+
+    def _came_back(self, indicator: _Indicator, moved: Moved) -> bool:
+        for place, (awaited, _, is_proof) in enumerate(indicator.awaited):
+            if awaited == moved:
+                is_echo = indicator.is_echo_safe or self._trust >= _TRUST
+                self._trust = min(self._trust + is_proof, _MOST_TRUST)
+                for _ in range(place + 1):  # what is sent comes back in order
+                    indicator.awaited.popleft()
+                return is_echo
+        return False
+
+    def step(self, shown: Shown, now_s: float) -> list[bytes]:
+        """What is to be sent now."""
+        if now_s < self._next_s or (shown == self._shown and not self._unsettled):
+            return []
+        self._next_s, self._shown, self._unsettled = now_s + EVERY_S, shown, False
+        late: list[_Indicator] = []
+        shows: dict[Control, int] = {}
+        for indicator in self._indicators:
+            self._forget(indicator, now_s)
+            shows[indicator.control] = value(indicator.binding, shown, self._columns[indicator.binding.target])
+            if indicator.is_held(now_s):
+                self._unsettled = True
+            elif shows[indicator.control] != indicator.told or indicator.is_due_again(now_s):
+                late.append(indicator)
+        late.sort(key=lambda indicator: indicator.told_s)  # who waited longest comes first
+        self._unsettled |= len(late) > MOST
+        self._unsettled |= any(indicator.awaited or not indicator.is_twice for indicator in self._indicators)
+        messages: list[bytes] = []
+        for indicator in late[:MOST]:
+            messages += self._tell(indicator, shows[indicator.control], now_s)
+        return messages
+
+    def _forget(self, indicator: _Indicator, now_s: float) -> None:
+        """What did not come back."""
+        while indicator.awaited and now_s - indicator.awaited[0][1] > BACK_S:
+            indicator.awaited.popleft()
+            self._trust = max(self._trust - 1, 0)
+
+    def _tell(self, indicator: _Indicator, shows: int, now_s: float) -> list[bytes]:
+        indicator.is_twice = indicator.told == shows
+        indicator.told, indicator.told_s, self._unsettled = shows, now_s, True
+        messages = telling(indicator.binding, indicator.control, shows)
+        is_proof = now_s - indicator.heard_s > _APART_S
+        for message in messages:
+            if isinstance(event := self._decoder.step(message), Moved):
+                indicator.awaited.append((event, now_s, is_proof))
+        return messages
+
+
+class Feedback:
+    """All ports that can be told something."""
+
+    def __init__(self, hands: Hands) -> None:
+        """`hands` say what is bound, and which bank stands before which."""
+        self._hands = hands
+        self._outputs: dict[str, _Output] = {}
+        self._met: dict[str, set[Control]] = {}  # by port: bound controls that only a hand showed to be there
+
+    def on_ports(self, numbers: Mapping[str, int]) -> None:
+        """The outputs that are open now, by name, and of each the number of its opening."""
+        for port in [port for port, output in self._outputs.items() if numbers.get(port) != output.number]:
+            del self._outputs[port]
+        for port, number in numbers.items():
+            if port not in self._outputs:
+                self._outputs[port] = self._opened(port, number)
+
+    def rebind(self) -> None:
+        """Other bindings hold now: all is told again, and what nobody moves any more is left as it is."""
+        self._outputs = {port: self._opened(port, output.number) for port, output in self._outputs.items()}
+
+    def _opened(self, port: str, number: int) -> _Output:
+        bindings = self._hands.bindings_of(port)
+        output = _Output(number, bindings)
+        for binding in bindings:
+            if binding.port:  # else it is for any box, and this one may be a synthesiser
+                channel = binding.control.channel or 0
+                self._add(output, port, replace(binding.control, channel=channel))
+        for control in self._met.setdefault(port, set()):
+            self._add(output, port, control)
+        return output
+
+    def _add(self, output: _Output, port: str, control: Control) -> None:
+        """What that control of that port moves is to be shown on it; the first that can be."""
+        for binding in self._hands.bound(port, control):
+            if can_show(binding):
+                output.add(binding, replace(binding.control, channel=control.channel))
+
+    def hear(self, port: str, moved: Moved, now_s: float) -> bool:
+        """Whether a hand did that; False for what a device only sent back."""
+        output = self._outputs.get(port)
+        if output is None:
+            return True
+        if not output.knows(moved.control):
+            self._add(output, port, moved.control)
+            if output.knows(moved.control):
+                self._met[port].add(moved.control)
+        return output.hear(moved, now_s)
+
+    def step(self, shown: Shown, now_s: float) -> list[Told]:
+        """What is to be sent now, port by port; the caller sees to it that it is sent."""
+        told = ((port, output.step(shown, now_s)) for port, output in self._outputs.items())
+        return [(port, messages) for port, messages in told if messages]
