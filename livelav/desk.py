@@ -21,6 +21,7 @@ from livelav.supervisor import Event
 
 OURS = ("midi", "ports", "tempo")  # events of the MIDI process that are meant for the desk
 _KEEP_S = 2.0
+_ON = 0.5  # a switch among the parameters
 
 
 class Desk:
@@ -30,8 +31,8 @@ class Desk:
         """See Scenes for `scene`, `preset` and `songs`."""
         self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
         self.keeper = Keeper()
-        self._bpm = self.settings["tempo.bpm"]  # of the parameter, as it was seen last
-        self.beat = Beat(self._bpm, now_s)
+        self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last
+        self.beat = Beat(self._bpm, now_s, self._hearing >= _ON)
         self._kept, self._kept_s = b"", now_s  # what is on disk of where the show stands, and since when
 
     @property
@@ -60,6 +61,10 @@ class Desk:
         self._keep_tempo(now_s)
         self.scenes.step(now_s, self.beat.tempo)
         self.inputs.tell(self.settings, now_s)
+
+    def hear(self, tempo: Tempo, confidence: float, now_s: float) -> None:
+        """What the sound's beat is heard to be now."""
+        self.beat.on_sound(tempo, confidence, now_s)
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
@@ -99,10 +104,14 @@ class Desk:
             self.keeper.note(running_path(), content)
 
     def _keep_tempo(self, now_s: float) -> None:
-        """The parameter follows the beat, and the beat whatever sets the parameter."""
-        asked = self.settings["tempo.bpm"]
-        if asked != self._bpm:
-            self.beat.set_bpm(asked, now_s)
-        if self.beat.tempo.bpm != asked:
-            self.scenes.set({"tempo.bpm": self.beat.tempo.bpm})
-        self._bpm = self.beat.tempo.bpm
+        """The parameters follow the beat, and the beat whatever sets the parameters."""
+        beat, bpm, hearing = self.beat, self.settings["tempo.bpm"], self.settings["tempo.hearing"]
+        if hearing != self._hearing:
+            beat.set_hearing(hearing >= _ON)
+        if bpm != self._bpm:
+            beat.set_bpm(bpm, now_s)
+        if beat.tempo.bpm != bpm:
+            self.scenes.set({"tempo.bpm": beat.tempo.bpm})
+        if beat.hears != (hearing >= _ON):
+            self.scenes.set({"tempo.hearing": float(beat.hears)})
+        self._bpm, self._hearing = beat.tempo.bpm, self.settings["tempo.hearing"]

@@ -34,6 +34,7 @@ from livelav.core.scene import PACKED, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
+from livelav.core.tempo import Tempo
 from livelav.desk import OURS, Desk
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
@@ -142,6 +143,7 @@ class Live:
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
+        self._heard = 0.0, 0.0, 0.0  # the sound's beat, as the synth put it down last
         self._tell_synth()
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
@@ -244,6 +246,7 @@ class Live:
         """What hands did since the last look."""
         now_s = self._clock.now_s()
         events = self.midi.poll(now_s) if self.midi else []
+        self._take_heard(now_s)
         self.desk.take(events, now_s)
         self._tell_synth()
         for event in events:
@@ -254,6 +257,14 @@ class Live:
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)
+
+    def _take_heard(self, now_s: float) -> None:
+        """What the synth hears of the beat, where that is news."""
+        board = self.shared.synth
+        bpm, beat_s, confidence = heard = board["beat_bpm"], board["beat_s"], board["beat_confidence"]
+        if bpm and heard != self._heard:
+            self._heard = heard
+            self.desk.hear(Tempo(bpm, beat_s), confidence, now_s)
 
     def _follow_fullscreen(self, now_s: float) -> None:
         """The window does what the switch says."""

@@ -7,9 +7,15 @@ import pytest
 from _grooves import DEVELOPED_ON, HELD_OUT, RATE_HZ, Groove, render
 from evaluate_tempo import follow, is_near, off_s
 
-from livelav.core.values import Floats
+from livelav.audio import demo
+from livelav.chain import Chain
+from livelav.core.params import Settings
+from livelav.core.values import Block, Floats
+from livelav.encode.encoder import load_encoder
 from livelav.encode.features import FeatureExtractor
 from livelav.encode.tempo import HeardBeat, TempoFollower
+from livelav.generate.library import load_generator
+from livelav.mapping.mapper import Mapper
 
 HOP = 320
 GROOVES = {groove.name: groove for groove in (*DEVELOPED_ON, *HELD_OUT)}
@@ -86,6 +92,18 @@ def test_loudness_is_no_matter(gain: float) -> None:
     late = follow(gain * render(groove, 12.0, seed=2)[0])[-8:]
     assert is_near(late, groove.bpm).all()
     assert late[:, 3].min() > 0.6
+
+
+def test_the_demos_beat_is_heard_on_the_clock_of_its_capture() -> None:
+    music, encoder, stats = demo.compose()[: 10 * demo.RATE_HZ], load_encoder(None), load_generator("default").stats
+    chain, began_s, beats = Chain(encoder, Mapper(stats, encoder, seed=0)), 1000.0, []
+    for start in range(0, len(music), 480):
+        block = Block(music[start : start + 480], began_s + (start + 480) / demo.RATE_HZ, demo.RATE_HZ)
+        beats += [(f.features.captured_s, f.beat) for f in chain.push(block, Settings()) if f.beat]
+    for captured_s, beat in beats[-8:]:
+        assert beat.bpm == pytest.approx(120.0, rel=0.01)
+        assert abs((captured_s - beat.ago_s - began_s + 0.25) % 0.5 - 0.25) < 0.030
+        assert beat.confidence > 0.8
 
 
 def test_it_is_the_same_whatever_pieces_the_sound_comes_in() -> None:
