@@ -12,8 +12,8 @@ from livelav.chain import Chain
 from livelav.core.params import Settings
 from livelav.core.values import Block, Floats
 from livelav.encode.encoder import load_encoder
-from livelav.encode.features import FeatureExtractor
-from livelav.encode.tempo import HeardBeat, TempoFollower
+from livelav.encode.features import FLUX_BANDS, FeatureExtractor
+from livelav.encode.tempo import FASTEST_BPM, SLOWEST_BPM, HeardBeat, TempoFollower
 from livelav.generate.library import load_generator
 from livelav.mapping.mapper import Mapper
 
@@ -116,6 +116,20 @@ def test_what_comes_later_changes_nothing() -> None:
     sound, _ = render(GROOVES["break"], 6.0, seed=3)
     part = told(sound[: 5 * RATE_HZ], [HOP])
     assert part == told(sound, [HOP])[: len(part)]
+
+
+@pytest.mark.parametrize("bpm", [30.0, 54.0, 90.0, 216.0, 400.0])
+def test_whatever_is_heard_the_tempo_is_one(bpm: float) -> None:
+    rng, follower, told = np.random.default_rng(7), TempoFollower(75.0), []
+    for turn, how in enumerate(("pulses", "noise", "pulses", "nothing", "one burst", "noise and pulses")):
+        flux = 1e-3 * rng.random((900, FLUX_BANDS)) * ("noise" in how)
+        pulses = np.floor((np.arange(900) + 7 * turn) * bpm / 60 / 75)
+        flux[1:][np.diff(pulses) > 0] += "pulses" in how
+        flux[400] += 1e6 * (how == "one burst")
+        told += [beat for row in flux.astype(np.float32) if (beat := follower.step(row))]
+    for beat in told:
+        assert SLOWEST_BPM <= beat.bpm <= FASTEST_BPM
+        assert 0.0 <= beat.ago_s < 2.0 and 0.0 <= beat.confidence <= 1.0
 
 
 def test_at_another_frame_rate_it_hears_the_same() -> None:

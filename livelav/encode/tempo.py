@@ -52,6 +52,7 @@ _PLACES = 48  # in a beat
 _TEMPI = np.linspace(-0.012, 0.012, 7)  # that are tried around the one that leads, as shares of it
 _PAST_S = 4.0  # an attack so long ago counts 1/e of one now
 _FOLLOW, _FOLLOW_TEMPO = 0.3, 0.1  # of what a look finds
+_DRIFT = 0.2  # of the tempo, for each beat that a look finds it off
 _SLIP = 0.12  # beats: what is further off is no drift, but another place;
 _WORTH, _WORTH_S = 1.2, 1.5  # it is gone to once the comb meets so many times as much there for so long,
 _MOVES = 0.3  # and only at such a confidence: in a break the beat goes on by itself
@@ -205,7 +206,10 @@ class TempoFollower:
         else:
             self._slip_looks = 0
         self._ago = (foreseen + _FOLLOW * self._confidence * off[place]) % 1.0 * beat
-        self._bpm *= 1.0 + _FOLLOW_TEMPO * self._confidence * _TEMPI[tempo]
+        # a beat that is found later again and again tells of a tempo between those that were tried
+        faster = _TEMPI[tempo] + _DRIFT * off[place]
+        followed = self._bpm * (1.0 + _FOLLOW_TEMPO * self._confidence * faster)
+        self._bpm = min(max(followed, SLOWEST_BPM), FASTEST_BPM)
 
 
 def _weighted(weights: Doubles, rows: NDArray[np.floating]) -> Doubles:
