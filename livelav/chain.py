@@ -1,6 +1,7 @@
 """Sound to controls: the stages in order, in one object, the same for the live show and for an offline render.
 
     Block -> gain, mono -> Resampler -> Encoder, FeatureExtractor -> Mapper -> Controls
+                                                                  -> TempoFollower -> the beat
 
 Knows no clock, process or device. Pushing the same samples gives the same controls, whatever the block sizes.
 """
@@ -15,6 +16,7 @@ from livelav.core.params import Settings
 from livelav.core.values import Block, Controls, Features, Floats
 from livelav.encode.encoder import Encoder
 from livelav.encode.features import FeatureExtractor
+from livelav.encode.tempo import HeardBeat, TempoFollower
 from livelav.mapping.blend import Blend
 from livelav.mapping.mapper import Mapper
 
@@ -25,6 +27,7 @@ class Frame:
 
     features: Features
     controls: Controls
+    beat: HeardBeat | None = None  # where there is news of it
 
 
 class Chain:
@@ -34,10 +37,11 @@ class Chain:
         self._encoder, self._mapper = encoder, mapper
         self._state = encoder.primed_state()
         self._extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)
+        self._follower = TempoFollower(encoder.frame_rate)
         self._resampler = Resampler(encoder.sample_rate, encoder.sample_rate)
         self._rate_hz = float(encoder.sample_rate)
         # Frame by frame; an encoder that looks ahead and the features need not come in step.
-        self._heard: deque[tuple[float, Floats, float]] = deque()
+        self._heard: deque[tuple[float, Floats, float, Floats]] = deque()
         self._embeddings: deque[Floats] = deque()
         self._pending = np.zeros(0, np.float32)
         self._samples_in = 0
@@ -58,7 +62,7 @@ class Chain:
         while len(self._pending) >= piece:
             samples, self._pending = self._pending[:piece], self._pending[piece:]
             heard = self._extractor.step(samples)
-            self._heard.extend(zip(heard.onset.tolist(), heard.chroma, heard.rms.tolist(), strict=True))
+            self._heard.extend(zip(heard.onset.tolist(), heard.chroma, heard.rms.tolist(), heard.flux, strict=True))
             embeddings, self._state = self._encoder.step(samples, self._state)
             self._embeddings.extend(embeddings)
             while self._heard and self._embeddings:
@@ -66,9 +70,9 @@ class Chain:
         return frames
 
     def _frame(self, captured_s: float, settings: Settings) -> Frame:
-        onset, chroma, rms = self._heard.popleft()
+        onset, chroma, rms, flux = self._heard.popleft()
         embedding = self._embeddings.popleft()
         self._frames_out += 1
         newer = self._samples_in - self._frames_out * self._encoder.hop
         features = Features(embedding, onset, chroma, rms, captured_s - newer / self._encoder.sample_rate)
-        return Frame(features, self._mapper.step(features, settings))
+        return Frame(features, self._mapper.step(features, settings), self._follower.step(flux))

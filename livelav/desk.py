@@ -38,6 +38,7 @@ from livelav.teaching import Teaching
 
 OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
+_ON = 0.5  # a switch among the parameters
 
 
 class Desk:
@@ -48,8 +49,8 @@ class Desk:
         self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
         self.keeper = Keeper()
         self.teaching = Teaching(inputs, self.keeper)
-        self._bpm = self.settings["tempo.bpm"]  # of the parameter, as it was seen last
-        self.beat = Beat(self._bpm, now_s)
+        self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last
+        self.beat = Beat(self._bpm, now_s, self._hearing >= _ON)
         self.played = self.settings  # with what drives add to it
         self._pulse, self._pulse_s = Pulse(), now_s
         self._kept, self._kept_s = b"", now_s  # what is on disk of where the show stands, and since when
@@ -106,6 +107,10 @@ class Desk:
         numbers = self.scenes.number, self.scenes.cued_number
         return self.inputs.feedback.step(Shown(self.settings, self.state, *numbers, int(beats * 4 // 1 % 4)), now_s)
 
+    def hear(self, tempo: Tempo, confidence: float, now_s: float) -> None:
+        """What the sound's beat is heard to be now."""
+        self.beat.on_sound(tempo, confidence, now_s)
+
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
@@ -156,10 +161,14 @@ class Desk:
         self.played = driven(self.settings, self.scenes.drives(now_s), self._pulse)
 
     def _keep_tempo(self, now_s: float) -> None:
-        """The parameter follows the beat, and the beat whatever sets the parameter."""
-        asked = self.settings["tempo.bpm"]
-        if asked != self._bpm:
-            self.beat.set_bpm(asked, now_s)
-        if self.beat.tempo.bpm != asked:
-            self.scenes.set({"tempo.bpm": self.beat.tempo.bpm})
-        self._bpm = self.beat.tempo.bpm
+        """The parameters follow the beat, and the beat whatever sets the parameters."""
+        beat, bpm, hearing = self.beat, self.settings["tempo.bpm"], self.settings["tempo.hearing"]
+        if hearing != self._hearing:
+            beat.set_hearing(hearing >= _ON)
+        if bpm != self._bpm:
+            beat.set_bpm(bpm, now_s)
+        if beat.tempo.bpm != bpm:
+            self.scenes.set({"tempo.bpm": beat.tempo.bpm})
+        if beat.hears != (hearing >= _ON):
+            self.scenes.set({"tempo.hearing": float(beat.hears)})
+        self._bpm, self._hearing = beat.tempo.bpm, self.settings["tempo.hearing"]

@@ -151,6 +151,7 @@ class Live:
         self._told: Wanted | None = None
         self._told_link: Tempo | None = None
         self._tell()
+        self._heard = 0.0, 0.0, 0.0  # the sound's beat, as the synth put it down last
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
             shared.capture, _CAPTURE_HUNG_S, _CAPTURE_OPENS_S,
@@ -266,6 +267,7 @@ class Live:
         assert self._presenter is not None, "start first"
         now_s = self._clock.now_s()
         said = [(child, event) for child in self._hands for event in child.poll(now_s)]
+        self._take_heard(now_s)
         heard = self.shared.synth
         self.desk.take([event for _, event in said], now_s, heard["rms"], heard["onset"], self._presenter.ahead_s)
         self._tell()
@@ -279,6 +281,14 @@ class Live:
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)
+
+    def _take_heard(self, now_s: float) -> None:
+        """What the synth hears of the beat, where that is news."""
+        board = self.shared.synth
+        bpm, beat_s, confidence = heard = board["beat_bpm"], board["beat_s"], board["beat_confidence"]
+        if bpm and heard != self._heard:
+            self._heard = heard
+            self.desk.hear(Tempo(bpm, beat_s), confidence, now_s)
 
     def _follow_fullscreen(self, now_s: float) -> None:
         """The window does what the switch says."""

@@ -60,6 +60,7 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
     """
     scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
     settings, choices, preset_seed, drives = scene.settings, dict(scene.choices), scene.seed, scene.drives
+    named = set[str]()
     if preset_name is not None:
         preset, trouble = any_preset(preset_name)
         if trouble:
@@ -67,8 +68,11 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
         settings, preset_seed = preset.settings, preset.seed or 0
         drives = preset.drives
         choices |= preset.choices
+        named |= preset.changes.keys()
     given = {p.name: (p, flags[argument(p.name)]) for p in PARAMS if flags.get(argument(p.name)) is not None}
     settings = settings.with_values({name: number(p.flag, text, p.lo, p.hi) for name, (p, text) in given.items()})
+    if "tempo.bpm" in named | given.keys() and "tempo.hearing" not in given:
+        settings = settings.with_values({"tempo.hearing": 0.0})  # who says it does not want it heard
     for choice in CHOICES:
         if (word := flags.get(argument(choice.name))) is not None:
             choices[choice.name] = choice.checked(word)

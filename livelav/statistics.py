@@ -69,7 +69,11 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         },
         "preset": live.desk.scenes.preset,
         "seed": live.desk.scenes.scene.seed,
-        "tempo": {"bpm": round(live.desk.beat.tempo.bpm, 2), "source": live.desk.beat.source},
+        "tempo": {
+            "bpm": round(live.desk.beat.tempo.bpm, 2),
+            "source": live.desk.beat.source,
+            "confidence": round(live.desk.beat.confidence, 2),  # of what is heard, whoever gives it
+        },
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.desk.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost", "sent")},
@@ -161,7 +165,7 @@ def _picked(desk: Desk) -> HudRow:
 
 def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
     """Presets and tempo: what is played, what comes."""
-    scenes, tempo = desk.scenes, desk.beat.tempo
+    scenes, beat, tempo = desk.scenes, desk.beat, desk.beat.tempo
     if scenes.preset:
         left_s = scenes.fade_left_s(now_s)
         fading = f", {left_s:.1f} s to go" if left_s else ""
@@ -172,4 +176,5 @@ def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
         yield "cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False
     if following := scenes.next_song:
         yield "next", following.preset, False
-    yield "tempo", f"{tempo.bpm:.1f}, beat {int(tempo.beats(now_s) % BEATS_A_BAR) + 1}, {desk.beat.source}", False
+    sure = f" {100 * beat.confidence:.0f} %" if beat.source == "heard" else ", listening" * beat.hears
+    yield "tempo", f"{tempo.bpm:.1f}, beat {int(tempo.beats(now_s) % BEATS_A_BAR) + 1}, {beat.source}{sure}", False

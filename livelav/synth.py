@@ -31,7 +31,7 @@ from livelav.mapping.meters import Meters
 
 SYNTH_FIELDS = (
     "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",
-    "resolution", "frame_rate", "tick_s", "peak_rss_mb",
+    "resolution", "frame_rate", "tick_s", "peak_rss_mb", "beat_bpm", "beat_s", "beat_confidence",
 )  # fmt: skip
 IMAGE_FIELDS = ("captured_s", "height", "width", "rms", "onset")
 
@@ -131,6 +131,7 @@ class _Synth:
         self._trace = _Trace(config.trace) if config.trace else None
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
+        board["beat_confidence"] = 0.0  # before it was started in place of another, too
         for text in self._generator.warnings:
             events.send({"kind": "warning", "text": text})
         events.send(
@@ -216,6 +217,9 @@ class _Synth:
             shared.step_ms.add(each_ms)
             self._meters.step(frame.controls.ws)
             self._onset = max(self._onset, frame.features.onset)
+            if beat := frame.beat:
+                shared.board["beat_bpm"], shared.board["beat_s"] = beat.bpm, frame.features.captured_s - beat.ago_s
+                shared.board["beat_confidence"] = beat.confidence
         self._frames = [*self._frames, *frames][-2:]
         self._heard_s = now_s
         board, meters, features = shared.board, self._meters, frames[-1].features

@@ -25,7 +25,7 @@ def hear(samples: NDArray[np.floating], sizes: Sequence[int] = (HOP,), rate: int
         size = sizes[turn % len(sizes)]
         rows.append(ears.step(samples[at : at + size].astype(np.float32)))
         at, turn = at + size, turn + 1
-    return Heard(*(np.concatenate([getattr(row, name) for row in rows]) for name in ("onset", "chroma", "rms")))
+    return Heard(*(np.concatenate([getattr(row, name) for row in rows]) for name in ("onset", "chroma", "rms", "flux")))
 
 
 def clicks(times_s: Sequence[float], seconds: float = 3.0) -> Floats:
@@ -74,6 +74,7 @@ def test_a_triad_has_its_three_pitch_classes(names: tuple[int, ...], notes_hz: t
 def test_silence_is_all_zero() -> None:
     heard = hear(np.zeros(RATE_HZ))
     assert not heard.onset.any()
+    assert not heard.flux.any()
     assert not heard.chroma.any()
     assert not heard.rms.any()
 

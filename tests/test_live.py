@@ -70,7 +70,8 @@ def test_it_plays_the_demo_and_tells_what_it_did(run):
     assert stats["encoder"] == {"name": "embedded", "frame_rate": 75.0}
     assert stats["model"]["resolution"] == 256
     assert stats["settings"]["show.hue"] == 30
-    assert (stats["preset"], stats["seed"], stats["tempo"]) == ("calm", 11, {"bpm": 120.0, "source": "set"})
+    assert (stats["preset"], stats["seed"]) == ("calm", 11)
+    assert stats["tempo"] == {"bpm": 120.0, "source": "set", "confidence": 0.0}, "it has hardly begun to listen"
     assert stats["generate"]["images"] > 20 and stats["encode"]["frames"] > 100
     assert stats["ws"]["spread"] > 0.02 and stats["features"]["rms_db"] > -60
     assert stats["capture"]["overruns"] == stats["capture"]["xruns"] == 0

@@ -1,6 +1,8 @@
 """The beat: tapped, fitted to a sequencer's late ticks, doubled, nudged; and where its multiples come."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livelav.beat import Beat
-from livelav.control.commands import Nudge, Resync, ScaleTempo, Tap
+from livelav.control.commands import Hear, Nudge, Resync, ScaleTempo, SetParam, Tap
 from livelav.control.midiclock import TICKS_A_BEAT, ClockFollower
 from livelav.core.tempo import Taps, Tempo
+from livelav.desk import Desk
+from livelav.inputs import Inputs
+from livelav.play import first_scene
 
 bpms = st.floats(20.0, 300.0)
 times = st.floats(0.0, 1e6)
@@ -201,3 +206,128 @@ def test_what_is_nudged_or_begun_anew_stays_so_while_the_clock_goes_on() -> None
     beat.perform(Resync(), 2.7)
     beat.on_clock("drums", Tempo(120.0, 0.0), 3.0)
     assert bar_apart(beat.tempo, 2.7) < 1e-6
+
+
+# ---- heard in the sound
+
+
+def heard(beat: Beat, bpm: float, from_s: float, to_s: float, origin_s: float = 0.0, confidence: float = 0.9) -> None:
+    """What the sound is said to be, four times a second, each time by another of its beats."""
+    for now_s in np.arange(from_s, to_s, 0.25):
+        tempo = Tempo(bpm, origin_s)
+        beat.on_sound(Tempo(bpm, origin_s + (int(tempo.beats(now_s)) - 1) * tempo.period_s), confidence, now_s)
+
+
+def test_the_sound_gives_the_tempo_until_a_hand_does_and_again_when_asked() -> None:
+    beat = Beat(120.0, 0.0)
+    heard(beat, 128.0, 10.0, 12.0, origin_s=0.1)
+    assert (beat.tempo.bpm, beat.source, beat.confidence) == (128.0, "heard", 0.9)
+    assert phase_apart(beat.tempo, Tempo(128.0, 0.1), 12.0) < 1e-6
+    beat.perform(Tap(), 12.0)
+    assert beat.hears, "one tap is no tempo"
+    beat.perform(Tap(), 12.6)
+    heard(beat, 128.0, 13.0, 14.0)
+    assert (beat.tempo.bpm, beat.source, beat.hears) == (pytest.approx(100.0), "tapped", False)
+    beat.perform(Hear(), 14.0)
+    assert beat.source == "tapped", "until something is heard"
+    heard(beat, 128.0, 14.0, 15.0)
+    assert (beat.tempo.bpm, beat.source) == (128.0, "heard")
+    beat.perform(Hear(), 15.0)
+    heard(beat, 140.0, 15.0, 16.0)
+    assert (beat.tempo.bpm, beat.source) == (128.0, "kept")
+    beat.perform(Hear(), 16.0)
+    beat.set_bpm(90.0, 16.0)
+    heard(beat, 128.0, 16.0, 17.0)
+    assert (beat.tempo.bpm, beat.source) == (90.0, "set")
+
+
+def test_a_clock_is_followed_rather_than_the_sound_and_the_sound_once_it_stops() -> None:
+    beat = Beat(120.0, 0.0)
+    beat.on_clock("drums", Tempo(133.0, 1.0), 1.0)
+    heard(beat, 128.0, 1.0, 4.0)
+    assert beat.source == "clock of drums"
+    heard(beat, 128.0, 4.0, 6.0)
+    assert (beat.tempo.bpm, beat.source) == (128.0, "heard")
+
+
+def test_what_is_hardly_heard_changes_nothing() -> None:
+    beat = Beat(120.0, 0.0)
+    heard(beat, 97.0, 1.0, 4.0, confidence=0.3)
+    assert (beat.tempo, beat.source, beat.confidence) == (Tempo(120.0, 0.0), "set", 0.3)
+    heard(beat, 128.0, 4.0, 6.0)
+    heard(beat, 61.0, 6.0, 8.0, confidence=0.0)
+    assert (beat.tempo.bpm, beat.source) == (128.0, "heard")
+
+
+@given(st.lists(st.floats(-0.1, 0.1), min_size=1, max_size=40))
+def test_a_heard_tempo_that_sways_a_little_moves_no_beat_and_counts_no_bar_anew(sways: list[float]) -> None:
+    beat, steady = Beat(120.0, 0.0), Tempo(126.0, 0.0)
+    heard(beat, 126.0, 0.0, 4.0)
+    beat.perform(Resync(), 8 * steady.period_s)
+    for i, sway in enumerate(sways, start=17):
+        beat.on_sound(Tempo(126.0 + sway, (i - 1) * steady.period_s), 0.9, i * steady.period_s)
+        assert beat.tempo.bpm == 126.0
+        assert bar_apart(beat.tempo, (i - (i - 8) % 4) * steady.period_s) < 1e-6
+
+
+def test_hands_double_nudge_and_count_the_heard_beat_and_it_is_still_followed() -> None:
+    beat, true = Beat(120.0, 0.0), Tempo(87.0, 0.03)
+    heard(beat, 87.0, 0.0, 4.0, 0.03)
+    beat.perform(ScaleTempo(2.0), 4.0)
+    beat.perform(Nudge(0.01), 4.0)
+    bar_s = true.next_s(4.0, 1) + 0.04  # a hand is late
+    beat.perform(Resync(), bar_s)
+    heard(beat, 87.0, bar_s, bar_s + 60.0, 0.03)
+    assert (beat.tempo.bpm, beat.source) == (174.0, "heard")
+    assert bar_apart(beat.tempo, bar_s - 0.03 + 174 * true.period_s) < 1e-3, "the beat is where it is heard, nudged"
+    heard(beat, 128.0, 65.0, 70.0)
+    assert beat.tempo.bpm == 128.0, "another song is not doubled"
+    assert phase_apart(beat.tempo, Tempo(128.0, 0.0), 70.0) < 1e-6
+
+
+def test_half_of_the_heard_tempo_keeps_to_its_beats() -> None:
+    beat = Beat(120.0, 0.0)
+    heard(beat, 160.0, 0.0, 4.0)
+    beat.perform(ScaleTempo(0.5), 4.0)
+    before = beat.tempo
+    heard(beat, 160.0, 4.0, 30.0)
+    assert beat.tempo.bpm == 80.0
+    assert phase_apart(beat.tempo, before, 30.0) < 1e-6, "and to the same ones"
+
+
+def test_a_bar_begun_off_the_heard_beat_moves_the_beat() -> None:
+    beat = Beat(120.0, 0.0)
+    heard(beat, 120.0, 0.0, 4.0)
+    beat.perform(Resync(), 4.26)
+    heard(beat, 120.0, 4.5, 20.0)
+    assert bar_apart(beat.tempo, 20.26) < 1e-6
+
+
+def test_the_parameters_follow_what_is_heard_and_whoever_sets_them_is_a_hand() -> None:
+    desk = Desk(first_scene(None, None, {}), None, (), Inputs(), 0.0)
+
+    def stands(now_s: float) -> tuple[float, float, str]:
+        desk.hear(Tempo(128.0, 0.1), 0.9, now_s)
+        desk.take([], now_s)
+        return desk.settings["tempo.bpm"], desk.settings["tempo.hearing"], desk.beat.source
+
+    assert stands(1.0) == (128.0, 1.0, "heard")
+    desk.apply(SetParam("tempo.bpm", 90.0), 2.0)
+    desk.take([], 2.0)
+    assert stands(2.1) == (90.0, 0.0, "set")
+    desk.apply(SetParam("tempo.hearing", 1.0), 3.0)
+    desk.take([], 3.0)
+    assert stands(3.1) == (128.0, 1.0, "heard")
+    desk.press("L", 4.0)
+    assert stands(4.1) == (128.0, 0.0, "kept")
+
+
+def test_a_tempo_that_is_asked_for_at_the_start_is_not_heard_over(tmp_path: Path) -> None:
+    preset = tmp_path / "mine.toml"
+    preset.write_text("schema = 1\n[params]\ntempo.bpm = 99\n")
+    heard, named = first_scene(None, None, {}), first_scene(str(preset), None, {})
+    asked = first_scene(None, None, {"tempo_bpm": "128"})
+    both = first_scene(None, None, {"tempo_bpm": "128", "tempo_hearing": "1"})
+    assert [s.settings["tempo.hearing"] for s in (heard, named, asked, both)] == [1.0, 0.0, 0.0, 1.0]
+    went_on = heard.settings.with_values({"tempo.bpm": 128.0})  # which was heard: a show that goes on listens on
+    assert first_scene(None, None, {}, replace(heard, settings=went_on)).settings["tempo.hearing"] == 1.0

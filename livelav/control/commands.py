@@ -118,6 +118,11 @@ class Nudge:
 
 
 @dataclass(frozen=True, slots=True)
+class Hear:
+    """The sound gives the tempo again; or, where it does, the tempo stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """Keep the scene as the preset that it came from; or as a `new` one."""
 
@@ -165,7 +170,7 @@ class Forget:
 
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
-BeatCommand = Tap | Resync | ScaleTempo | Nudge
+BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
 Command = SetParam | SetDrive | Action
@@ -194,6 +199,7 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "tempo-half": ScaleTempo(0.5),
     "nudge-later": Nudge(NUDGE_S),
     "nudge-earlier": Nudge(-NUDGE_S),
+    "hear": Hear(),
     "save": Save(),
     "save-new": Save(new=True),
 }
@@ -227,6 +233,7 @@ KEYS: Mapping[str, Key] = {
     "-": Key(ACTIONS["tempo-half"], "tempo by two"),
     ".": Key(ACTIONS["nudge-later"], "beats 10 ms later"),
     ",": Key(ACTIONS["nudge-earlier"], "beats 10 ms earlier"),
+    "E": Key(ACTIONS["hear"], "listen for the tempo, or keep it"),
     "F": Key(ACTIONS["fullscreen"], "fullscreen"),
     "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
     "B": Key(ACTIONS["blackout"], "blackout"),

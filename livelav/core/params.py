@@ -94,7 +94,8 @@ PARAMS: tuple[Param, ...] = (
     Param(
         "preset.vary", 0.15, 0.0, 1.0, scope="evening", help="how far of their travel `vary` moves the knobs at most"
     ),
-    Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scope="evening", help="unless a clock or a tapping hand gives it"),
+    Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scope="evening", help="unless a clock, a hand or the sound gives it"),
+    Param("tempo.hearing", 1.0, 0.0, 1.0, scope="operator", help="1: the sound gives the tempo, until a hand does"),
     Param("tempo.offset", 0.0, -200.0, 200.0, "ms", scope="evening", help="beats are taken so much earlier"),
 )
 

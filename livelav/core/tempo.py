@@ -32,6 +32,11 @@ class Tempo:
         count = math.ceil(self.beats(now_s) / every - 1e-6)
         return self.origin_s + count * every * self.period_s
 
+    def beside(self, other: "Tempo", now_s: float, step: float = 1.0) -> "Tempo":
+        """The same beats, so counted (in multiples of `step`) that the bar goes on as with the other tempo."""
+        apart = round((other.beats(now_s) - self.beats(now_s)) / step) * step
+        return replace(self, origin_s=self.origin_s - apart * self.period_s)
+
     def at_bpm(self, bpm: float, now_s: float) -> "Tempo":
         """Another speed, and the same place in the bar."""
         return Tempo(bpm, now_s - self.beats(now_s) * 60.0 / bpm)

@@ -1,4 +1,4 @@
-"""What hand-made ears hear: onset strength, chroma and loudness, once per encoder frame, from the same samples.
+"""What hand-made ears hear: onset strength, flux, chroma and loudness, once per encoder frame, from the same samples.
 
 Causal: frame t is of sound up to the encoder frame's own last sample, and the same whatever the pieces it came in.
 Knows nothing of encoders but their rate and hop. Pure numpy; called by whoever feeds the encoder, in its process.
@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livelav.core.values import CHROMA_BINS, Floats
 
@@ -20,6 +21,8 @@ _BANDS = 40
 _LAG_S = 0.020  # flux compares with the spectrum so long ago, so that an attack that grows over it stands out,
 _SPAN_S = 0.080  # and with the loudest of each band from there to so long ago: the beating of steady sound is no attack
 _SILENCE = 1e-4  # amplitude below which nothing is heard, -80 dB
+FLUX_BANDS = 4
+_FLUX_HZ = (160.0, 600.0, 2300.0)  # between them: kick and bass, toms, snare, hats
 _LOUDEST = 100.0  # amplitude, +40 dB; beyond it squares would overflow before long
 _GAIN = 1000.0  # log(1 + gain * magnitude): compresses level
 _MEMORY_S = 1.5  # of the slow level that onsets are measured against
@@ -36,6 +39,7 @@ class Heard:
     onset: Floats  # [n], 0 in steady sound, 1 at a clear attack
     chroma: Floats  # [n, 12], C first, sums to 1, all zero in silence
     rms: Floats  # [n], linear, without DC
+    flux: Floats  # [n, FLUX_BANDS], low to high: what the mel amplitudes' square roots rose by
 
 
 class FeatureExtractor:
@@ -48,10 +52,12 @@ class FeatureExtractor:
         self._short, self._long = (_power_of_two(seconds * sample_rate) for seconds in (_SHORT_S, _LONG_S))
         self._short_window, self._long_window = _hann(self._short), _hann(self._long)
         self._mel = _mel_bands(sample_rate, self._short)
+        self._flux_bands = np.concatenate([[0], np.searchsorted(_mel_edges(sample_rate)[1:-1], _FLUX_HZ)])
         self._pitch_classes = _pitch_classes(sample_rate, self._long)
         self._heard = np.zeros(self._long, np.float32)  # the newest samples, and behind them what is not yet a frame
         self._lag = max(round(_LAG_S / self._frame_s), 1)  # frames
-        self._bands = np.zeros((max(round(_SPAN_S / self._frame_s), self._lag), _BANDS), np.float32)  # oldest first
+        # oldest first; logarithms, which make whispers attacks too, and square roots, which keep a kick above a hat
+        self._bands = np.zeros((max(round(_SPAN_S / self._frame_s), self._lag), 2, _BANDS), np.float32)
         self._level = 0.0
         self._keep = math.exp(-self._frame_s / _MEMORY_S)
 
@@ -62,23 +68,29 @@ class FeatureExtractor:
         rows = [self._frame(sound[: self._long + (k + 1) * self._hop]) for k in range(frames)]
         self._heard = sound[frames * self._hop :].copy()
         onset, rms = (np.array([row[i] for row in rows], np.float32) for i in (0, 2))
-        return Heard(onset, np.array([row[1] for row in rows], np.float32).reshape(-1, CHROMA_BINS), rms)
+        chroma = np.array([row[1] for row in rows], np.float32).reshape(-1, CHROMA_BINS)
+        return Heard(onset, chroma, rms, np.array([row[3] for row in rows], np.float32).reshape(-1, FLUX_BANDS))
 
-    def _frame(self, sound: Floats) -> tuple[float, Floats, float]:
-        """(onset, chroma, rms) at the end of `sound`, which is at least the long window."""
+    def _frame(self, sound: Floats) -> tuple[float, Floats, float, Floats]:
+        """(onset, chroma, rms, flux) at the end of `sound`, which is at least the long window."""
         recent = sound[-self._short :]
         rms = float(np.sqrt(np.mean(np.square(recent[-max(self._hop, 512) :] - recent.mean(), dtype=np.float64))))
-        return self._onset(recent), self._chroma(sound[-self._long :]), rms
+        onset, flux = self._attack(recent)
+        return onset, self._chroma(sound[-self._long :]), rms, flux
 
-    def _onset(self, recent: Floats) -> float:
+    def _attack(self, recent: Floats) -> tuple[float, Floats]:
+        """(onset, flux)"""
         spectrum = np.abs(np.fft.rfft((recent - recent.mean()) * self._short_window)).astype(np.float32)
-        bands = np.log1p(np.float32(_GAIN) * (spectrum @ self._mel))
+        mel = spectrum @ self._mel
+        bands = np.stack([np.log1p(np.float32(_GAIN) * mel), np.sqrt(mel)])
         before = self._bands[: len(self._bands) - self._lag + 1].max(axis=0)
-        rise = float(np.maximum(bands - before, 0).mean())
+        rises = np.maximum(bands - before, 0)
+        rise = float(rises[0].mean())
         self._bands = np.concatenate([self._bands[1:], bands[None]])
         onset = (rise / max(self._level, _FLOOR) - 1.0) / (_RATIO - 1.0)
         self._level = self._keep * self._level + (1.0 - self._keep) * rise
-        return min(max(onset, 0.0), 1.0)
+        flux = np.add.reduceat(rises[1], self._flux_bands) / np.diff(self._flux_bands, append=_BANDS)
+        return min(max(onset, 0.0), 1.0), flux.astype(np.float32)
 
     def _chroma(self, recent: Floats) -> Floats:
         spectrum = np.abs(np.fft.rfft((recent - recent.mean()) * self._long_window)).astype(np.float32)
@@ -101,13 +113,18 @@ def _hann(n: int) -> Floats:
 
 def _mel_bands(sample_rate: int, n: int) -> Floats:
     """Triangles evenly spaced in mel from 30 Hz up: [n // 2 + 1, bands]; narrow ones still take the nearest bin."""
-    mel = np.linspace(_mel(30.0), _mel(0.45 * sample_rate), _BANDS + 2)
-    edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    edges = _mel_edges(sample_rate)
     width = sample_rate / n
     bins = np.arange(n // 2 + 1)[:, None] * width
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (bins - low) / np.maximum(centre - low, width), (high - bins) / np.maximum(high - centre, width)
     return np.maximum(np.minimum(rising, falling), 0.0).astype(np.float32)
+
+
+def _mel_edges(sample_rate: int) -> NDArray[np.float64]:
+    """Where the triangles begin, are highest and end, in Hz: [bands + 2]."""
+    mel = np.linspace(_mel(30.0), _mel(0.45 * sample_rate), _BANDS + 2)
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
 
 
 def _mel(hz: float) -> float:
