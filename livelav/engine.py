@@ -45,7 +45,8 @@ from livelav.supervisor import Child, Event
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
-_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _MIDI_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0, 1.0
+_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
+_MIDI_HUNG_S = 2.5  # closing an output of JACK's may take its library a second
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too

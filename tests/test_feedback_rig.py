@@ -66,8 +66,23 @@ class Box:
         return self.told - before
 
     def unplug(self):
-        self.out.delete()
-        self.input.delete()
+        for port in (self.out, self.input):
+            if not port.is_deleted:
+                port.delete()
+
+
+@pytest.fixture
+def plug_in(rig):
+    """Makes boxes, that are there until they are unplugged, or the test is over."""
+    boxes = []
+
+    def make(echoes=False):
+        boxes.append(Box(echoes))
+        return boxes[-1]
+
+    yield make
+    for box in boxes:
+        box.unplug()
 
 
 @pytest.fixture
@@ -106,8 +121,8 @@ def is_true(box, stats):
     return all(box.shows.get(control) == knob(stats, name) for control, name in KNOBS.items())
 
 
-def test_a_box_shows_the_show_from_its_coming_and_again_after_it_was_away(show):
-    box = Box()
+def test_a_box_shows_the_show_from_its_coming_and_again_after_it_was_away(show, plug_in):
+    box = plug_in()
     run = show()
     box.wait_until(lambda: run.stats and is_true(box, run.stats), "it is told all when it comes")
     assert box.shows[BLACKOUT] == 12
@@ -120,13 +135,12 @@ def test_a_box_shows_the_show_from_its_coming_and_again_after_it_was_away(show):
 
     box.unplug()
     run.wait_for(lambda s: s["midi"]["ports"] == [], "it is gone")
-    again = Box()
+    again = plug_in()
     again.wait_until(lambda: is_true(again, run.stats) and again.shows[BLACKOUT] == 60, "it is told all again")
-    again.unplug()
 
 
-def test_a_hand_is_not_worked_against_and_finds_its_fader_where_it_left_it(show):
-    box, control = Box(), Control("cc", 20, 0)
+def test_a_hand_is_not_worked_against_and_finds_its_fader_where_it_left_it(show, plug_in):
+    box, control = plug_in(), Control("cc", 20, 0)
     run = show()
     box.wait_until(lambda: run.stats and is_true(box, run.stats), "it is told all")
     box.rest(4.0)
@@ -137,11 +151,10 @@ def test_a_hand_is_not_worked_against_and_finds_its_fader_where_it_left_it(show)
     box.wait_until(lambda: box.shows[control] == 109, "and then the truth")
     assert box.rest(3.0) <= 1
     assert box.rest(2.0) == 0
-    box.unplug()
 
 
-def test_a_box_that_sends_back_all_it_gets_settles_and_moves_nothing(show):
-    box = Box(echoes=True)
+def test_a_box_that_sends_back_all_it_gets_settles_and_moves_nothing(show, plug_in):
+    box = plug_in(echoes=True)
     run = show()
     box.wait_until(lambda: run.stats and is_true(box, run.stats), "it is told all")
     box.rest(4.0)
@@ -155,18 +168,16 @@ def test_a_box_that_sends_back_all_it_gets_settles_and_moves_nothing(show):
     assert after["settings"] == pytest.approx(wanted), "to the last bit, not as seven bits have it"
     assert box.shows[BLACKOUT] == 60
     assert after["midi"]["messages"] > len(KNOBS), "it did send back"
-    box.unplug()
 
 
-def test_a_new_midi_process_tells_everything_again(show):
-    box = Box()
+def test_a_new_midi_process_tells_everything_again(show, plug_in):
+    box = plug_in()
     run = show()
     box.wait_until(lambda: run.stats and is_true(box, run.stats), "it is told all")
     box.shows.clear()
     os.kill(midi_process(run), signal.SIGKILL)
-    run.wait_for(lambda s: s["restarts"]["midi"] == 1, "it is started again")
+    run.wait_for(lambda s: s["restarts"]["midi"] > 0, "it is started again")
     box.wait_until(lambda: is_true(box, run.stats), "everything once more")
-    box.unplug()
 
 
 def midi_process(run):
@@ -175,12 +186,11 @@ def midi_process(run):
     return pid
 
 
-def test_it_can_be_switched_off(show):
-    box = Box()
+def test_it_can_be_switched_off(show, plug_in):
+    box = plug_in()
     run = show("--midi-out", "off")
     run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
     assert box.rest(2.0) == 0
     box.out.send_message([0xB0, 20, 127])
     run.wait_for(lambda s: s["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi, "and moves the show")
     assert box.rest(1.0) == 0
-    box.unplug()
