@@ -318,7 +318,7 @@ def test_the_parameters_follow_what_is_heard_and_whoever_sets_them_is_a_hand() -
     desk.apply(SetParam("tempo.hearing", 1.0), 3.0)
     desk.take([], 3.0)
     assert stands(3.1) == (128.0, 1.0, "heard")
-    desk.press("L", 4.0)
+    desk.press("E", 4.0)
     assert stands(4.1) == (128.0, 0.0, "kept")
 
 
