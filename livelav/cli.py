@@ -58,6 +58,7 @@ def _table_flags(command: F) -> F:
 @click.option("--fullscreen", is_flag=True, help="cover a monitor")
 @click.option("--monitor", metavar="N", help="where to open and to cover, by number or name (see devices)")
 @click.option("--headless", is_flag=True, help="draw without a display")
+@click.option("--operator", is_flag=True, help="a second window, for the operator alone")
 @click.option("--fps", default="60", metavar="N", help="pictures per second, 1 to 240")
 @click.option("--seconds", metavar="S", help="end after so long")
 @click.option(

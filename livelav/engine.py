@@ -24,6 +24,7 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
+from livelav.booth import VIEW_BYTES, Booth, actions
 from livelav.control.banks import Bank
 from livelav.control.commands import Quit, Toggle
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
@@ -37,6 +38,7 @@ from livelav.core.store import write_json
 from livelav.desk import OURS, Desk
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
@@ -44,6 +46,7 @@ from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, 
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _MIDI_HUNG_S = 1.0, 2.5, 10.0, 1.0
+_OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
@@ -69,6 +72,7 @@ class LiveConfig:
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
     fullscreen: bool = False
+    operator: bool = False  # with the operator's window
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
@@ -90,6 +94,8 @@ class Shared:
     synth: Board
     recorder: Board
     midi: Board
+    operator: Board
+    view: Latest
     main: Board
     step_ms: Histogram
     tick_ms: Histogram
@@ -108,6 +114,8 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         synth=Board(ctx, SYNTH_FIELDS),
         recorder=Board(ctx, RECORD_FIELDS),
         midi=Board(ctx, MIDI_FIELDS),
+        operator=Board(ctx, OPERATOR_FIELDS),
+        view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
         main=Board(ctx, MAIN_FIELDS),
         step_ms=Histogram(ctx),
         tick_ms=Histogram(ctx),
@@ -162,10 +170,18 @@ class Live:
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
             self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
+        operator_shared = OperatorShared(
+            shared.view, shared.ring, shared.capture, shared.synth, shared.operator, shared.stop
+        )
+        operator = Child(
+            ctx, "operator", run_operator, (OperatorConfig(actions()), operator_shared),
+            shared.operator, _OPERATOR_HUNG_S,
+        )  # fmt: skip
+        self.booth = Booth(operator, shared.view)
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)
-        self._hud_text = statistics.HudText()
+        self.hud_text = statistics.HudText()
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
         self._memory = PeakMemory()
@@ -177,7 +193,9 @@ class Live:
 
     @property
     def children(self) -> list[Child]:
-        return [child for child in (self.capture, self.synth, self.recorder, self.midi) if child]
+        """Those that run, or are to be started again where they do not."""
+        operator = self.booth.child if self.booth.child.pid is not None or self.booth.child.restarts else None
+        return [child for child in (self.capture, self.synth, self.recorder, self.midi, operator) if child]
 
     @property
     def surface(self) -> Surface:
@@ -203,6 +221,8 @@ class Live:
         )  # fmt: skip
         if config.fullscreen:
             self.desk.apply(Toggle("fullscreen"), now_s)
+        if config.operator:
+            self.desk.apply(Toggle("operator"), now_s)
         gc.collect()
         gc.freeze()
 
@@ -237,7 +257,7 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(desk.settings, aspect, desk.state, lambda: self._hud_text.rows(self, now_s), level)
+        self._presenter.present(desk.settings, aspect, desk.state, lambda: self.hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
@@ -251,6 +271,9 @@ class Live:
                 self._on_event(self.midi, event, now_s)
                 if event["kind"] == "restart":
                     self._on_midi_restart(self.midi, now_s)
+        if self.shared.main["first_s"]:  # the first picture comes first
+            for event in self.booth.step(self, now_s):
+                self._on_event(self.booth.child, event, now_s)
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)
@@ -263,7 +286,7 @@ class Live:
             self.surface.set_fullscreen(wanted)
             self._is_fullscreen = wanted
         except LivelavError as error:
-            self.desk.refuse_fullscreen()
+            self.desk.refuse("fullscreen")
             self._warn(str(error), now_s)
 
     def _on_midi_restart(self, midi: Child, now_s: float) -> None:
@@ -282,7 +305,7 @@ class Live:
         """Looks after the children, takes in what they say, and keeps the figures."""
         self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
-            if child is not self.midi:  # which was asked a moment ago
+            if child not in (self.midi, self.booth.child):  # which were asked a moment ago
                 for event in child.poll(now_s):
                     self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:

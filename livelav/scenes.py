@@ -73,6 +73,11 @@ class Scenes:
         return self._place.preset
 
     @property
+    def number(self) -> int | None:
+        """Where in the list that is, from 0."""
+        return self._place.number
+
+    @property
     def song(self) -> Song | None:
         """The list's entry that is played."""
         return None if self._place.number is None else self.songs[self._place.number]

@@ -25,6 +25,7 @@ THIRD_PARTY = {
     "tensorrt": {"encode", "generate"},
     "glfw": {"show"},
     "moderngl": {"show"},
+    "imgui_bundle": {"show"},
     "av": {"show", "offline"},
     "PIL": {"show", "offline"},
     "rtmidi": {"control"},
@@ -41,6 +42,7 @@ HEAVY = (
     "av",
     "glfw",
     "moderngl",
+    "imgui_bundle",
     "PIL",
     "rtmidi",
 )
