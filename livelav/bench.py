@@ -1,11 +1,10 @@
-"""How fast this machine is: the parts one by one, the whole program, and sound to screen.
+"""How fast this machine is: the parts one by one, the whole program, and sound and hands to screen.
 
 Every figure is a median (and tail) of many runs in this process. Timings live here and not in tests, because other
 machines are slower, faster or noisier than the one a limit was written on.
 """
 
 import contextlib
-import multiprocessing
 import os
 import platform
 import time
@@ -16,30 +15,30 @@ from typing import Any
 import numpy as np
 
 from livelav import __version__
-from livelav.audio.clicks import play_clicks
-from livelav.audio.devices import survey_devices
-from livelav.core.errors import LivelavError, SourceError
-from livelav.core.params import PARAMS, Settings
-from livelav.core.shm import StopFlag
+from livelav.core.errors import LivelavError
+from livelav.core.params import Settings
 from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
-from livelav.engine import Live, run_live
+from livelav.engine import run_live
 from livelav.play import has_display, live_config, opener
+from livelav.reactions import cue_to_screen, knob_to_screen, sound_to_screen
 
 Figures = dict[str, Any]
 
-_WARM_UP_S = 3.0
-_MAX_CHANGE = 6  # of 255: a pixel that differs by more has changed
 
-
-def measure(latency: bool = False, live: bool = False, seconds: float = 20.0, source: str = "demo") -> Figures:
-    """The figures asked for, as JSON values; without either, those of the parts."""
+def measure(
+    latency: bool = False, live: bool = False, hands: bool = False, seconds: float = 20.0, source: str = "demo"
+) -> Figures:
+    """The figures asked for, as JSON values; without any, those of the parts."""
     figures: Figures = {"version": __version__, "machine": machine()}
     if latency:
         figures["latency_ms"] = sound_to_screen(seconds)
     if live:
         figures["live"] = whole(source, seconds)
-    if not latency and not live:
+    if hands:
+        figures["knob_ms"] = knob_to_screen(seconds)
+        figures["cue_ms"] = cue_to_screen(seconds)
+    if not (latency or live or hands):
         figures["parts"] = parts()
     return figures
 
@@ -61,8 +60,21 @@ def rows(figures: Figures) -> Iterator[str]:
     if clicks := figures.get("latency_ms"):
         yield (
             f"click to changed pixel: p50 {clicks['p50']:.1f} ms, p95 {clicks['p95']:.1f} ms, "
-            f"over {clicks['clicks']} clicks, {clicks['missed']} missed"
+            f"over {clicks['seen']} clicks, {clicks['missed']} missed"
         )
+    if knob := figures.get("knob_ms"):
+        yield (
+            f"CC to changed pixel: p50 {knob['p50']:.1f} ms, p95 {knob['p95']:.1f} ms, "
+            f"over {knob['seen']} moves, {knob['missed']} missed"
+        )
+    if cue := figures.get("cue_ms"):
+        yield (
+            f"beat to changed pixel, of cued recalls: {cue['least']:+.1f} to {cue['most']:+.1f} ms, "
+            f"p50 {cue['p50']:+.1f} ms, over {cue['seen']} recalls, {cue['missed']} missed"
+        )
+        longest, late = cue["longest_ms"], cue["late_percent"]
+        yield f"longest way between two presents around a recall: p50 {longest['p50']} ms, most {longest['most']} ms"
+        yield f"presents after over 1.5 frame times: {late['around']} % around recalls, {late['elsewhere']} % elsewhere"
     if live := figures.get("live"):
         present = live["present"]
         yield f"presented {present['fps']} a second, {present['new_fps']} of them new images"
@@ -156,86 +168,3 @@ def whole(source: str, seconds: float) -> Figures:
     config = replace(live_config(source), seconds=seconds)
     with only_instance():
         return run_live(config, opener(config.size, headless=not has_display())).final
-
-
-def sound_to_screen(seconds: float) -> Figures:
-    """Plays clicks into the default sink; times each from its writing to the first present with a changed pixel.
-
-    All smoothing at its minimum, nothing in the shader that moves by itself, and no lines, which would enlarge the
-    engine's rounding. What is looked at is the middle of the window; what changed there differs by more than 6 of 255.
-    """
-    if not any(device.would_take for device in survey_devices().devices):
-        raise SourceError("no loopback to hear clicks in; `livelav devices` says what there is")
-    ctx = multiprocessing.get_context("spawn")
-    stop, (ours, theirs) = StopFlag(ctx), ctx.Pipe(duplex=False)
-    lowest = {p.name: p.lo for p in PARAMS if p.name.startswith("smoothing.")}
-    settings = Settings().with_values(lowest | {"show.drift": 0.0, "show.contour": 0.0})
-    config = live_config()
-    scene = replace(config.scene, settings=settings)
-    config = replace(config, fallback=None, scene=scene, seconds=seconds + _WARM_UP_S)
-    watch = _Watch()
-    player = ctx.Process(target=play_clicks, args=(theirs, stop), daemon=True)
-    player.start()
-    theirs.close()
-    try:
-        with only_instance():
-            run_live(config, opener(config.size, headless=not has_display()), watch.step)
-    finally:
-        stop.set()
-        player.join(2.0)
-        if player.exitcode is None:
-            player.kill()
-    clicks = []
-    with contextlib.suppress(EOFError):
-        while ours.poll():
-            clicks.append(ours.recv())
-    return watch.latencies(clicks)
-
-
-class _Watch:
-    """Notes when the middle of the presented picture changed."""
-
-    _PATCH = 96
-
-    def __init__(self) -> None:
-        self._last: Any = None
-        self._changes: list[tuple[float, bool]] = []
-        self._begin_s = 0.0
-
-    def step(self, live: Live) -> None:
-        now_s = time.monotonic()
-        if not live.shared.main["first_s"]:
-            return
-        width, height = live.surface.size
-        x, y = (width - self._PATCH) // 2, (height - self._PATCH) // 2
-        patch = np.frombuffer(live.surface.fbo.read((x, y, self._PATCH, self._PATCH), 3), np.uint8).astype(np.int16)
-        changed = self._last is not None and int(np.abs(patch - self._last).max()) > _MAX_CHANGE
-        self._last = patch
-        self._changes.append((now_s, changed))
-
-    def latencies(self, clicks: list[float]) -> Figures:
-        """Of every click before which the picture had stood still for 0.1 s."""
-        times = np.array([t for t, _ in self._changes])
-        changed = np.array([c for _, c in self._changes])
-        found, missed, restless = [], 0, 0
-        for click_s in clicks:
-            if not len(times) or not times[0] + _WARM_UP_S < click_s < times[-1] - 0.4:
-                continue
-            if changed[(times > click_s - 0.1) & (times <= click_s)].any():
-                restless += 1
-                continue
-            after = times[changed & (times > click_s) & (times < click_s + 0.4)]
-            if len(after):
-                found.append((after[0] - click_s) * 1000)
-            else:
-                missed += 1
-        if not found:
-            raise LivelavError(f"no click of {len(clicks)} was seen; is the loopback the sink that sounds go to?")
-        p50, p95 = np.percentile(found, [50, 95])
-        return {
-            "p50": round(p50, 1),
-            "p95": round(p95, 1),
-            "clicks": len(found),
-            "missed": missed,
-            "restless": restless,
-        }

@@ -58,6 +58,7 @@ def _table_flags(command: F) -> F:
 @click.option("--fullscreen", is_flag=True, help="cover a monitor")
 @click.option("--monitor", metavar="N", help="where to open and to cover, by number or name (see devices)")
 @click.option("--headless", is_flag=True, help="draw without a display")
+@click.option("--link", is_flag=True, help="join the network's Ableton Link session (pip install aalink)")
 @click.option("--operator", is_flag=True, help="a second window, for the operator alone")
 @click.option("--fps", default="60", metavar="N", help="pictures per second, 1 to 240")
 @click.option("--seconds", metavar="S", help="end after so long")
@@ -331,14 +332,17 @@ def midi_unlearn(target: str) -> None:
     "--latency", is_flag=True, help="clicks played into the default sink, until a pixel on the screen changes"
 )
 @click.option("--live", is_flag=True, help="the whole program")
+@click.option(
+    "--hands", is_flag=True, help="a controller's knob, and presets on the beat, until a pixel on the screen changes"
+)
 @click.option("--input", "source", default="demo", show_default=True, help="what --live listens to")
-@click.option("--seconds", default="20", show_default=True, help="how long --latency and --live run, 5 to 3600")
-def bench(as_json: bool, latency: bool, live: bool, source: str, seconds: str) -> None:
+@click.option("--seconds", default="20", show_default=True, help="how long each run takes, 5 to 3600")
+def bench(as_json: bool, latency: bool, live: bool, hands: bool, source: str, seconds: str) -> None:
     """How fast this machine is: the parts, or the whole."""
     from livelav.bench import measure, rows
     from livelav.play import number
 
-    figures = measure(latency, live, number("--seconds", seconds, 5, 3600), source)
+    figures = measure(latency, live, hands, number("--seconds", seconds, 5, 3600), source)
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return

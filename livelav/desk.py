@@ -17,10 +17,12 @@ from livelav.control.commands import (
     PickCommand,
     Save,
     SceneCommand,
+    SetDrive,
     SetParam,
     ShowState,
     Toggle,
 )
+from livelav.core.drive import Pulse, driven
 from livelav.core.params import Settings
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
@@ -28,11 +30,12 @@ from livelav.core.setlists import Song
 from livelav.core.tempo import Tempo
 from livelav.inputs import Inputs
 from livelav.keeper import Keeper
+from livelav.mapping.modulation import loudness
 from livelav.scenes import Scenes
 from livelav.supervisor import Event
 from livelav.teaching import Teaching
 
-OURS = ("midi", "ports", "tempo")  # events of the MIDI process that are meant for the desk
+OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
 
 
@@ -46,17 +49,19 @@ class Desk:
         self.teaching = Teaching(inputs, self.keeper)
         self._bpm = self.settings["tempo.bpm"]  # of the parameter, as it was seen last
         self.beat = Beat(self._bpm, now_s)
+        self.played = self.settings  # with what drives add to it
+        self._pulse, self._pulse_s = Pulse(), now_s
         self._kept, self._kept_s = b"", now_s  # what is on disk of where the show stands, and since when
 
     @property
     def settings(self) -> Settings:
-        """Every parameter's value now."""
+        """Every parameter's value now, as hands and fades have it."""
         return self.scenes.settings
 
     @property
     def wanted(self) -> Wanted:
         """For the synth."""
-        return self.scenes.wanted
+        return replace(self.scenes.wanted, settings=self.played)
 
     def press(self, keys: Iterable[str], now_s: float) -> None:
         """Keys, by the names of the key table; others do nothing."""
@@ -74,11 +79,18 @@ class Desk:
             self.apply(Toggle("hud"), now_s)
         self.apply(command, now_s)
 
-    def take(self, events: Sequence[Event], now_s: float) -> None:
-        """What controllers and OSC sent since the last turn, and what goes on by itself; OSC is told of it."""
+    def take(
+        self, events: Sequence[Event], now_s: float, rms: float = 0.0, onset: float = 0.0, ahead_s: float = 0.0
+    ) -> None:
+        """What controllers and OSC sent since the last turn, and what goes on by itself; OSC is told of it.
+
+        `rms` and `onset` are of the sound heard now. What is due within `ahead_s` belongs to the next picture.
+        """
         for event in events:
             if event["kind"] == "tempo":
                 self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
+            elif event["kind"] == "session":
+                self.beat.on_session(Tempo(event["bpm"], event["origin_s"]), now_s)
         if self.teaching.waits:  # then what hands move is meant for that alone
             for event in events:
                 if event["kind"] == "midi":
@@ -88,8 +100,9 @@ class Desk:
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command, now_s)
         self._keep_tempo(now_s)
-        self.scenes.step(now_s, self.beat.tempo)
+        self.scenes.step(now_s, self.beat.tempo, ahead_s)
         self.inputs.tell(self.settings, now_s)
+        self._drive(now_s, rms, onset)
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
@@ -103,8 +116,10 @@ class Desk:
             path, text = self.scenes.to_save(command.new)
             self.keeper.save(path, text.encode(errors="replace"))
         elif isinstance(command, PickCommand):
-            if turned := self.teaching.perform(command, self.settings, now_s):
+            if turned := self.teaching.perform(command, self.settings, self.scenes.scene.drives, now_s):
                 self.apply(turned, now_s)
+        elif isinstance(command, SetDrive):
+            self.scenes.drive(command.name, command.drive)
         else:
             self.state = self.state.apply(command, now_s)
 
@@ -130,6 +145,13 @@ class Desk:
         if content != self._kept:
             self._kept = content
             self.keeper.note(running_path(), content)
+
+    def _drive(self, now_s: float, rms: float, onset: float) -> None:
+        """Beat and sound move what they are to move."""
+        beats = self.beat.tempo.beats(now_s + self.settings["tempo.offset"] / 1000.0)
+        self._pulse = self._pulse.after(now_s - self._pulse_s, beats, loudness(rms), onset)
+        self._pulse_s = now_s
+        self.played = driven(self.settings, self.scenes.drives(now_s), self._pulse)
 
     def _keep_tempo(self, now_s: float) -> None:
         """The parameter follows the beat, and the beat whatever sets the parameter."""

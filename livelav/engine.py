@@ -27,6 +27,7 @@ from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.booth import VIEW_BYTES, Booth, actions
 from livelav.control.banks import Bank
 from livelav.control.commands import Quit, Toggle
+from livelav.control.link import LINK_FIELDS, run_link
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
@@ -35,6 +36,7 @@ from livelav.core.scene import PACKED, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
+from livelav.core.tempo import Tempo
 from livelav.desk import OURS, Desk
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
@@ -45,14 +47,14 @@ from livelav.supervisor import Child, Event
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
 
 _LARGEST_IMAGE = 1024 * 1024 * 4
-_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _MIDI_HUNG_S = 1.0, 2.5, 10.0, 1.0
+_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _MIDI_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0, 1.0
 _OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
-_CRASHES_TO_REST, _MIDI_RESTS_S = 5, 30.0  # of the MIDI process in a minute: its library cannot live here now
+_CRASHES_TO_REST, _RESTS_S = 5, 30.0  # of the MIDI or Link process in a minute: its library cannot live here now
 _SILENT_S = 3.0
 _WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
 _WARNING_S = 20.0  # for so long a warning stays on the HUD
@@ -69,6 +71,7 @@ class LiveConfig:
     midi: MidiConfig | None  # None listens to no controller
     osc: tuple[str, int] | None  # where OSC is taken from, and where it goes to
     osc_out: tuple[str, int] | None
+    link: bool = False  # whether to join an Ableton Link session
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
     fullscreen: bool = False
@@ -94,6 +97,8 @@ class Shared:
     synth: Board
     recorder: Board
     midi: Board
+    asked: Latest
+    link: Board
     operator: Board
     view: Latest
     main: Board
@@ -114,6 +119,8 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         synth=Board(ctx, SYNTH_FIELDS),
         recorder=Board(ctx, RECORD_FIELDS),
         midi=Board(ctx, MIDI_FIELDS),
+        asked=Latest(ctx, 2, "f8"),
+        link=Board(ctx, LINK_FIELDS),
         operator=Board(ctx, OPERATOR_FIELDS),
         view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
         main=Board(ctx, MAIN_FIELDS),
@@ -150,7 +157,8 @@ class Live:
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
-        self._tell_synth()
+        self._told_link: Tempo | None = None
+        self._tell()
         self.capture = Child(
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
             shared.capture, _CAPTURE_HUNG_S, _CAPTURE_OPENS_S,
@@ -170,6 +178,10 @@ class Live:
         if config.midi:
             arguments = (config.midi, shared.midi, shared.stop)
             self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S)
+        self.link = None
+        if config.link:
+            link_arguments = (shared.asked, shared.link, shared.stop)
+            self.link = Child(ctx, "link", run_link, link_arguments, shared.link, _LINK_HUNG_S)
         operator_shared = OperatorShared(
             shared.view, shared.ring, shared.capture, shared.synth, shared.operator, shared.stop
         )
@@ -195,7 +207,12 @@ class Live:
     def children(self) -> list[Child]:
         """Those that run, or are to be started again where they do not."""
         operator = self.booth.child if self.booth.child.pid is not None or self.booth.child.restarts else None
-        return [child for child in (self.capture, self.synth, self.recorder, self.midi, operator) if child]
+        return [child for child in (self.capture, self.synth, self.recorder, *self._hands, operator) if child]
+
+    @property
+    def _hands(self) -> list[Child]:
+        """Those that are asked between two pictures."""
+        return [child for child in (self.midi, self.link) if child]
 
     @property
     def surface(self) -> Surface:
@@ -209,8 +226,8 @@ class Live:
         self._keeping.start()
         if os.path.isfile(self._config.capture.request.input):
             self.capture.start_at_s = math.inf  # a file is to be heard from its first sample
-        if self.midi:
-            self.midi.start_at_s = math.inf  # not before the models are loaded: the first picture comes first
+        for child in self._hands:
+            child.start_at_s = math.inf  # not before the models are loaded: the first picture comes first
         for child in self.children:
             child.poll(now_s)
         config, shared = self._config, self.shared
@@ -230,10 +247,14 @@ class Live:
         """Ends the show with the next turn. Safe in a signal handler."""
         self._asked_to_end = True
 
-    def _tell_synth(self) -> None:
+    def _tell(self) -> None:
+        """Tells synth and Link what has changed for them."""
         if (wanted := self.desk.wanted) != self._told:
             self._told = wanted
             self.shared.wanted.publish(np.array(wanted.packed()))
+        if (asked := self.desk.beat.asked) != self._told_link:
+            self._told_link = asked
+            self.shared.asked.publish(np.array((asked.bpm, asked.origin_s)))
 
     def step(self) -> bool:
         """One turn of the loop: hands, processes, one picture. False once the show is over.
@@ -257,20 +278,22 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(desk.settings, aspect, desk.state, lambda: self.hud_text.rows(self, now_s), level)
+        self._presenter.present(desk.played, aspect, desk.state, lambda: self.hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
         """What hands did since the last look."""
+        assert self._presenter is not None, "start first"
         now_s = self._clock.now_s()
-        events = self.midi.poll(now_s) if self.midi else []
-        self.desk.take(events, now_s)
-        self._tell_synth()
-        for event in events:
-            if self.midi and event["kind"] not in OURS:
-                self._on_event(self.midi, event, now_s)
+        said = [(child, event) for child in self._hands for event in child.poll(now_s)]
+        heard = self.shared.synth
+        self.desk.take([event for _, event in said], now_s, heard["rms"], heard["onset"], self._presenter.ahead_s)
+        self._tell()
+        for child, event in said:
+            if event["kind"] not in OURS:
+                self._on_event(child, event, now_s)
                 if event["kind"] == "restart":
-                    self._on_midi_restart(self.midi, now_s)
+                    self._on_restart(child, now_s)
         if self.shared.main["first_s"]:  # the first picture comes first
             for event in self.booth.step(self, now_s):
                 self._on_event(self.booth.child, event, now_s)
@@ -289,11 +312,12 @@ class Live:
             self.desk.refuse("fullscreen")
             self._warn(str(error), now_s)
 
-    def _on_midi_restart(self, midi: Child, now_s: float) -> None:
-        self.desk.inputs.lost_all()
-        if midi.crashes(now_s) >= _CRASHES_TO_REST:
-            midi.start_at_s = now_s + _MIDI_RESTS_S
-            self._warn(f"MIDI keeps dying: without controllers for {_MIDI_RESTS_S:g} s", now_s)
+    def _on_restart(self, child: Child, now_s: float) -> None:
+        if child is self.midi:
+            self.desk.inputs.lost_all()
+        if child.crashes(now_s) >= _CRASHES_TO_REST:
+            child.start_at_s = now_s + _RESTS_S
+            self._warn(f"{child.name} keeps dying: without it for {_RESTS_S:g} s", now_s)
 
     def _over(self, now_s: float) -> bool:
         first_s, seconds = self.shared.main["first_s"], self._config.seconds
@@ -305,7 +329,7 @@ class Live:
         """Looks after the children, takes in what they say, and keeps the figures."""
         self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
-            if child not in (self.midi, self.booth.child):  # which were asked a moment ago
+            if child not in (*self._hands, self.booth.child):  # which were asked a moment ago
                 for event in child.poll(now_s):
                     self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:
@@ -331,9 +355,8 @@ class Live:
                 child.args = (replace(child.args[0], retry_first=True), *child.args[1:])
             case "loaded":
                 self.loaded = event
-                for waiting in (self.capture, self.midi):
-                    if waiting:
-                        waiting.start_at_s = min(waiting.start_at_s, now_s)
+                for waiting in (self.capture, *self._hands):
+                    waiting.start_at_s = min(waiting.start_at_s, now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:

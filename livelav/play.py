@@ -11,6 +11,7 @@ from typing import Any
 from livelav.audio.capture import CaptureConfig
 from livelav.audio.sources import SourceRequest
 from livelav.control.banks import load_banks
+from livelav.control.link import check_link
 from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
@@ -58,12 +59,13 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
     Raises ParamError and PresetError, each naming the nearest that exists.
     """
     scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
-    settings, choices, preset_seed = scene.settings, dict(scene.choices), scene.seed
+    settings, choices, preset_seed, drives = scene.settings, dict(scene.choices), scene.seed, scene.drives
     if preset_name is not None:
         preset, trouble = any_preset(preset_name)
         if trouble:
             tell(trouble)
         settings, preset_seed = preset.settings, preset.seed or 0
+        drives = preset.drives
         choices |= preset.choices
     given = {p.name: (p, flags[argument(p.name)]) for p in PARAMS if flags.get(argument(p.name)) is not None}
     settings = settings.with_values({name: number(p.flag, text, p.lo, p.hi) for name, (p, text) in given.items()})
@@ -74,7 +76,7 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
     if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
-    return Scene(settings, choices, int(seed) if seed is not None else preset_seed)
+    return Scene(settings, choices, int(seed) if seed is not None else preset_seed, drives)
 
 
 def has_display() -> bool:
@@ -158,6 +160,7 @@ def play(
     fullscreen: bool,
     monitor: str | None,
     headless: bool,
+    link: bool,
     operator: bool,
     fps: str,
     seconds: str | None,
@@ -171,6 +174,8 @@ def play(
         os.getcwd()
     except OSError as error:
         raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
+    if link:
+        check_link()
     before = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
     songs = load_set_list(set_list) if set_list else every_preset()
@@ -199,6 +204,7 @@ def play(
         songs=songs,
         banks=tuple(banks),
         synth=replace(config.synth, trace=trace),
+        link=link,
         size=size,
         fps=rate_hz,
         fullscreen=fullscreen,

@@ -25,6 +25,7 @@ PACE_FIELDS = ("present_s", "period_s")
 _DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
 _HEARD_S = 0.25  # for so long what was heard with an image belongs to the picture, too
 _TOO_QUICK = 30  # presents in a row that did not wait as they should have
+_DRAWS = 20  # pictures over which it is judged how long one takes until it is shown
 
 
 class Presenter:
@@ -52,6 +53,7 @@ class Presenter:
         pace["period_s"], pace["present_s"] = self._pacer.period_s, now_s
         self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
         self._quick = 0
+        self._draw_s = 0.0
         self._seen = 0
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._heard_s = now_s
@@ -72,6 +74,12 @@ class Presenter:
         if self._display_paces:
             return 0.0
         return min(max(self._pacer.due_s - self._clock.now_s(), 0.0), self._pacer.period_s)
+
+    @property
+    def ahead_s(self) -> float:
+        """From now until the middle of the time in which the next picture is shown: what is due until then belongs to
+        it, for no other picture is nearer."""
+        return self.left_s() + self._draw_s + 0.5 * self._pace["period_s"]
 
     def present(
         self,
@@ -96,6 +104,7 @@ class Presenter:
         if not board["first_s"]:
             return  # black so far, but the window answers
         shown_s = self._clock.now_s()
+        self._draw_s += (shown_s - begin_s - self._draw_s) / _DRAWS
         if self._governor:
             self._governor.step((shown_s - begin_s) * 1000, shown_s)
         board["presented"] += 1

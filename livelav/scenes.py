@@ -9,8 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
-from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Undo
+from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
+from livelav.core.drive import Drive, Driven
 from livelav.core.errors import PresetError
 from livelav.core.params import PARAMS
 from livelav.core.preset_text import preset_text
@@ -20,8 +22,9 @@ from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
 
-_UNDONE = 50  # recalls that can be undone
+_UNDONE = 50  # changes of scene that can be undone
 _LONGEST_BASE = 56  # characters of a name that a number is added to
+_UNSEEN = 0.01  # weight of a drive that has all but faded
 _ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
@@ -45,18 +48,27 @@ class _Cue:
     tempo: Tempo
 
 
+_Stand = tuple[_Place, _Place]  # what is played, and what panic comes back to
+
+
 class Scenes:
     """Asked once a turn; `settings` are those of this moment."""
 
-    def __init__(self, scene: Scene, preset: str | None, songs: Sequence[Song]) -> None:
-        """`scene`, and the name of the `preset` that it comes from; `songs` are all that can be recalled."""
+    def __init__(self, scene: Scene, preset: str | None, songs: Sequence[Song], chance: Random | None = None) -> None:
+        """`scene`, and the name of the `preset` that it comes from; `songs` are all that can be recalled.
+
+        `chance` is what variations are drawn from; None: others in every show.
+        """
         self.songs = tuple(songs)
         number = next((i for i, song in enumerate(self.songs) if song.preset == preset), None)
         self._place = self._recalled = _Place(scene, preset, number)  # now, and as it was when it was recalled
-        self._before: list[_Place] = []
+        self._before: list[_Stand] = []
+        self._other: _Stand | None = None  # B, while A is played
+        self._chance = chance or Random()
         self._cued: _Cue | None = None
         self._fade: Fade | None = None
         self._fade_s = 0.0
+        self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
         self.troubles: list[str] = []  # that nobody was told of so far
 
@@ -99,6 +111,12 @@ class Scenes:
     def fade_left_s(self, now_s: float) -> float:
         """Seconds until the last recall is wholly there."""
         return self._fade.left_s(now_s) if self._fade else 0.0
+
+    def drives(self, now_s: float) -> tuple[Driven, ...]:
+        """What drives which parameter, and how much of it counts: in a fade the old ones go and the new ones come."""
+        share = self._fade.share(now_s) if self._fade else 1.0
+        ours = tuple((name, drive, share) for name, drive in self.scene.drives.items())
+        return ours if share == 1.0 else (*((n, drive, (1.0 - share) * w) for n, drive, w in self._left), *ours)
 
     @property
     def is_changed(self) -> bool:
@@ -144,8 +162,14 @@ class Scenes:
         if self._fade:
             self._fade = self._fade.holding(values)
 
+    def drive(self, name: str, drive: Drive | None) -> None:
+        """A hand changed what drives a parameter of the song."""
+        others = {n: one for n, one in self.scene.drives.items() if n != name}
+        drives = others | {name: drive} if drive else others
+        self._place = replace(self._place, scene=replace(self.scene, drives=drives))
+
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
-        """Recalls, steps, undoes, panics. Recalls wait for the beat that preset.cue asks for."""
+        """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""
         match command:
             case Recall(name):
                 number = next((i for i, song in enumerate(self.songs) if song.preset == name), None)
@@ -154,27 +178,35 @@ class Scenes:
                 known = 1 <= number <= len(self.songs)
                 self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
             case StepPreset(steps):
-                begin = self._stepped(steps) if self.songs else 0
-                for passed in range(len(self.songs)):  # one that is broken or missing is passed over
-                    if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
-                        break
+                self._step_on(steps, now_s, tempo)
             case Undo() if self._cued:  # nothing has come of it so far
                 self._cued = None
             case Undo():
                 if self._before:
-                    self._go(self._before.pop(), now_s, self._morph_s(tempo))
+                    self._go(*self._before.pop(), now_s, self._morph_s(tempo))
+            case Swap():
+                there, self._other = self._other, (self._place, self._recalled)
+                if there:
+                    self._leave()
+                    self._go(*there, now_s, self._morph_s(tempo))
+                else:
+                    self.troubles.append("this is A now; go on from it, and swap goes between the two")
+            case Vary():
+                scene = self.scene.varied(self.settings["preset.vary"], self._chance)
+                self._leave()
+                self._go(replace(self._place, scene=scene), self._recalled, now_s, self._morph_s(tempo))
             case Panic():
                 self._cued = None
-                self._go(self._recalled, now_s, 0.0)
+                self._go(self._recalled, self._recalled, now_s, 0.0)
 
-    def step(self, now_s: float, tempo: Tempo) -> None:
-        """Begins what was cued once its time has come, and moves the fade on."""
+    def step(self, now_s: float, tempo: Tempo, ahead_s: float = 0.0) -> None:
+        """Begins what was cued once its time has come, or comes within `ahead_s`, and moves the fade on."""
         if self._cued and self._cued.tempo != tempo:
             self._follow(self._cued, now_s, tempo)
-        if self._cued and now_s >= self._cued.due_s:
+        if self._cued and now_s + ahead_s >= self._cued.due_s:
             cue, self._cued = self._cued, None
-            self._before = [*self._before, self._place][-_UNDONE:]
-            self._go(cue.place, cue.due_s, cue.seconds)
+            self._leave()
+            self._go(cue.place, cue.place, cue.due_s, cue.seconds)
         self._move(now_s)
 
     def _follow(self, cue: _Cue, now_s: float, tempo: Tempo) -> None:
@@ -209,6 +241,12 @@ class Scenes:
         else:
             self._cue(number, now_s, tempo)
 
+    def _step_on(self, steps: int, now_s: float, tempo: Tempo) -> None:
+        begin = self._stepped(steps) if self.songs else 0
+        for passed in range(len(self.songs)):  # one that is broken or missing is passed over
+            if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
+                break
+
     def _cue(self, number: int, now_s: float, tempo: Tempo) -> bool:
         """Gets a preset ready, so that nothing keeps the beat waiting; whether there is something to go to."""
         song = self.songs[number]
@@ -230,11 +268,19 @@ class Scenes:
         self.step(now_s, tempo)
         return True
 
-    def _go(self, place: _Place, now_s: float, seconds: float) -> None:
-        scene = place.scene  # asked for, or left, a while ago: the evening's own parameters have moved since
-        stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song" and p.name not in place.named}
-        place = replace(place, scene=replace(scene, settings=scene.settings.with_values(stay)))
-        self._place = self._recalled = place
-        self._fade = Fade(self.settings, place.scene.settings, now_s, seconds)
+    def _leave(self) -> None:
+        """What is played can be come back to."""
+        self._before = [*self._before, (self._place, self._recalled)][-_UNDONE:]
+
+    def _go(self, place: _Place, recalled: _Place, now_s: float, seconds: float) -> None:
+        """To `place`; panic comes back to `recalled`."""
+        self._left = tuple(one for one in self.drives(now_s) if one[2] > _UNSEEN)
+        self._place, self._recalled = self._tonight(place), self._tonight(recalled)
+        self._fade = Fade(self.settings, self._place.scene.settings, now_s, seconds)
         self._fade_s = seconds
         self._move(now_s)
+
+    def _tonight(self, place: _Place) -> _Place:
+        """A place asked for, or left, a while ago: the evening's own parameters have moved since."""
+        stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song" and p.name not in place.named}
+        return replace(place, scene=replace(place.scene, settings=place.scene.settings.with_values(stay)))

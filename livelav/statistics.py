@@ -73,6 +73,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         "osc": {"messages": osc.messages, "ignored": osc.ignored} if (osc := live.desk.inputs.osc) else None,
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost")},
+        "link": picked(shared.link, "peers") if live.link else None,
         "operator": picked(shared.operator, "drawn"),
         "settings": live.desk.settings.as_dict(),
         "features": {
@@ -115,6 +116,8 @@ class HudText:
         ]
         if live.desk.inputs.ports:
             rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
+        if live.link:
+            rows.append(("Link", f"peers: {shared.link['peers']:.0f}", shared.link["live"] == 0))
         if live.desk.inputs.osc and live.desk.inputs.osc.recent:
             rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
         if live.recorder:
@@ -159,6 +162,8 @@ def _picked(desk: Desk) -> HudRow:
     if teaching.waits:
         return "LEARN", f"move the control that is to move {name}; L: none", True
     value = f"{desk.settings[name]:.3g} {BY_NAME[name].unit}".strip() if name in BY_NAME else "action"
+    if drive := desk.scenes.scene.drives.get(name):
+        value += f"  ~ {drive}"
     movers = [f"{one.control} of {port}" for port, one in desk.inputs.hands.movers(name, desk.inputs.ports)]
     return "arrows", f"{name}  {value}  {', '.join(movers)}", False
 

@@ -16,11 +16,14 @@ from livelav.control.commands import (
     Pick,
     PickCommand,
     PickNamed,
+    SetDrive,
     SetParam,
     Turn,
+    TurnDrive,
 )
 from livelav.control.learn import Learning
 from livelav.control.messages import Decoder, Moved
+from livelav.core.drive import Drives, turned
 from livelav.core.errors import MidiError
 from livelav.core.params import BY_NAME, Settings
 from livelav.inputs import Inputs
@@ -48,7 +51,7 @@ class Teaching:
         """Whether the control that is moved next will be bound to what is picked."""
         return self._learning is not None
 
-    def perform(self, command: PickCommand, settings: Settings, now_s: float) -> Command | None:
+    def perform(self, command: PickCommand, settings: Settings, drives: Drives, now_s: float) -> Command | None:
         """Picks, learns, forgets. Returns what a turn of the picked row is: another command."""
         match command:
             case Pick(steps):
@@ -60,6 +63,10 @@ class Teaching:
                 return SetParam(param.name, param.value(param.knob(settings[param.name]) + steps * _TRAVEL))
             case Turn(steps):
                 return NAMED_ACTIONS[self.picked] if steps > 0 else None
+            case TurnDrive(part, steps) if self.picked in BY_NAME:
+                if BY_NAME[self.picked].scope == "song":
+                    return SetDrive(self.picked, turned(drives.get(self.picked), part, steps))
+                self.news.append(f"{self.picked} belongs to the evening and not to a song: it cannot be driven")
             case Learn():
                 self._learning = None if self._learning else Learning(self.picked, now_s)
                 self._decoders.clear()

@@ -29,6 +29,7 @@ THIRD_PARTY = {
     "av": {"show", "offline"},
     "PIL": {"show", "offline"},
     "rtmidi": {"control"},
+    "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
     "rich": {"cli", "play", "catalogue"},
 }
@@ -45,6 +46,7 @@ HEAVY = (
     "imgui_bundle",
     "PIL",
     "rtmidi",
+    "aalink",
 )
 
 

@@ -18,7 +18,12 @@ SHAPE = (SAMPLED[1] // BLOCK, SAMPLED[0] // BLOCK)
 def shown(pictures: list[np.ndarray], most: float = 3.0) -> np.ndarray:
     """[n, ...] relative luminance of each place as it leaves the limiter."""
     limiter = FlashLimiter()
-    return np.array([p * limiter.step(p, i / FPS, most) ** 2.2 for i, p in enumerate(pictures)])
+    return np.array([p * limiter.step(grey(p), i / FPS, most) ** 2.2 for i, p in enumerate(pictures)])
+
+
+def grey(luminance: np.ndarray) -> np.ndarray:
+    """What `places` finds where nothing is red."""
+    return np.stack([luminance, np.zeros_like(luminance)])
 
 
 def rises(luminance: np.ndarray) -> np.ndarray:
@@ -92,7 +97,7 @@ def test_motion_is_not_touched() -> None:
 
 @pytest.mark.parametrize("begin_s", [0.0, 1e6])
 def test_whatever_the_clock_says_and_however_long_the_show_stood(begin_s: float) -> None:
-    limiter, picture = FlashLimiter(), np.full(SHAPE, 0.5, np.float32)
+    limiter, picture = FlashLimiter(), grey(np.full(SHAPE, 0.5, np.float32))
     for now_s in (begin_s, begin_s + 1e5, begin_s + 1e5, begin_s):
         assert limiter.step(picture, now_s, 3.0) == 1.0
 
@@ -105,9 +110,9 @@ def test_off_lets_everything_through() -> None:
 def test_once_it_is_over_the_light_comes_back_by_itself() -> None:
     limiter = FlashLimiter()
     for i, picture in enumerate(strobe(10, 3.0)):
-        limiter.step(picture, i / FPS, 3.0)
+        limiter.step(grey(picture), i / FPS, 3.0)
     assert limiter.acts
-    still = np.full(SHAPE, 0.5, np.float32)
+    still = grey(np.full(SHAPE, 0.5, np.float32))
     gains = [limiter.step(still, 3.0 + i / FPS, 3.0) for i in range(4 * FPS)]
     assert gains[-1] == 1.0
     assert not limiter.acts
@@ -138,10 +143,35 @@ def test_places_are_as_bright_as_light_is_and_not_as_numbers_are() -> None:
     pixels = np.zeros((SAMPLED[1], SAMPLED[0], 4), np.uint8)
     pixels[:, :32, :3] = 255
     pixels[:, 32:, :3] = 128
-    found = places(pixels)
+    found, red = places(pixels)
     assert found.shape == SHAPE
+    assert not red.any()
     assert found[0, 0] == pytest.approx(1.0, abs=1e-3)
     assert found[0, -1] == pytest.approx(0.22, abs=0.01)
+
+
+def of_colour(*rgb: int) -> np.ndarray:
+    pixels = np.zeros((SAMPLED[1], SAMPLED[0], 4), np.uint8)
+    pixels[..., :3] = rgb
+    return pixels
+
+
+def test_only_saturated_red_counts_as_red() -> None:
+    for rgb, excess in (((255, 0, 0), 1.0), ((128, 0, 0), 0.22), ((255, 100, 100), 0.0), ((0, 0, 255), 0.0)):
+        assert places(of_colour(*rgb))[1].mean() == pytest.approx(excess, abs=0.01)
+
+
+def test_red_that_flashes_while_the_luminance_stays_is_limited() -> None:
+    """From red to a grey as bright, ten times a second."""
+    red, as_bright = of_colour(255, 0, 0), of_colour(126, 126, 126)
+    assert places(red)[0].mean() == pytest.approx(places(as_bright)[0].mean(), abs=0.01)
+    limiter, excess = FlashLimiter(), []
+    for i in range(4 * FPS):
+        light = places(red if i // 3 % 2 else as_bright)
+        excess.append((light * limiter.step(light, i / FPS, 3.0) ** 2.2)[1].mean())
+    rises = [i for i in range(1, len(excess)) if excess[i] - excess[i - 1] >= 1 / 16]
+    assert limiter.acts
+    assert max(sum(begin <= i < begin + FPS for i in rises) for begin in range(len(excess) - FPS)) <= 3
 
 
 @pytest.mark.parametrize("feedback", [0.0, 0.3])

@@ -30,7 +30,7 @@ def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most()
         sender.bind((LOOPBACK, 0))
         inputs = Inputs(osc=(LOOPBACK, sender.getsockname()[1] - 1))
         assert inputs.osc is not None
-        for count, commands in ((301, [Toggle("fullscreen")]), (300, [])):
+        for count, commands in ((99, [Toggle("fullscreen")]), (98, [])):
             sender.sendto(pack([Message("/fullscreen")] * count), (LOOPBACK, inputs.osc.port))
             before, taken = inputs.osc.messages, []
             while inputs.osc.messages == before:

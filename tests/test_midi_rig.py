@@ -1,6 +1,8 @@
 """Controllers over a real MIDI server, the rig's JACK: they move the running show, vanish, and come back."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -157,3 +159,46 @@ def test_learning_says_when_nothing_moves(tmp_path, controller):
     code, _, err = livelav(tmp_path, "midi", "learn", "show.hue", "--seconds", "1")
     assert code == 1
     assert err == "livelav: nothing was moved within 1 s; controllers heard: knobs:out\n"
+
+
+@contextlib.contextmanager
+def served(name):
+    """A JACK server of that name and a controller that turns its knob for ever, both in processes of their own."""
+    jack = subprocess.Popen(
+        ["jackd", "-r", "-n", name, "-d", "dummy", "-r48000", "-p128", "-C0", "-P0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    subprocess.run(["jack_wait", "-s", name, "-w", "-t", "10"], capture_output=True, check=True)
+    turning = subprocess.Popen([sys.executable, "-c", TURNING], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        turning.kill()
+        jack.terminate()
+        for process in (turning, jack):
+            process.wait(20)
+
+
+TURNING = """
+import time, rtmidi
+out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="knobs")
+out.open_virtual_port("out")
+while True:
+    out.send_message([0xB0, 20, 64])
+    time.sleep(0.1)
+"""
+
+
+def test_controllers_are_heard_again_after_the_midi_server_was_restarted(tmp_path, rig, monkeypatch):
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"livelav-again-{os.getpid()}")
+    with served(name):
+        run = Run(tmp_path, "--input", "demo")
+        run.wait_for(stands("mapping.norm", 64 / 127), "the knob is heard")
+    try:
+        run.wait_for(lambda s: s["midi"]["ports"] == [], "the server is gone, and its ports with it")
+        with served(name):
+            before = run.stats["midi"]["messages"]
+            run.wait_for(lambda s: s["midi"]["messages"] > before, "the knob is heard again")
+    finally:
+        run.process.terminate()
+    assert run.finish()[0] == 0

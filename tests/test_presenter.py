@@ -123,3 +123,13 @@ def test_a_display_that_only_says_it_waits_is_paced_by_the_clock(stage):
     begin_s = stage.clock.now_s()
     stage.present(50)
     assert stage.clock.now_s() - begin_s == pytest.approx(1.0, rel=0.05)
+
+
+def test_what_is_due_within_half_a_picture_of_the_next_one_belongs_to_it(stage):
+    stage.publish(1)
+    stage.present(100)
+    stage.clock.sleep(0.4 / FPS)
+    assert stage.presenter.ahead_s == pytest.approx((0.6 + 0.5) / FPS)
+    stage.display.refresh_s = 1 / 144
+    stage.present(1000)
+    assert stage.presenter.ahead_s == pytest.approx(1.5 / 144, rel=0.01)

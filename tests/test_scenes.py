@@ -1,12 +1,13 @@
 """Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Undo
+from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Swap, Undo, Vary
 from livelav.core.errors import PresetError
 from livelav.core.params import CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
@@ -143,6 +144,59 @@ def test_panic_is_at_once_the_preset_as_it_was_recalled() -> None:
     assert one.wanted.seconds == 0.0
 
 
+def test_panic_after_an_undo_is_the_earlier_preset_without_what_hands_did() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    calm = one.settings
+    one.set({"mapping.norm": 3.0})
+    one.perform(Recall("storm"), 1.0, BEAT)
+    one.perform(Undo(), 2.0, BEAT)
+    assert one.settings["mapping.norm"] == 3.0
+    one.perform(Panic(), 3.0, BEAT)
+    assert one.settings == calm
+
+
+def test_swap_goes_between_two_scenes_and_both_keep_what_hands_do() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    calm = one.scene
+    one.perform(Swap(), 1.0, BEAT)  # A is kept; nothing moves
+    assert one.scene == calm and one.troubles
+    one.set({"mapping.norm": 3.0})
+    ours = one.scene
+    for moment, there in ((2.0, calm), (3.0, ours), (4.0, calm)):
+        one.perform(Swap(), moment, BEAT)
+        assert one.scene == there
+    one.perform(Undo(), 5.0, BEAT)
+    assert one.scene == ours
+
+
+@given(st.integers(0, 1000), st.floats(0.0, 1.0))
+def test_a_variation_stays_near_leaves_the_evening_alone_and_is_undone(seed: int, reach: float) -> None:
+    one = Scenes(START, None, SONGS, Random(seed))
+    one.set({"preset.morph": 0.0, "preset.vary": reach, "show.brightness": 0.4})
+    before = one.settings
+    one.perform(Vary(), 1.0, BEAT)
+    for p in PARAMS:
+        moved = abs(p.knob(one.settings[p.name]) - p.knob(before[p.name]))
+        assert moved <= (reach + 1e-9 if p.scope == "song" else 0.0), p.name
+    assert reach < 0.01 or one.settings != before
+    one.perform(Vary(), 2.0, BEAT)
+    one.perform(Undo(), 3.0, BEAT)
+    one.perform(Undo(), 4.0, BEAT)
+    assert one.settings == before
+
+
+def test_panic_after_a_variation_is_the_preset() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    calm = one.settings
+    one.perform(Vary(), 1.0, BEAT)
+    assert one.is_changed
+    one.perform(Panic(), 2.0, BEAT)
+    assert one.settings == calm and not one.is_changed
+
+
 def test_a_broken_preset_leaves_everything_as_it_is() -> None:
     own = config_dir() / "presets"
     own.mkdir(parents=True, exist_ok=True)
@@ -188,6 +242,15 @@ def test_a_cued_recall_begins_on_its_beat_and_not_before() -> None:
     assert (one.preset, one.cued(6.001)) == ("calm", None)
     evening = {"preset.cue": 4.0, "preset.morph": 0.0}
     assert one.settings == START.after(load_preset("calm")).settings.with_values(evening)
+
+
+def test_a_cued_recall_begins_with_the_picture_that_is_nearest_to_its_beat() -> None:
+    one = scenes(preset__cue=4.0, preset__morph=0.0)
+    one.perform(Recall("calm"), 4.5, BEAT)
+    one.step(5.98, BEAT, 0.019)
+    assert one.cued(5.98)
+    one.step(5.98, BEAT, 0.021)
+    assert (one.preset, one.settings["mapping.norm"]) == ("calm", load_preset("calm").settings["mapping.norm"])
 
 
 def test_a_fade_that_was_cued_begins_on_the_beat_however_late_the_look() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from livelav.core.drive import Drive
+
 FADE_S = 0.3  # blackout fades: a hard cut at a gig looks like a fault
 QUIT_AGAIN_S = 1.0  # within this a second quit key counts: no single accidental press ends a show
 
@@ -18,6 +20,14 @@ class SetParam:
 
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetDrive:
+    """What drives a parameter of the song from now on, besides hands; None: nothing."""
+
+    name: str
+    drive: Drive | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,16 @@ class StepPreset:
 @dataclass(frozen=True, slots=True)
 class Undo:
     """Back to what was played before the last recall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """To the other of two scenes, A and B. The first time what is played is kept as the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vary:
+    """To a relative of what is played: every knob moved a little, by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +146,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnDrive:
+    """What drives the picked parameter: its next source, or so much more of its amount, or so many times its beats."""
+
+    part: Literal["source", "amount", "beats"]
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Learn:
     """The control that is moved next moves what is picked from now on; a second time: none does."""
 
@@ -136,11 +164,11 @@ class Forget:
 
 
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
-SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
+SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge
-PickCommand = Pick | PickNamed | Turn | Learn | Forget
+PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
-Command = SetParam | Action
+Command = SetParam | SetDrive | Action
 
 NUDGE_S = 0.01
 PRESET_KEYS = 9  # presets that a key of their own recalls
@@ -158,6 +186,8 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "next": StepPreset(1),
     "previous": StepPreset(-1),
     "undo": Undo(),
+    "swap": Swap(),
+    "vary": Vary(),
     "panic": Panic(),
     "tap": Tap(),
     "resync": Resync(),
@@ -186,7 +216,9 @@ KEYS: Mapping[str, Key] = {
     **{str(number): Key(ACTIONS[f"preset-{number}"], f"preset {number}") for number in range(1, PRESET_KEYS + 1)},
     "N": Key(ACTIONS["next"], "next preset"),
     "P": Key(ACTIONS["previous"], "previous preset"),
-    "U": Key(ACTIONS["undo"], "undo the last recall"),
+    "U": Key(ACTIONS["undo"], "undo the last recall, swap or variation"),
+    "X": Key(ACTIONS["swap"], "A/B: the first time keep this, then go between it and what it became"),
+    "V": Key(ACTIONS["vary"], "vary all knobs by chance (U undoes)"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
     "CTRL+S": Key(ACTIONS["save"], "save the preset"),
     "CTRL+SHIFT+S": Key(ACTIONS["save-new"], "save as a new preset"),
@@ -208,6 +240,11 @@ KEYS: Mapping[str, Key] = {
     "UP": Key(Pick(-1), "parameter before it"),
     "RIGHT": Key(Turn(1), "turn it up"),
     "LEFT": Key(Turn(-1), "turn it down"),
+    "M": Key(TurnDrive("source"), "drive it by sine, saw, square, random, level, onset, or not"),
+    "CTRL+RIGHT": Key(TurnDrive("amount", 1), "drive it further"),
+    "CTRL+LEFT": Key(TurnDrive("amount", -1), "drive it less, or the other way"),
+    "CTRL+UP": Key(TurnDrive("beats", -1), "drive it twice as fast"),
+    "CTRL+DOWN": Key(TurnDrive("beats", 1), "drive it half as fast"),
     "L": Key(Learn(), "learn: move the control that is to move it"),
     "DELETE": Key(Forget(), "forget what was learnt for it"),
     "Q": Key(AskQuit(), "quit, pressed twice"),

@@ -43,6 +43,7 @@ _THROUGH = "Midi Through"  # ALSA's loop back to the sender: no controller
 _ALSA_ADDRESS = re.compile(r" \d+:\d+$")  # " 20:0": another one each time that it is plugged in
 _WINDOWS_NUMBER = re.compile(r" \d+$")
 _ALSA_DEVICES = Path("/dev/snd")
+_JACK_SOCKETS = (Path("/dev/shm"), Path("/tmp"))  # where its server listens, by the build
 _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
 _ASK_S, _IDLE_ASK_S = 0.003, 0.01  # between looks, while hands are at it and while they are not: waking costs, too
@@ -194,7 +195,7 @@ class Ports:
         """Opens what came and closes what went; returns both, by name. Raises MidiError where there is no MIDI.
 
         A device that was pulled out and put back between two scans has never been missing, but its connection is
-        gone: so all are opened anew when ALSA's devices have changed.
+        gone: so all are opened anew when ALSA's devices, or JACK's server, have changed.
         """
         devices, before = _devices(), self.names
         if devices != self._devices or self._looker is None or not self._open:
@@ -256,11 +257,19 @@ class Ports:
 
 
 def _devices() -> tuple[tuple[str, int], ...]:
-    """ALSA's devices, and when each was made; empty on other systems."""
-    try:
-        return tuple(sorted((path.name, path.lstat().st_ctime_ns) for path in _ALSA_DEVICES.iterdir()))
-    except OSError:
-        return ()
+    """ALSA's devices and JACK's server, and when each was made; empty on other systems.
+
+    A client of a JACK server that went goes on naming the ports that it had.
+    """
+    found: list[tuple[str, int]] = []
+    with contextlib.suppress(OSError):
+        found += [(path.name, path.lstat().st_ctime_ns) for path in _ALSA_DEVICES.iterdir()]
+    if hasattr(os, "getuid"):
+        server = f"jack_{os.environ.get('JACK_DEFAULT_SERVER') or 'default'}_{os.getuid()}_0"
+        for folder in _JACK_SOCKETS:
+            with contextlib.suppress(OSError):
+                found.append((server, (folder / server).lstat().st_ctime_ns))
+    return tuple(sorted(found))
 
 
 def client() -> "rtmidi.MidiIn":

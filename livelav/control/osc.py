@@ -11,6 +11,7 @@ Source: Open Sound Control 1.0 specification (packets, type tags); 1.1 for T, F,
 """
 
 import contextlib
+import itertools
 import math
 import socket
 import struct
@@ -26,16 +27,20 @@ from livelav.control.commands import (
     Recall,
     RecallNumber,
     Save,
+    SetDrive,
     SetParam,
 )
-from livelav.core.errors import OscError
+from livelav.core.drive import SOURCES
+from livelav.core.drive import checked as checked_drive
+from livelav.core.errors import OscError, ParamError
 from livelav.core.params import PARAMS, Param, Settings
 
-LARGEST, DEEPEST = 8 << 10, 8  # bytes of a packet; bundles in bundles
+LARGEST, DEEPEST, MOST = 8 << 10, 8, 100  # bytes of a packet; bundles in bundles; messages in all of them
 LOOPBACK, PORT = "127.0.0.1", 9000
 OFF = "off"
 RECENT = 5  # addresses that the HUD shows
 
+_READ = 2  # arguments of a message: nobody asks for a second one
 _AT_ONCE = 500  # messages taken in one turn, about; more packets wait in the socket, and what it cannot hold is lost
 _SHOWN = 40  # characters of an address that the HUD shows
 _HOLD_S = 0.3  # for so long a value that came by OSC is not told back: it would pull at the finger on the fader
@@ -58,10 +63,16 @@ class Message:
 
 
 def parse(packet: bytes) -> list[Message]:
-    """All messages of a packet, also of bundles in it, in order; time tags mean at once. Raises OscError."""
+    """All messages of a packet, also of bundles in it, in order; time tags mean at once. Raises OscError.
+
+    Takes less than a millisecond, whatever the packet.
+    """
     if len(packet) > LARGEST:
         raise OscError(f"a packet of {len(packet)} bytes: at most {LARGEST} are read")
-    return list(_messages(packet, 0))
+    messages = list(itertools.islice(_messages(packet, 0), MOST + 1))
+    if len(messages) > MOST:
+        raise OscError(f"a packet of over {MOST} messages: send several packets")
+    return messages
 
 
 def _messages(packet: bytes, depth: int) -> Iterator[Message]:
@@ -92,7 +103,7 @@ def _message(packet: bytes) -> Message:
     if not tags.startswith(","):
         raise OscError("type tags must begin with a comma")
     arguments: list[Argument] = []
-    for tag in tags[1:]:
+    for tag in tags[1 : 1 + _READ]:
         value, at = _argument(tag, packet, at)
         arguments.append(value)
     return Message(address, tuple(arguments))
@@ -174,7 +185,7 @@ _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PAR
     knob_address(p): (p, True) for p in PARAMS
 }
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
-_PRESET = "/preset"
+_PRESET, _DRIVE = "/preset", "/drive"
 
 
 def command(message: Message) -> Command | None:
@@ -184,11 +195,26 @@ def command(message: Message) -> Command | None:
         return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
     if message.address == _PRESET:
         return _recalled(first)
+    if message.address.startswith(_DRIVE):
+        return _driven(message.address.removeprefix(_DRIVE), first)
     if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
     value = param.value(first) if is_knob else min(max(first, param.lo), param.hi)
     return SetParam(param.name, value)
+
+
+def _driven(of: str, drive: Argument) -> Command | None:
+    """`/drive/show/hue` with a drive's text; any other argument ends it."""
+    param, is_knob = _PARAMS.get(of, (None, False))
+    if param is None or is_knob:
+        return None
+    if isinstance(drive, str) and drive.partition(" ")[0] not in SOURCES:
+        return None  # at once: the error would look for the nearest name, and nobody reads it
+    try:
+        return SetDrive(param.name, checked_drive(param.name, drive) if isinstance(drive, str) else None)
+    except ParamError:
+        return None
 
 
 def _recalled(preset: Argument) -> Command | None:
@@ -239,15 +265,17 @@ class OscIn:
                 packet = self._socket.recv(LARGEST + 1)
             except OSError:  # nothing there; or, on Windows, somebody we sent to is gone
                 break
-            commands += self._commands(packet)
+            commands += self.commands(packet)
         return commands
 
-    def _commands(self, packet: bytes) -> Iterator[Command]:
+    def commands(self, packet: bytes) -> list[Command]:
+        """What one packet asks for, in order; what is broken or asks for nothing is counted and dropped."""
         try:
             messages = parse(packet)
         except OscError:
             self.ignored += 1
-            return
+            return []
+        commands = []
         for message in messages:
             self.messages += 1
             address = message.address[:_SHOWN]
@@ -255,9 +283,10 @@ class OscIn:
                 self.recent.remove(address)
             self.recent.appendleft(address)
             if found := command(message):
-                yield found
+                commands.append(found)
             else:
                 self.ignored += 1
+        return commands
 
     def close(self) -> None:
         self._socket.close()
@@ -308,6 +337,7 @@ def reference() -> str:
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
+    lines.append(f"| `{_DRIVE}` before any of these | like `sine 4 0.25`; or 0 | what drives it; or nothing does |")
     lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")

@@ -37,6 +37,10 @@ class OscError(LivelavError):
     """An OSC packet that is broken, or an address that cannot be listened or sent to."""
 
 
+class LinkError(LivelavError):
+    """Ableton Link was asked for and is not installed, or does not load."""
+
+
 class SourceError(LivelavError):
     """A sound source that is missing, unreadable, or gave nothing."""
 

@@ -91,6 +91,9 @@ PARAMS: tuple[Param, ...] = (
     Param("preset.morph", 2.0, 0.0, 30.0, "s", scope="evening", help="how long a recalled preset takes to fade in"),
     Param("preset.morph_beats", 0.0, 0.0, 64.0, "beats", scope="evening", help="the same in beats; 0: in seconds"),
     Param("preset.cue", 0.0, 0.0, 16.0, "beats", scope="evening", help="a recall waits for a multiple; 0: not"),
+    Param(
+        "preset.vary", 0.15, 0.0, 1.0, scope="evening", help="how far of their travel `vary` moves the knobs at most"
+    ),
     Param("tempo.bpm", 120.0, 20.0, 300.0, "bpm", scope="evening", help="unless a clock or a tapping hand gives it"),
     Param("tempo.offset", 0.0, -200.0, 200.0, "ms", scope="evening", help="beats are taken so much earlier"),
 )

@@ -1,6 +1,7 @@
 """A scene as the text of a preset file; comments, order and whatever else stands in a file that was there are kept."""
 
 import tomllib
+from collections.abc import Container, Mapping
 from typing import Any
 
 import tomlkit
@@ -30,7 +31,16 @@ def preset_text(scene: Scene, name: str, before: str | None = None) -> str:
 
 def _written(document: tomlkit.TOMLDocument, scene: Scene) -> str:
     document["schema"] = SCHEMA
-    for key, values in (("choices", _choices(scene)), ("params", _params(scene))):
+    tables: dict[str, Mapping[str, Any]] = {
+        "choices": _choices(scene),
+        "params": _params(scene),
+        "drive": _drives(scene),
+    }
+    if "drive" in document:
+        _clear(document["drive"], tables["drive"])
+    for key, values in tables.items():
+        if not values:
+            continue
         if not hasattr(document.get(key), "items"):
             document[key] = tomlkit.table()
         for name, value in values.items():
@@ -43,6 +53,7 @@ def _says(text: str, scene: Scene) -> bool:
     tree = tomllib.loads(text)
     choices, params = (dict(leaves(tree[key])) for key in ("choices", "params"))
     said = _choices(scene).items() <= choices.items() and _params(scene).items() <= params.items()
+    said = said and _drives(scene) == dict(leaves(tree.get("drive", {})))
     return said and not problems_in(text)
 
 
@@ -59,11 +70,24 @@ def _params(scene: Scene) -> dict[str, float]:
     }
 
 
+def _drives(scene: Scene) -> dict[str, str]:
+    return {name: str(drive) for name, drive in scene.drives.items()}
+
+
 def _fresh(name: str) -> tomlkit.TOMLDocument:
     document = tomlkit.document()
     document["schema"] = SCHEMA
     document["name"] = name.replace("-", " ").replace("_", " ").capitalize()
     return document
+
+
+def _clear(table: Any, kept: Container[str], prefix: str = "") -> None:
+    """Takes out what is no longer said, however it is written there."""
+    for key in list(table):
+        if hasattr(table[key], "items"):
+            _clear(table[key], kept, f"{prefix}{key}.")
+        elif prefix + key not in kept:
+            del table[key]
 
 
 def _put(table: Any, name: str, value: Any) -> None:

@@ -7,6 +7,8 @@
     [choices]                      # keys of CHOICES, and `seed`
     [params]                       # keys of PARAMS; what is not named keeps its default
     mapping.norm = 0.7
+    [drive]                        # what moves a parameter besides a hand: see drive.py
+    show.hue = "sine 8 0.1"
 
 A preset is found by name among the user's and then the shipped ones, or given as a file. It holds plain values
 only: reading one opens no other file, fetches nothing and runs nothing, and is bounded in time and memory whatever
@@ -23,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from livelav.core.bounded_toml import is_text, line_of, read_toml
+from livelav.core.drive import Drives
+from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.generations import read_kept
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, Settings
@@ -33,6 +37,7 @@ MAX_PROBLEMS = 20  # a file with more is no preset; finding the nearest name for
 SEEDS = range(2**32)
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TABLES = ("choices", "params", "drive")
 _TEXTS = {"name": 80, "author": 80, "notes": 2_000}  # key: most characters
 
 
@@ -43,6 +48,7 @@ class Preset:
     name: str
     changes: Mapping[str, float]
     choices: Mapping[str, str]
+    drives: Drives
     seed: int | None = None
     author: str = ""
     notes: str = ""
@@ -74,8 +80,9 @@ def load_preset(name_or_path: str | Path) -> Preset:
     choices = dict(leaves(tree.get("choices", {})))
     seed = choices.pop("seed", None)
     changes = {key: float(value) for key, value in leaves(tree.get("params", {}))}
+    drives = {key: checked_drive(key, text) for key, text in leaves(tree.get("drive", {}))}
     texts = {key: tree[key] for key in _TEXTS if key in tree}
-    return Preset(**({"name": path.stem} | texts), changes=changes, choices=choices, seed=seed)
+    return Preset(**({"name": path.stem} | texts), changes=changes, choices=choices, drives=drives, seed=seed)
 
 
 def recall_preset(name: str) -> tuple[Preset, str]:
@@ -160,10 +167,9 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
     for key, value in tree.items():
         if key in _TEXTS and not is_text(value, _TEXTS[key]):
             yield at(key, f"{key} must be plain text of at most {_TEXTS[key]} characters")
-        elif key in ("choices", "params") and not isinstance(value, dict):
+        elif key in _TABLES and not isinstance(value, dict):
             yield at(key, f"{key} must be a table: write [{key}] on a line of its own")
-        elif key not in ("schema", "choices", "params", *_TEXTS):
-            known = ("schema", "choices", "params", *_TEXTS)
+        elif key not in (known := ("schema", *_TABLES, *_TEXTS)):
             yield at(key, f"no key {key[:80]!r} in a preset{nearest(key[:80], known)}")
     for key, value in leaves(tree.get("choices", {})):
         if problem := _choice_problem(key, value):
@@ -171,6 +177,10 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
     for key, value in leaves(tree.get("params", {})):
         if problem := _param_problem(key, value):
             yield at(f"params.{key}", problem)
+
+    for key, value in leaves(tree.get("drive", {})):
+        if problem := _drive_problem(key, value):
+            yield at(f"drive.{key}", problem)
 
 
 def _choice_problem(key: str, value: object) -> str | None:
@@ -199,6 +209,16 @@ def _param_problem(key: str, value: object) -> str | None:
     try:
         # a whole number may have thousands of digits, which Python refuses to print
         param.checked(value if isinstance(value, float) or abs(value) < 2**53 else float("inf"))
+    except ParamError as error:
+        return str(error)
+    return None
+
+
+def _drive_problem(key: str, value: object) -> str | None:
+    if not is_text(value, 500):
+        return f"drive {key[:80]} must be text like `sine 4 0.25`, not {type(value).__name__}"
+    try:
+        checked_drive(key, str(value))
     except ParamError as error:
         return str(error)
     return None

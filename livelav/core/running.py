@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import LivelavError, StorageError
 from livelav.core.params import CHOICES, Settings
 from livelav.core.presets import SEEDS
@@ -34,6 +35,7 @@ class Running:
             "seed": self.scene.seed,
             "choices": dict(self.scene.choices),
             "settings": self.scene.settings.as_dict(),
+            "drives": {name: str(drive) for name, drive in self.scene.drives.items()},
         }
         return (json.dumps(facts, indent=2) + "\n").encode()
 
@@ -91,5 +93,6 @@ def _checked(facts: Any) -> Running:
     preset, seed = facts["preset"], facts["seed"]
     if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
         raise ValueError("preset and seed")
+    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items()}
     choices = {choice.name: choice.checked(facts["choices"].get(choice.name, choice.default)) for choice in CHOICES}
-    return Running(Scene(Settings().with_values(facts["settings"]), choices, seed), preset, facts["ended"])
+    return Running(Scene(Settings().with_values(facts["settings"]), choices, seed, drives), preset, facts["ended"])

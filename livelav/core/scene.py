@@ -6,8 +6,10 @@ time is passed in.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from random import Random
 
+from livelav.core.drive import Drives
 from livelav.core.params import CHOICE_BY_NAME, CHOICES, PARAMS, Param, Settings
 from livelav.core.presets import Preset
 
@@ -32,6 +34,7 @@ class Scene:
     settings: Settings
     choices: Mapping[str, str]
     seed: int
+    drives: Drives = field(default_factory=dict)
 
     @property
     def key(self) -> MappingKey:
@@ -42,7 +45,7 @@ class Scene:
     def song_part(self) -> tuple[object, ...]:
         """All of it that belongs to a song: two scenes that agree here are the same preset."""
         values = [self.settings[p.name] for p in PARAMS if p.scope == "song"]
-        return (self.seed, *values, *(self.choices[c.name] for c in CHOICES if c.scene))
+        return (self.seed, *values, *(self.choices[c.name] for c in CHOICES if c.scene), sorted(self.drives.items()))
 
     def after(self, preset: Preset) -> "Scene":
         """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
@@ -52,7 +55,16 @@ class Scene:
         stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"}
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
         settings = Settings().with_values({**stay, **preset.changes})
-        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0)
+        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0, preset.drives)
+
+    def varied(self, reach: float, chance: Random) -> "Scene":
+        """A relative: the knob of every parameter of the song is moved by at most `reach` of its travel, either way."""
+        moved = {
+            p.name: p.value(p.knob(self.settings[p.name]) + chance.uniform(-reach, reach))
+            for p in PARAMS
+            if p.scope == "song"
+        }
+        return replace(self, settings=self.settings.with_values(moved))
 
     def not_taken(self, preset: Preset) -> list[str]:
         """Choices of `preset` that a running show cannot change, and that are others than ours."""
@@ -70,16 +82,20 @@ class Fade:
 
     def at(self, now_s: float) -> Settings:
         """The snapshot at that time; exactly the goal from the end on."""
-        share = 1.0 if self.seconds <= 0 else min(max((now_s - self.began_s) / self.seconds, 0.0), 1.0)
-        if share in (0.0, 1.0):  # exactly, and not but for rounding
-            return self.goal if share else self.start
-        eased = share * share * (3.0 - 2.0 * share)
+        eased = self.share(now_s)
+        if eased in (0.0, 1.0):  # exactly, and not but for rounding
+            return self.goal if eased else self.start
 
         def on_the_way(p: Param, start: float, goal: float) -> float:
             knob = (1.0 - eased) * p.knob(start) + eased * p.knob(goal)
             return goal if start == goal else p.value(knob)
 
         return Settings(tuple(map(on_the_way, PARAMS, self.start.values, self.goal.values)))
+
+    def share(self, now_s: float) -> float:
+        """How much of the way is done, 0..1; slow at its ends."""
+        share = 1.0 if self.seconds <= 0 else min(max((now_s - self.began_s) / self.seconds, 0.0), 1.0)
+        return share * share * (3.0 - 2.0 * share)
 
     def holding(self, values: Mapping[str, float]) -> "Fade":
         """The same, but a hand has moved these parameters: they stay where it put them."""
