@@ -59,6 +59,7 @@ def _table_flags(command: F) -> F:
 @click.option("--monitor", metavar="N", help="where to open and to cover, by number or name (see devices)")
 @click.option("--headless", is_flag=True, help="draw without a display")
 @click.option("--link", is_flag=True, help="join the network's Ableton Link session (pip install aalink)")
+@click.option("--operator", is_flag=True, help="a second window, for the operator alone")
 @click.option("--fps", default="60", metavar="N", help="pictures per second, 1 to 240")
 @click.option("--seconds", metavar="S", help="end after so long")
 @click.option(

@@ -6,6 +6,7 @@ is lost. Knows no process, no window and no clock: the engine asks it every turn
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from livelav.beat import Beat
 from livelav.control.commands import (
@@ -68,13 +69,18 @@ class Desk:
     def press(self, keys: Iterable[str], now_s: float) -> None:
         """Keys, by the names of the key table; others do nothing."""
         for key in keys:
-            if key not in KEYS or not self.state.takes(command := KEYS[key].command):
-                continue
-            if isinstance(command, PickCommand) and not self.state.hud:  # nobody sees what is picked
-                if command != Learn():
-                    continue
-                self.apply(Toggle("hud"), now_s)
-            self.apply(command, now_s)
+            if key in KEYS:
+                self.ask(KEYS[key].command, now_s)
+
+    def ask(self, command: Command, now_s: float) -> None:
+        """What a hand asks for that looks at one of our windows; while they are locked, nothing comes of it."""
+        if not self.state.takes(command):
+            return
+        if isinstance(command, PickCommand) and not (self.state.hud or self.state.operator):
+            if command != Learn():  # nobody sees what is picked
+                return
+            self.apply(Toggle("hud"), now_s)
+        self.apply(command, now_s)
 
     def take(
         self, events: Sequence[Event], now_s: float, rms: float = 0.0, onset: float = 0.0, ahead_s: float = 0.0
@@ -130,9 +136,9 @@ class Desk:
         else:
             self.state = self.state.apply(command, now_s)
 
-    def refuse_fullscreen(self) -> None:
-        """The window could not do what the switch says."""
-        self.state = replace(self.state, fullscreen=not self.state.fullscreen)
+    def refuse(self, switch: Literal["fullscreen", "operator"]) -> None:
+        """A window could not do what the switch says, or did otherwise."""
+        self.state = replace(self.state, **{switch: not getattr(self.state, switch)})
 
     def news(self) -> list[str]:
         """What the operator should be told, once."""

@@ -24,6 +24,7 @@ import numpy as np
 
 from livelav import IMPORTED_S, statistics
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
+from livelav.booth import VIEW_BYTES, Booth, actions
 from livelav.control.banks import Bank
 from livelav.control.commands import Quit, Toggle
 from livelav.control.link import LINK_FIELDS, run_link
@@ -39,6 +40,7 @@ from livelav.core.tempo import Tempo
 from livelav.desk import OURS, Desk
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
@@ -47,6 +49,7 @@ from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, 
 _LARGEST_IMAGE = 1024 * 1024 * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
 _MIDI_HUNG_S = 2.5  # closing an output of JACK's may take its library a second
+_OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
@@ -73,6 +76,7 @@ class LiveConfig:
     size: tuple[int, int] = (1280, 720)
     fps: float = 60.0
     fullscreen: bool = False
+    operator: bool = False  # with the operator's window
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
@@ -96,6 +100,8 @@ class Shared:
     midi: Board
     asked: Latest
     link: Board
+    operator: Board
+    view: Latest
     main: Board
     step_ms: Histogram
     tick_ms: Histogram
@@ -116,6 +122,8 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         midi=Board(ctx, MIDI_FIELDS),
         asked=Latest(ctx, 2, "f8"),
         link=Board(ctx, LINK_FIELDS),
+        operator=Board(ctx, OPERATOR_FIELDS),
+        view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
         main=Board(ctx, MAIN_FIELDS),
         step_ms=Histogram(ctx),
         tick_ms=Histogram(ctx),
@@ -176,10 +184,18 @@ class Live:
         if config.link:
             link_arguments = (shared.asked, shared.link, shared.stop)
             self.link = Child(ctx, "link", run_link, link_arguments, shared.link, _LINK_HUNG_S)
+        operator_shared = OperatorShared(
+            shared.view, shared.ring, shared.capture, shared.synth, shared.operator, shared.stop
+        )
+        operator = Child(
+            ctx, "operator", run_operator, (OperatorConfig(actions()), operator_shared),
+            shared.operator, _OPERATOR_HUNG_S,
+        )  # fmt: skip
+        self.booth = Booth(operator, shared.view)
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)
-        self._hud_text = statistics.HudText()
+        self.hud_text = statistics.HudText()
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
         self._memory = PeakMemory()
@@ -191,7 +207,9 @@ class Live:
 
     @property
     def children(self) -> list[Child]:
-        return [child for child in (self.capture, self.synth, self.recorder, *self._hands) if child]
+        """Those that run, or are to be started again where they do not."""
+        operator = self.booth.child if self.booth.child.pid is not None or self.booth.child.restarts else None
+        return [child for child in (self.capture, self.synth, self.recorder, *self._hands, operator) if child]
 
     @property
     def _hands(self) -> list[Child]:
@@ -222,6 +240,8 @@ class Live:
         )  # fmt: skip
         if config.fullscreen:
             self.desk.apply(Toggle("fullscreen"), now_s)
+        if config.operator:
+            self.desk.apply(Toggle("operator"), now_s)
         gc.collect()
         gc.freeze()
 
@@ -260,7 +280,7 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(desk.played, aspect, desk.state, lambda: self._hud_text.rows(self, now_s), level)
+        self._presenter.present(desk.played, aspect, desk.state, lambda: self.hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
@@ -279,6 +299,9 @@ class Live:
                     self._on_restart(child, now_s)
         if self.midi and self.midi.listens and (told := self.desk.told(now_s)):
             self.midi.tell(told)
+        if self.shared.main["first_s"]:  # the first picture comes first
+            for event in self.booth.step(self, now_s):
+                self._on_event(self.booth.child, event, now_s)
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)
@@ -299,7 +322,7 @@ class Live:
             self.surface.set_fullscreen(wanted)
             self._is_fullscreen = wanted
         except LivelavError as error:
-            self.desk.refuse_fullscreen()
+            self.desk.refuse("fullscreen")
             self._warn(str(error), now_s)
 
     def _on_restart(self, child: Child, now_s: float) -> None:
@@ -319,7 +342,7 @@ class Live:
         """Looks after the children, takes in what they say, and keeps the figures."""
         self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
-            if child not in self._hands:  # which were asked a moment ago
+            if child not in (*self._hands, self.booth.child):  # which were asked a moment ago
                 for event in child.poll(now_s):
                     self._on_event(child, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:

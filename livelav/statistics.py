@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"
-_TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
+TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 
 
 def record(live: Live, now_s: float) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         "latency_ms": shared.latency_ms.percentiles(50, 95, 99),
         "midi": {"ports": list(live.desk.inputs.ports), **picked(shared.midi, "messages", "lost", "sent")},
         "link": picked(shared.link, "peers") if live.link else None,
+        "operator": picked(shared.operator, "drawn"),
         "settings": live.desk.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
@@ -93,13 +94,13 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
 
 
 class HudText:
-    """The rows of the HUD; remembers what it needs for figures per second."""
+    """What the HUD and the operator's window say; remembers what it needs for figures per second."""
 
     def __init__(self) -> None:
         self._presented, self._new = Rate(), Rate()
 
-    def rows(self, live: Live, now_s: float) -> list[HudRow]:
-        """(label, text, whether it is a warning), for the operator's eyes."""
+    def figures(self, live: Live, now_s: float) -> list[HudRow]:
+        """How picture, sound, processes and controllers do: (label, text, whether it is a warning)."""
         shared, board = live.shared, live.shared.main
         presented = self._presented.step(board["presented"], now_s)
         new = self._new.step(board["presented"] - board["repeated"], now_s)
@@ -117,38 +118,46 @@ class HudText:
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
-        rows += _played(live.desk, now_s)
         if live.desk.inputs.ports:
             rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
         if live.link:
             rows.append(("Link", f"peers: {shared.link['peers']:.0f}", shared.link["live"] == 0))
         if live.desk.inputs.osc and live.desk.inputs.osc.recent:
             rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
-        rows.append(_picked(live.desk))
-        touched_s, name = live.desk.inputs.touched
-        if now_s - touched_s < _TOUCHED_S:
-            rows.append((name, f"{live.desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
-        for name, knob in live.desk.inputs.hands.ghosts().items():
-            stands = f"{live.desk.settings[name]:.3g}"
-            rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
         if live.recorder:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             rows.append(("recording", text, figures["live"] == 0))
+        return rows
+
+    def rows(self, live: Live, now_s: float) -> list[HudRow]:
+        """All rows of the HUD."""
+        rows = [*self.figures(live, now_s), *_played(live.desk, now_s), _picked(live.desk)]
+        touched_s, name = live.desk.inputs.touched
+        if now_s - touched_s < TOUCHED_S:
+            rows.append((name, f"{live.desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
+        for name, knob in live.desk.inputs.hands.ghosts().items():
+            stands = f"{live.desk.settings[name]:.3g}"
+            rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
         rows += [
             (name, "on", True) for name in ("blackout", "freeze", "lock", "pattern") if getattr(live.desk.state, name)
         ]
-        if live.limits_flashes:
-            rows.append(("FLASHES", "held back", True))
-        if silent_s := live.silent_s(now_s):
-            rows.append(("SILENT", f"nothing heard for {silent_s:.0f} s", True))
-        if live.desk.state.quit_pending(now_s):
-            rows.append(("quit?", "press Q again", True))
-        rows += [("!", text, True) for text in live.recent_warnings(now_s)]
+        rows += alarms(live, now_s)
         # a line is broken between two keys only
         keys = [f"{key} {what}".replace(" ", _GLUE) for key, what in key_help()]
         lines = [line.replace(_GLUE, " ") for line in textwrap.wrap("  ".join(keys), _KEYS_WIDE)]
         return [*rows, *(("" if i else "keys", line, False) for i, line in enumerate(lines))]
+
+
+def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
+    """What needs the operator's eye now."""
+    if live.limits_flashes:
+        yield "FLASHES", "held back", True
+    if silent_s := live.silent_s(now_s):
+        yield "SILENT", f"nothing heard for {silent_s:.0f} s", True
+    if live.desk.state.quit_pending(now_s):
+        yield "quit?", "press Q again", True
+    yield from (("!", text, True) for text in live.recent_warnings(now_s))
 
 
 def _picked(desk: Desk) -> HudRow:

@@ -5,6 +5,7 @@ and started again, with the same shared memory, while main goes on showing pictu
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -108,6 +109,7 @@ class Child:
     def start(self, now_s: float) -> None:
         """Starts the process; the events of the one before are gone."""
         self.board["heartbeat_s"], self.board["live"] = now_s, 0.0
+        self.finished = False
         self._events, *theirs = self._ctx.Pipe(duplex=False)
         if self._is_told:
             words, self._words = self._ctx.Pipe(duplex=False)
@@ -138,6 +140,17 @@ class Child:
         self._reap()
         self.args = args
         self.start(now_s)
+
+    def begin(self, now_s: float) -> None:
+        """Starts it, whether it never ran, rests, or is on its way out still."""
+        if self._process is not None:
+            self._reap()
+        self._crashes.clear()
+        self.start(now_s)
+
+    def rest(self) -> None:
+        """Whatever becomes of it, it is not started again before `begin`; to end is for the child itself."""
+        self.start_at_s = math.inf
 
     def crashes(self, now_s: float) -> int:
         """How often it died or hung in the last minute."""

@@ -24,7 +24,7 @@ from livelav.mapping.mapper import Mapper
 RECORD = {
     "version", "seconds", "first_picture_s", "source", "encoder", "model", "backend", "capture", "encode", "generate",
     "present", "latency_ms", "midi", "osc", "settings", "features", "ws", "restarts", "peak_rss_mb",
-    "preset", "seed", "tempo", "link",
+    "preset", "seed", "tempo", "link", "operator",
 }  # fmt: skip
 
 

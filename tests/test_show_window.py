@@ -67,7 +67,7 @@ def test_a_headless_surface_needs_no_display_and_closes_twice() -> None:
 if os.environ.get("LIVELAV_RIG") == "1":
     import glfw
 
-    from livelav.show.window import Window, _listed, monitors
+    from livelav.show.window import Window, listed_monitors, monitors
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_window_shows_what_is_drawn_and_waits_for_nothing_on_a_virtual_display
 
 @pytest.mark.rig
 def test_fullscreen_covers_the_monitor_at_its_mode_and_comes_back(window: "Window") -> None:
-    [(_handle, monitor)] = _listed()
+    [(_handle, monitor)] = listed_monitors()
     window.set_fullscreen(True)
     for _ in range(20):
         window.poll()
@@ -117,10 +117,10 @@ def test_a_monitor_is_covered_again_when_it_is_back_but_not_its_twin(
     window: "Window", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two projectors of one make have one name; a twin that stayed must not be taken for the one that went."""
-    [(handle, first)] = _listed()
+    [(handle, first)] = listed_monitors()
     twins = [(handle, first), (handle, replace(first, x=first.x + first.width))]
     present = twins
-    monkeypatch.setattr("livelav.show.window._listed", lambda: present)
+    monkeypatch.setattr("livelav.show.window.listed_monitors", lambda: present)
 
     def polled() -> "Window":
         for _ in range(10):
@@ -146,7 +146,7 @@ def test_a_monitor_is_covered_from_a_window_on_it(window: "Window", monkeypatch:
     """Some window managers know no other monitor to cover than the one that they find the window on."""
     calls = []
     monkeypatch.setattr("livelav.show.window.glfw.set_window_monitor", lambda *arguments: calls.append(arguments[1:]))
-    [(_handle, monitor)] = _listed()
+    [(_handle, monitor)] = listed_monitors()
     window.set_fullscreen(True, "0")
     x, y = (monitor.width - 400) // 2, (monitor.height - 300) // 2
     assert calls[0] == (None, x, y, 400, 300, glfw.DONT_CARE)
@@ -156,7 +156,7 @@ def test_a_monitor_is_covered_from_a_window_on_it(window: "Window", monkeypatch:
 @pytest.mark.rig
 def test_a_window_opens_in_the_middle_of_the_monitor_asked_for() -> None:
     window = Window((400, 300), "0")
-    [(_handle, monitor)] = _listed()
+    [(_handle, monitor)] = listed_monitors()
     assert glfw.get_window_pos(window._window) == ((monitor.width - 400) // 2, (monitor.height - 300) // 2)
     window.close()
     for wrong in ("7", "beamer"):

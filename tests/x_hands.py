@@ -1,6 +1,7 @@
 """A person's hands on livelav's window, and what a desktop does to it, through libX11 on the rig's display."""
 
 import ctypes
+from collections.abc import Sequence
 
 
 class _Event(ctypes.Structure):
@@ -17,9 +18,10 @@ class _Event(ctypes.Structure):
 
 
 class Hands:
-    """What a person and a desktop do to livelav's window, through libX11 on the rig's display."""
+    """What a person and a desktop do to one of livelav's windows, through libX11 on the rig's display."""
 
-    def __init__(self, display: str) -> None:
+    def __init__(self, display: str, title: str = "livelav") -> None:
+        self._title = title.encode()
         self._x = x = ctypes.CDLL("libX11.so.6")
         for function in ("XOpenDisplay", "XDefaultRootWindow", "XInternAtom", "XStringToKeysym"):
             getattr(x, function).restype = ctypes.c_void_p
@@ -38,13 +40,13 @@ class Hands:
         self._x.XSetErrorHandler(self._before)
 
     def window(self) -> ctypes.c_ulong | None:
-        """The window that is called livelav; without a window manager all of them are the root's own children."""
+        """The window of that title; without a window manager all of them are the root's own children."""
         ignored, listed, count = ctypes.c_ulong(), ctypes.POINTER(ctypes.c_ulong)(), ctypes.c_uint()
         self._x.XQueryTree(self._display, self._root, *(ctypes.byref(out) for out in (ignored, ignored, listed, count)))
         for child in listed[: count.value]:
             name = ctypes.c_char_p()
             self._x.XFetchName(self._display, ctypes.c_ulong(child), ctypes.byref(name))
-            if name.value == b"livelav":
+            if name.value == self._title:
                 return ctypes.c_ulong(child)
         return None
 
@@ -70,6 +72,22 @@ class Hands:
             for place, value in ((6 * 8 - 8, 4 * control), (6 * 8 - 4, code)):  # the modifiers, and the key
                 ctypes.memmove(ctypes.byref(event.rest, place), ctypes.byref(ctypes.c_uint(value)), 4)
             self._send(event)
+
+    def drag(self, places: Sequence[tuple[int, int]]) -> None:
+        """Presses the mouse's first button at the first place of the window, moves it, lets it go at the last."""
+        self._mouse(6, places[0])  # MotionNotify
+        self._mouse(4, places[0], button=1)  # ButtonPress
+        for place in places[1:]:
+            self._mouse(6, place, state=1 << 8)
+        self._mouse(5, places[-1], state=1 << 8, button=1)  # ButtonRelease
+
+    def _mouse(self, kind: int, place: tuple[int, int], state: int = 0, button: int = 0) -> None:
+        self._time_ms += 10
+        event = _Event(type=kind)
+        event.rest[0], event.rest[2] = self._root.value, self._time_ms
+        for at, value in ((24, place[0]), (28, place[1]), (40, state), (44, button)):
+            ctypes.memmove(ctypes.byref(event.rest, at), ctypes.byref(ctypes.c_uint(value)), 4)
+        self._send(event)
 
     def ask_to_close(self) -> None:
         """What a window manager does when its cross is clicked."""

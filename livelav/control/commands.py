@@ -34,7 +34,7 @@ class SetDrive:
 class Toggle:
     """Turn one switch of the show to its other side."""
 
-    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern"]
+    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,7 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "fullscreen": Toggle("fullscreen"),
     "hud": Toggle("hud"),
     "lock": Toggle("lock"),
+    "operator": Toggle("operator"),
     "pattern": Toggle("pattern"),
     "next": StepPreset(1),
     "previous": StepPreset(-1),
@@ -241,6 +242,7 @@ KEYS: Mapping[str, Key] = {
     "SPACE": Key(ACTIONS["lock"], "lock all keys but this"),
     "G": Key(ACTIONS["pattern"], "test pattern"),
     "H": Key(ACTIONS["hud"], "HUD"),
+    "O": Key(ACTIONS["operator"], "the operator's window"),
     "DOWN": Key(Pick(1), "next parameter on the HUD"),
     "UP": Key(Pick(-1), "parameter before it"),
     "RIGHT": Key(Turn(1), "turn it up"),
@@ -272,6 +274,7 @@ class ShowState:
     pattern: bool = False  # the test pattern instead of the picture
     hud: bool = False
     fullscreen: bool = False
+    operator: bool = False  # the operator's own window
     quit: bool = False
     fade_from: float = 1.0  # light level when blackout was last switched
     faded_s: float = float("-inf")  # when that was

@@ -20,6 +20,7 @@ class HeadlessSurface:
     blocks = False
     should_close = False
     fullscreen = False
+    place = None
 
     def __init__(self, size: tuple[int, int] = (1280, 720)) -> None:
         """Raises DisplayError where EGL gives no OpenGL 3.3 core context."""

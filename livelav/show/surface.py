@@ -44,6 +44,11 @@ class Surface(Protocol):
     @property
     def fullscreen(self) -> bool: ...
 
+    @property
+    def place(self) -> tuple[int, int, int, int] | None:
+        """x, y, width and height on the desktop, in its own units; None where it is on none."""
+        ...
+
     def poll(self) -> list[str]:
         """Lets the system speak; returns the keys pressed since the last call, in order: "F", "SPACE", "ESCAPE"."""
         ...

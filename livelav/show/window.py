@@ -52,9 +52,9 @@ def monitors() -> list[Monitor]:
 
     Thread: main's first; not while a Window is open. Raises DisplayError without a display.
     """
-    _start_glfw()
+    start_glfw()
     try:
-        return [monitor for _handle, monitor in _listed()]
+        return [monitor for _handle, monitor in listed_monitors()]
     finally:
         glfw.terminate()
 
@@ -67,10 +67,10 @@ class Window:
 
         Raises DisplayError without a display or OpenGL 3.3, and for a monitor that does not exist.
         """
-        _start_glfw()
+        start_glfw()
         try:
             home = None if monitor is None else _find(monitor)
-            self._window = _create(size, home[0] if home else None)
+            self._window = create_window(TITLE, size, _centred(home[0], *size) if home else None)
             glfw.make_context_current(self._window)
             self.ctx = moderngl.create_context(require=330)
         except DisplayError:
@@ -113,6 +113,10 @@ class Window:
     def fullscreen(self) -> bool:
         return bool(glfw.get_window_monitor(self._window))
 
+    @property
+    def place(self) -> tuple[int, int, int, int] | None:
+        return (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
+
     def poll(self) -> list[str]:
         glfw.poll_events()
         self._polls += 1
@@ -143,9 +147,7 @@ class Window:
             glfw.terminate()
 
     def _on_key(self, _window: Any, key: int, scancode: int, action: int, mods: int) -> None:
-        if action == glfw.PRESS and (name := _key_name(key, scancode)):
-            if mods & glfw.MOD_CONTROL:  # shift alone is how some layouts write a digit or a sign
-                name = f"CTRL+SHIFT+{name}" if mods & glfw.MOD_SHIFT else f"CTRL+{name}"
+        if action == glfw.PRESS and (name := key_name(key, scancode, mods)):
             self._pressed.append(name)
 
     def _look(self) -> None:
@@ -153,7 +155,7 @@ class Window:
         self._waits = self._displayed()
         if (wanted := self._wanted) is None:
             return
-        named = [(handle, monitor) for handle, monitor in _listed() if monitor.name == wanted.name]
+        named = [(handle, monitor) for handle, monitor in listed_monitors() if monitor.name == wanted.name]
         if self.fullscreen:
             place = glfw.get_monitor_pos(glfw.get_window_monitor(self._window))
             for handle, monitor in named:
@@ -171,12 +173,12 @@ class Window:
         glfw.set_window_monitor(self._window, handle, 0, 0, monitor.width, monitor.height, rate_hz)
         glfw.set_input_mode(self._window, glfw.CURSOR, glfw.CURSOR_HIDDEN)
         self._wanted, self._covers = monitor, True
-        self._namesakes = sum(other.name == monitor.name for _handle, other in _listed())
+        self._namesakes = sum(other.name == monitor.name for _handle, other in listed_monitors())
 
     def _uncover(self) -> None:
         """A window again, where it was before; on the first monitor if nothing shows that place any more."""
         x, y, width, height = self._windowed
-        listed = _listed()
+        listed = listed_monitors()
         if listed and not any(_shown(monitor, x, y, width, height) for _handle, monitor in listed):
             x, y = _centred(listed[0][0], width, height)
         self._place(x, y)
@@ -190,7 +192,7 @@ class Window:
 
     def _target(self) -> tuple[Any, Monitor]:
         """What to cover where nobody says which. Raises DisplayError where no monitor is connected."""
-        at_home = [one for one in _listed() if one[1].name == self._home]
+        at_home = [one for one in listed_monitors() if one[1].name == self._home]
         if target := at_home[0] if at_home else self._here():
             return target
         raise DisplayError(NO_MONITOR)
@@ -198,7 +200,7 @@ class Window:
     def _here(self) -> tuple[Any, Monitor] | None:
         """The monitor that shows most of the window; the primary one where none does; None without any."""
         place = (*glfw.get_window_pos(self._window), *glfw.get_window_size(self._window))
-        return max(_listed(), key=lambda one: _shown(one[1], *place), default=None)
+        return max(listed_monitors(), key=lambda one: _shown(one[1], *place), default=None)
 
     def _displayed(self) -> bool:
         """Whether a card shows the window on a monitor that names its rate: only then does `present` wait for it."""
@@ -208,15 +210,20 @@ class Window:
         return here is not None and here[1].rate_hz > 0
 
 
-def _start_glfw() -> None:
+def start_glfw() -> None:
+    """Raises DisplayError without a display."""
     # errors are asked for where they can happen; GLFW's own report would print below the command line
     glfw.ERROR_REPORTING = "ignore"
     if not glfw.init():
         raise DisplayError(f"no display: {_last_error()}; {REMEDY}")
 
 
-def _create(size: tuple[int, int], on: Any) -> Any:
-    x, y = (glfw.ANY_POSITION, glfw.ANY_POSITION) if on is None else _centred(on, *size)
+def create_window(title: str, size: tuple[int, int], place: tuple[int, int] | None) -> Any:
+    """A window with OpenGL 3.3 core, its upper left corner at `place` (None leaves that to the desktop).
+
+    Raises DisplayError.
+    """
+    x, y = (glfw.ANY_POSITION, glfw.ANY_POSITION) if place is None else place
     for hint, value in (
         (glfw.CONTEXT_VERSION_MAJOR, 3),
         (glfw.CONTEXT_VERSION_MINOR, 3),
@@ -229,7 +236,7 @@ def _create(size: tuple[int, int], on: Any) -> Any:
         (glfw.AUTO_ICONIFY, False),  # a click on the operator's screen must not take the show off the other
     ):
         glfw.window_hint(hint, value)
-    window = glfw.create_window(*size, TITLE, None, None)
+    window = glfw.create_window(*size, title, None, None)
     if not window:
         raise DisplayError(f"no window of {size[0]}x{size[1]} with OpenGL 3.3: {_last_error()}; {REMEDY}")
     return window
@@ -245,7 +252,7 @@ def _decoded(text: bytes | str) -> str:
     return text.decode(errors="replace") if isinstance(text, bytes) else text
 
 
-def _listed() -> list[tuple[Any, Monitor]]:
+def listed_monitors() -> list[tuple[Any, Monitor]]:
     """Every monitor with its handle, the primary one first."""
     listed = []
     for handle in glfw.get_monitors():
@@ -273,7 +280,7 @@ def _centred(handle: Any, width: int, height: int) -> tuple[int, int]:
 
 def _find(wanted: str) -> tuple[Any, Monitor]:
     """A monitor given by its number from 0, or by its name. Raises DisplayError."""
-    listed = _listed()
+    listed = listed_monitors()
     if not listed:
         raise DisplayError(NO_MONITOR)
     if wanted.isdecimal() and int(wanted) < len(listed):
@@ -285,7 +292,15 @@ def _find(wanted: str) -> tuple[Any, Monitor]:
     raise DisplayError(f"monitor {wanted!r} does not exist; choose one of: {choices}")
 
 
-def _key_name(key: int, scancode: int) -> str | None:
+def key_name(key: int, scancode: int, mods: int) -> str | None:
+    """By what name the key table knows it; None for a key that has none."""
+    name = _cap(key, scancode)
+    if name and mods & glfw.MOD_CONTROL:  # shift alone is how some layouts write a digit or a sign
+        return f"CTRL+SHIFT+{name}" if mods & glfw.MOD_SHIFT else f"CTRL+{name}"
+    return name
+
+
+def _cap(key: int, scancode: int) -> str | None:
     """The name on the key cap (so Q is Q on every keyboard layout), or of the key where it writes nothing."""
     if key in _NAMED_KEYS:
         return _NAMED_KEYS[key]

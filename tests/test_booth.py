@@ -1,0 +1,230 @@
+"""What main tells the operator's window, and what it lets that ask for; without a display."""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from livelav.booth import VIEW_BYTES, actions, asked
+from livelav.control.commands import ACTIONS, KEYS, NAMED_ACTIONS, PickNamed, RecallNumber, SetParam
+from livelav.core.params import BY_NAME, PARAMS
+from livelav.core.setlists import MOST, Song
+from livelav.engine import Live
+from livelav.play import first_scene, live_config
+from livelav.show.headless import HeadlessSurface
+from livelav.show.operator import OPERATOR_FIELDS
+from livelav.supervisor import Child
+from livelav.teaching import ROWS
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A show that is not started: all that it knows, without its processes."""
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    config = live_config("demo", scene=first_scene(None, None, {"osc": "off"}))
+    made = Live(replace(config, songs=tuple(Song(name) for name in ("calm", "pulse", "storm"))))
+    made.shared.main["first_s"], made.shared.pace["period_s"] = 1.0, 1 / 60
+    made._surface = HeadlessSurface((16, 16))
+    yield made
+    made.shared.stop.set()
+    made.booth.child.stop(1.0)
+    made.desk.inputs.close()
+    made._surface.close()
+
+
+# ---- what it is told
+
+
+def test_a_view_is_plain_json_and_names_every_parameter_and_switch(live: Live) -> None:
+    view = live.booth.view(live, 5.0)
+    assert json.loads(json.dumps(view)) == view
+    assert view["values"].keys() == BY_NAME.keys()
+    assert set(view["switches"]) == {name for name, _key, group in actions() if group == "switch"}
+    assert (view["number"], view["songs"], view["next"]) == (None, ["calm", "pulse", "storm"], ["calm", ""])
+
+
+def test_the_largest_view_fits_its_slot(live: Live) -> None:
+    wide = "\N{GRINNING FACE}" * 4_000  # four bytes a character, and more of them than anybody may show
+    songs = tuple(Song("n" * 64, wide[:500]) for _ in range(MOST + 200))
+    live.desk.scenes.songs = songs
+    live.desk.scenes._place = replace(live.desk.scenes._place, preset=wide, number=7)
+    live.source = {"name": wide}
+    live.loaded = {"encoder": wide, "model": wide, "backend": wide}
+    live.desk.inputs.ports = (wide,) * 16
+    live.desk.beat.source = wide
+    for _ in range(3):
+        live._warn(wide, 5.0)
+    live.desk.state = replace(live.desk.state, operator=True)
+    for row in range(len(ROWS)):
+        live.booth._movers[ROWS[row]] = wide[:160]
+    live.booth._tell(live, 5.0)
+    told = live.shared.view.read()
+    assert told is not None and len(told[1]) < VIEW_BYTES
+    assert len(json.loads(told[1].tobytes())["songs"]) <= MOST + 100
+
+
+def test_the_same_is_not_told_twice(live: Live) -> None:
+    for turn in range(2 * len(ROWS)):
+        live.booth._tell(live, 5.0 + turn / 1000)
+    seen = live.shared.view.published
+    live.booth._tell(live, 5.1)
+    assert live.shared.view.published == seen
+    live.desk.press(["B"], 5.1)
+    live.booth._tell(live, 5.1)
+    assert live.shared.view.published == seen + 1
+
+
+def test_after_some_views_the_controls_of_every_row_are_known(live: Live) -> None:
+    live.desk.inputs.ports = ("any box",)
+    for turn in range(len(ROWS)):
+        view = live.booth.view(live, 5.0 + turn)
+    assert set(view["movers"]) == {p.name for p in PARAMS if p.cc is not None}
+    assert view["movers"]["mapping.norm"] == "cc 20"
+
+
+# ---- what it asks for
+
+
+@pytest.mark.parametrize(
+    "event, command",
+    [
+        ({"kind": "key", "name": "B"}, KEYS["B"].command),
+        ({"kind": "act", "name": "tap"}, ACTIONS["tap"]),
+        ({"kind": "pick", "name": "show.hue"}, PickNamed("show.hue")),
+        ({"kind": "recall", "number": 3}, RecallNumber(3)),
+        ({"kind": "set", "name": "show.hue", "value": -180.0}, SetParam("show.hue", -180.0)),
+    ],
+)
+def test_what_hands_do_there_is_a_command(event, command) -> None:
+    assert asked(event) == command
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "key", "name": "F13"},
+        {"kind": "key", "name": ["B"]},
+        {"kind": "key"},
+        {"kind": "act", "name": "__class__"},
+        {"kind": "pick", "name": "preset-1"},
+        {"kind": "recall", "number": 0},
+        {"kind": "recall", "number": 10**5000},
+        {"kind": "recall", "number": "3"},
+        {"kind": "set", "name": "show.hue", "value": 180.5},
+        {"kind": "set", "name": "show.hue", "value": float("nan")},
+        {"kind": "set", "name": "show.hue", "value": float("inf")},
+        {"kind": "set", "name": "show.hue", "value": "1"},
+        {"kind": "set", "name": "model", "value": 1.0},
+        {"kind": "quit"},
+        {},
+    ],
+)
+def test_anything_else_is_nothing(event) -> None:
+    assert asked(event) is None
+
+
+def test_every_action_has_a_button() -> None:
+    assert [name for name, _key, _group in actions()] == list(NAMED_ACTIONS)
+    assert {group for _name, _key, group in actions()} == {"switch", "beat", "preset"}
+
+
+def test_a_lock_holds_off_hands_in_the_window_but_not_the_one_that_unlocks(live: Live) -> None:
+    desk = live.desk
+    desk.ask(NAMED_ACTIONS["lock"], 1.0)
+    desk.ask(SetParam("show.hue", 30.0), 1.1)
+    desk.ask(NAMED_ACTIONS["blackout"], 1.2)
+    assert desk.settings["show.hue"] == 0.0 and not desk.state.blackout
+    desk.ask(NAMED_ACTIONS["lock"], 1.3)
+    desk.ask(SetParam("show.hue", 30.0), 1.4)
+    assert desk.settings["show.hue"] == 30.0
+
+
+def test_with_the_window_open_arrows_and_learning_need_no_hud(live: Live) -> None:
+    desk = live.desk
+    desk.press(["O", "DOWN", "L"], 1.0)
+    assert desk.teaching.picked == ROWS[1] and desk.teaching.waits and not desk.state.hud
+
+
+# ---- its process, another one in its place
+
+
+def one_hand(config, shared, events):
+    """Opens, moves something, is closed by its cross."""
+    shared.board["live"] = 1.0
+    _number, view, facts = shared.view.read()
+    events.send({"kind": "set", "name": "show.hue", "value": 10.0 * facts["open"]})
+    events.send({"kind": "set", "name": "show.hue", "value": 1000.0})
+    events.send({"kind": "recall", "number": json.loads(view.tobytes())["songs"].index("pulse") + 1})
+    events.send({"kind": "ended"})
+
+
+def follows_main(config, shared, events):
+    """As the real one: a heartbeat until the view says that it is to close."""
+    shared.board["live"] = 1.0
+    while (told := shared.view.read()) and told[2]["open"] and not shared.stop.is_set():
+        shared.board["heartbeat_s"] = time.monotonic()
+        time.sleep(0.005)
+    events.send({"kind": "ended"})
+
+
+def dies(config, shared, events):
+    shared.board["live"] = 1.0
+    raise RuntimeError("no luck")
+
+
+def with_child(live: Live, target) -> None:
+    booth = live.booth
+    ctx = multiprocessing.get_context("spawn")
+    booth.child = Child(ctx, "operator", target, booth.child.args, live.shared.operator, 5.0)
+    booth.child.rest()
+
+
+def turns(live: Live, condition) -> list[str]:
+    """Looks at the window as main does until `condition()`; returns what it is told meanwhile."""
+    news, until_s = [], time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        now_s = time.monotonic()
+        news += [event.get("text", event["kind"]) for event in live.booth.step(live, now_s)]
+        live.desk.take([], now_s)
+        if condition():
+            return news
+        time.sleep(0.005)
+    raise AssertionError(f"not within {DEADLINE_S} s; {news}")
+
+
+def test_nothing_runs_until_somebody_opens_it(live: Live) -> None:
+    assert live.booth.step(live, time.monotonic()) == [] and live.booth.child.pid is None
+    assert "operator" not in {child.name for child in live.children}
+    assert "heartbeat_s" in OPERATOR_FIELDS
+
+
+def test_hands_there_move_the_show_and_closing_it_turns_its_switch_off(live: Live) -> None:
+    with_child(live, one_hand)
+    live.desk.press(["O"], 1.0)
+    turns(live, lambda: not live.desk.state.operator)
+    assert live.desk.scenes.preset == "pulse"
+    assert live.booth.child.restarts == 0
+
+
+def test_its_key_closes_it_and_opens_it_again(live: Live) -> None:
+    with_child(live, follows_main)
+    child = live.booth.child
+    for _ in range(2):
+        live.desk.press(["O"], 1.0)
+        assert live.booth.step(live, time.monotonic()) == [] and not child.finished
+        live.desk.press(["O"], 1.0)
+        assert turns(live, lambda: child.finished) == ["ended"]
+        assert not live.desk.state.operator and child.restarts == 0
+
+
+def test_one_that_keeps_dying_is_let_go_and_said(live: Live) -> None:
+    with_child(live, dies)
+    live.desk.press(["O"], 1.0)
+    news = turns(live, lambda: not live.desk.state.operator)
+    assert any("no luck" in text for text in news) and any("press O to try again" in text for text in news)
