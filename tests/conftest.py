@@ -10,6 +10,8 @@ from rig import MIC_SINK, SINK, Rig
 # test modules, and with them numpy and torch, are imported after this; what they start inherits it
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+# effects of whoever runs the tests are none of the table's here; each test has a folder of its own besides
+os.environ["LIVELAV_CONFIG"] = os.path.join(os.sep, "nonexistent", "livelav")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -277,7 +277,7 @@ def test_values_are_repeated_and_one_that_came_by_osc_is_told_later(heard: OscIn
         out.tell(moved, 0.01 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) >= 2)
     assert "show.hue" not in mirror, "the finger is still on it"
-    for tick in range(3, 40):
+    for tick in range(3, 2 * len(PARAMS)):
         out.tell(moved, 0.1 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
     assert mirror["show.hue"] == pytest.approx(60.0, abs=1e-4)

@@ -1,5 +1,6 @@
 """Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Undo
 from livelav.core.errors import PresetError
-from livelav.core.params import CHOICE_BY_NAME, PARAMS, Settings
+from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
@@ -52,7 +53,11 @@ def test_a_fade_is_even_along_the_knob() -> None:
 def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: int, mode: str, seconds: float) -> None:
     wanted = Wanted(settings, MappingKey(seed, mode, "outside"), "interpolate", seconds)
     assert len(wanted.packed()) == PACKED
-    assert Wanted.unpacked(wanted.packed()) == wanted
+    told = Wanted.unpacked(wanted.packed())
+    assert replace(told, settings=settings) == wanted
+    for name in BY_NAME:
+        its = name.startswith(("audio", "mapping", "smoothing", "generate"))
+        assert told.settings[name] == (settings if its else Settings())[name]
 
 
 # ---- recalling
