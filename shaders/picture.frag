@@ -1,8 +1,8 @@
 #version 330
 // The picture: the enlarged image with glowing lines along the levels of its own colour, each step between two lines
 // in the shade of the next. Sums are ordered so that scalars meet before vectors: a processor may be drawing this.
-// WARPED: effects say where to look, for each pixel. TRAIL: over what is left of the last picture (echoes); light and
-// dither then come with the last pass.
+// WARPED: effects say where to look, which may be beyond the image. FOLDED: some do so for each pixel. TRAIL: over
+// what is left of the last picture (echoes); light and dither then come with the last pass.
 
 noperspective in vec2 at;
 noperspective in vec2 place;  // from the middle; 1 is the nearer edge
@@ -16,12 +16,9 @@ uniform float pixel;         // pixels of this picture per pixel of a 720-line o
 uniform float time;          // seconds, from 0 again every hour
 uniform float frames;        // sixtieths of a second since the last picture
 uniform vec2 onto;           // takes a place to where it is in a texture of the window, but for the middle
-#ifdef WARPED
-uniform float inwards;  // see picture.vert for these
-uniform vec4 turn;
-uniform vec2 shift;
-uniform float warp;
-uniform vec4 phases;
+#ifdef FOLDED
+noperspective in vec2 bent;
+uniform vec2 view;  // see picture.vert for both
 #endif
 #ifdef TRAIL
 uniform sampler2D trail;
@@ -44,22 +41,12 @@ vec3 last(vec2 place) {
 }
 #endif
 
-#ifdef WARPED
-// sin(6.2832 * turns) but for a thousandth, from two parabolas: a processor's sine takes twice as long
-vec4 wave(vec4 turns) {
-    turns = fract(turns + 0.5) - 0.5;
-    turns *= 8.0 - 16.0 * abs(turns);
-    return turns * (0.775 + 0.225 * abs(turns));
-}
-#endif
-
 vec3 source(vec2 place) {
-#ifdef WARPED
-    vec2 look = mat2(turn.xy, turn.zw) * (place * inwards) + shift;
-    vec4 angles = vec4(look.y, look.x, look.x + look.y, look.x - look.y) * vec4(5.3, 4.7, 3.1, 3.7) + phases;
-    vec4 waves = wave(angles * 0.15915494);
-    look += warp * (0.6 * waves.xy + 0.4 * waves.zw);
-    vec4 seen = texture(enlarged, mirrored(vec2(look.x, -look.y) + 0.5));
+#ifdef FOLDED
+    vec2 look = vec2(view.x * place.x - view.y * place.y, -view.y * place.x - view.x * place.y);
+    vec4 seen = texture(enlarged, mirrored(look + bent));
+#elif defined(WARPED)
+    vec4 seen = texture(enlarged, mirrored(at));
 #else
     vec4 seen = texture(enlarged, at);
 #endif

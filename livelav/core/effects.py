@@ -1,8 +1,8 @@
 """Effect files: what the comment lines on top of one declare, and which there are, shipped ones and the user's own.
 
     // Mirrors around the middle.
-    // kind warp
-    // param amount 0 0 1 "how far they are folded in"
+    // kind fold
+    // param amount 0 0 1 "how far out they reach"
     // param sides 6 2 16 "how many there are"
     // param turn 0 -180 180 deg "where the first one stands"
 
@@ -23,16 +23,18 @@ from typing import Literal
 from livelav.core.errors import EffectError
 from livelav.core.store import config_dir, data_dir
 
-# image: works on the enlarged image, once for each. warp: says where to look. echo: sees the last picture. colour:
-# works on what is seen.
-Kind = Literal["image", "warp", "echo", "colour"]
+# image: works on the enlarged image, once for each. warp: says where to look, smoothly, so that it is asked for at the
+# corners of a grid alone. fold: says where to look for each pixel. echo: sees the last picture. colour: works on what
+# is seen.
+Kind = Literal["image", "fold", "warp", "echo", "colour"]
 SIGNATURES: dict[Kind, str] = {  # in the order in which they act, unless another is asked for
     "image": "vec4 {}(vec2 at)",
+    "fold": "vec2 {}(vec2 place)",
     "warp": "vec2 {}(vec2 place)",
     "echo": "vec3 {}(vec3 colour, vec2 place)",
     "colour": "vec3 {}(vec3 colour, vec2 place)",
 }
-GIVEN = frozenset({"image", "glow", "last", "time", "frames", "texel"})  # what the code finds under these names
+GIVEN = frozenset({"image", "glow", "last", "time", "frames", "texel", "once"})  # what the code finds under these names
 SUFFIX = ".glsl"
 MAX_BYTES, MAX_FILES, MAX_KNOBS = 64 << 10, 64, 8
 
@@ -73,6 +75,11 @@ class Effect:
     def params(self) -> tuple[str, ...]:
         """Names in the table of all that its code is given; the first is the amount."""
         return (*self.uses, *(f"{self.name}.{knob.name}" for knob in self.knobs))
+
+    @property
+    def has_once(self) -> bool:
+        """Whether it has something to find out that depends on its parameters alone."""
+        return f"mat4 {self.name}_once(" in self.text
 
     def mentions(self, name: str) -> bool:
         """Whether a word stands in it, be it in a comment."""

@@ -13,21 +13,28 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import moderngl
+import numpy as np
 
 from livelav.core.effects import MAX_FILES, SIGNATURES, Effect, effect_files, folders, read_effect
 from livelav.core.errors import EffectError
 from livelav.core.params import CHOICE_BY_NAME, EFFECTS, INDEX, Settings
 from livelav.core.values import Floats
-from livelav.show.shaders import EVERYWHERE, Part, ShaderError, build, mesh, release, set_uniforms
+from livelav.show.shaders import EVERYWHERE, Addition, Part, ShaderError, build, mesh, release, set_uniforms
 
 LOOK_S = 0.5  # between two looks at the files
 KEPT = 48  # programs; the one unused for longest goes
 
+GRID = (12, 7)  # cells of the mesh that the picture's waves bend: more would cost more than they show
+MOVING = frozenset({"fold", "warp"})  # kinds that say where to look
+
+Fragment = Literal["picture.frag", "present.frag", "effect.frag"]  # what effects can be written into
+
 _OURS = "fx_"  # begins what an effect's code is called among all others'
-_DRAWN_BY = {"image": "effect.frag", "warp": "picture.frag", "echo": "picture.frag", "colour": "picture.frag"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +80,19 @@ class EffectChain:
         cut = echoes[-1] + 1 if echoes else len(rest)
         return Acting(image, tuple(rest[:cut]), tuple(rest[cut:]))
 
-    def program(
-        self, fragment: str, effects: Iterable[Effect], corners: Floats = EVERYWHERE, vertex: str = "full.vert"
-    ) -> moderngl.VertexArray:
-        """What draws `fragment` with these effects, over a mesh. One that does not compile is left out, and told of.
+    def program(self, fragment: Fragment, effects: Iterable[Effect]) -> moderngl.VertexArray:
+        """What draws `fragment` with these effects. One that does not compile is left out, and told of.
 
         Raises ShaderError where the fault is in none of them.
         """
         while True:
             acts = tuple(e for e in effects if e.name not in self._broken)
-            key = (fragment, vertex, acts)
+            key = (fragment, acts)
             if key in self._programs:
                 self._programs.move_to_end(key)
                 return self._programs[key]
             try:
-                made = self._built(fragment, acts, corners, vertex)
+                made = self._built(fragment, acts)
             except ShaderError as error:
                 if not acts:
                     raise
@@ -131,7 +136,7 @@ class EffectChain:
                 raise EffectError(
                     f"effect {effect.path} declares other parameters than at the start: start anew for that"
                 )
-            release(self._built(_DRAWN_BY[fresh.kind], (fresh,), EVERYWHERE, "full.vert"))
+            release(self._built("effect.frag" if fresh.kind == "image" else "picture.frag", (fresh,)))
         except (EffectError, ShaderError) as error:
             kept = "" if effect.name in self._broken else "; playing on with what it said before"
             self.troubles.append(f"{error}{kept}")
@@ -157,12 +162,17 @@ class EffectChain:
             self._effects[effect.name] = before
             self.troubles.append(f"{error}; playing on with what it said before")
 
-    def _built(self, fragment: str, effects: tuple[Effect, ...], corners: Floats, vertex: str) -> moderngl.VertexArray:
+    def _built(self, fragment: Fragment, effects: tuple[Effect, ...]) -> moderngl.VertexArray:
         kinds = {effect.kind for effect in effects}
-        defines = [name for name, kind in (("WARPED", "warp"), ("TRAIL", "echo")) if kind in kinds]
-        end = _on_the_image(effects) if fragment == "effect.frag" else _on_the_picture(effects)
-        parts = [_part(effect) for effect in effects]
-        program = build(self._ctx, vertex, fragment, *defines, folder=self._folder, parts=parts, end=end)
+        defines = [name for name, kind in (("FOLDED", "fold"), ("TRAIL", "echo")) if kind in kinds]
+        defines += ["WARPED"] if not kinds.isdisjoint(MOVING) else []
+        vertex, corners, added = "full.vert", EVERYWHERE, (Addition(), _over_pixels(effects))
+        if fragment == "picture.frag":
+            vertex, added = "picture.vert", (_over_corners(effects), _over_pixels(effects, at_corners=True))
+            corners = _grid(*GRID)
+        elif fragment == "effect.frag":
+            added = Addition(), _over_image(effects)
+        program = build(self._ctx, vertex, fragment, *defines, folder=self._folder, added=added)
         return mesh(self._ctx, program, corners)
 
 
@@ -189,11 +199,22 @@ def _uniform(effect: Effect, param: str) -> str:
     return f"{_OURS}{effect.name}_{param.rpartition('.')[2]}"
 
 
-def _part(effect: Effect) -> Part:
-    """Its file, in which its own name and those of its parameters mean nothing to others'."""
+def _kept(effect: Effect) -> str:
+    return f"{_OURS}{effect.name}_kept"
+
+
+def _part(effect: Effect, declared: str = "") -> Part:
+    """Its file, in which its own name and those of its parameters mean nothing to others'.
+
+    `declared` says where the shader has what it found out once; else it does so where it is asked for.
+    """
     words = {param.rpartition(".")[2]: _uniform(effect, param) for param in effect.params}
     named = {effect.name: _OURS + effect.name} | words
+    if effect.has_once:
+        found = f"{_OURS}{effect.name}_once"
+        named |= {f"{effect.name}_once": found, "once": _kept(effect) if declared else f"{found}()"}
     before = [
+        declared,
         *(f"uniform float {uniform};" for uniform in words.values()),
         SIGNATURES[effect.kind].format(_OURS + effect.name) + ";",
         *(f"#define {name} {ours}" for name, ours in named.items()),
@@ -201,34 +222,70 @@ def _part(effect: Effect) -> Part:
     return Part(effect.path, effect.text, "\n".join(before), "\n".join(f"#undef {name}" for name in named))
 
 
-def _on_the_image(effects: tuple[Effect, ...]) -> str:
+def _over_image(effects: tuple[Effect, ...]) -> Addition:
     called = f"{_OURS}{effects[0].name}" if effects else "image"  # one that is broken changes nothing
-    return f"vec4 effect(vec2 at) {{ return {called}(at); }}\n"
+    parts = tuple(_part(effect) for effect in effects)
+    return Addition(parts, f"vec4 effect(vec2 at) {{ return {called}(at); }}\n")
 
 
-def _on_the_picture(effects: tuple[Effect, ...]) -> str:
-    """The function that applies them: where to look is asked for from the last to the first, what is seen there goes
+# Where to look is asked for from the last effect to the first, what is seen there goes from the first to the last:
+#
+#     place0 (of the window) --last--> place1 --...--> placeN: source --first--> seen --...--> seen
+#
+# One that works on what is seen is told its place before those that follow it move it, so that a vignette is mirrored
+# where a kaleidoscope comes after. The last ones, up to the first fold, are asked at the corners of the grid alone.
+# There is found out, too, what depends on parameters alone: a processor would do that anew for every pixel.
 
-    from the first to the last. An effect that works on what is seen is told its place before those that follow it
-    move it, so that a vignette is mirrored where a kaleidoscope comes after.
-    """
+
+def _over_corners(effects: tuple[Effect, ...]) -> Addition:
+    """For the vertex shader: where its corners look, and all places that pixels do not find for themselves."""
+    moving = [effect for effect in reversed(effects) if effect.kind in MOVING]
+    outs = [f"noperspective out vec2 place{number};" for number in range(1, _at_corners(effects) + 1)]
+    steps = [f"    {_kept(effect)} = {_OURS}{effect.name}_once();" for effect in moving if effect.has_once]
+    place = "place0"
+    for number, effect in enumerate(moving, start=1):
+        declared = "" if number <= len(outs) else "vec2 "
+        steps.append(f"    {declared}place{number} = {_OURS}{effect.name}({place});")
+        place = f"place{number}"
+    lines = [*outs, "vec2 moved(vec2 place0) {", *steps, f"    return {place};", "}", ""]
+    parts = (_part(one, f"flat out mat4 {_kept(one)};" if one.has_once else "") for one in moving)
+    return Addition(tuple(parts), "\n".join(lines))
+
+
+def _over_pixels(effects: tuple[Effect, ...], at_corners: bool = False) -> Addition:
+    """For the fragment shader; `at_corners` where `_over_corners` is in its vertex shader."""
+    given = _at_corners(effects) if at_corners else 0
+    ins = [f"noperspective in vec2 place{number};" for number in range(1, given + 1)]
     where: list[str] = []
     seen: list[str] = []
     number = 0
     for effect in reversed(effects):
-        if effect.kind == "warp":
-            where.append(f"    vec2 place{number + 1} = {_OURS}{effect.name}(place{number});")
+        if effect.kind in MOVING:
             number += 1
+            if number > given:
+                where.append(f"    vec2 place{number} = {_OURS}{effect.name}(place{number - 1});")
         else:
             seen.insert(0, f"    seen = {_OURS}{effect.name}(seen, place{number});")
-    lines = [
-        "vec3 effects(vec2 place0) {",
-        *where,
-        f"    vec3 seen = source(place{number});",
-        *seen,
-        "    return seen;",
-    ]
-    return "\n".join([*lines, "}\n"])
+    lines = [*ins, "vec3 effects(vec2 place0) {", *where, f"    vec3 seen = source(place{number});", *seen]
+    ready = [effect for effect in effects if at_corners and effect.kind in MOVING and effect.has_once]
+    parts = (_part(one, f"flat in mat4 {_kept(one)};" if one in ready else "") for one in effects)
+    return Addition(tuple(parts), "\n".join([*lines, "    return seen;", "}", ""]))
+
+
+def _at_corners(effects: tuple[Effect, ...]) -> int:
+    """How many of the last that move something stand behind every fold."""
+    kinds = [effect.kind for effect in reversed(effects) if effect.kind in MOVING]
+    return kinds.index("fold") if "fold" in kinds else len(kinds)
+
+
+def _grid(columns: int, rows: int) -> Floats:
+    """[n, 2] corners of one triangle strip over -1..1: rows from the bottom, joined by triangles without area."""
+    xs, ys = np.linspace(-1, 1, columns + 1), np.linspace(-1, 1, rows + 1)
+    strip: list[tuple[float, float]] = []
+    for low, high in pairwise(ys):
+        row = [(x, y) for x in xs for y in (low, high)]
+        strip += [row[0], *row, row[-1]] if strip else [*row, row[-1]]
+    return np.array(strip, np.float32)
 
 
 def _blamed(error: ShaderError, effects: tuple[Effect, ...]) -> Effect:

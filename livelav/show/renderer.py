@@ -8,7 +8,6 @@ Source of the look: level sets of a signed mix of the image's own channels, with
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,15 +16,14 @@ import numpy as np
 
 from livelav.core.effects import Effect
 from livelav.core.params import EFFECTS, Settings
-from livelav.core.values import Bytes, Floats, Image
-from livelav.show.chain import Acting, EffectChain, hand_over
+from livelav.core.values import Bytes, Image
+from livelav.show.chain import MOVING, Acting, EffectChain, hand_over
 from livelav.show.enlarge import Enlarger
 from livelav.show.flashes import SAMPLED, FlashLimiter, places
 from livelav.show.image_effects import ImageEffects
 from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
-GRID = (12, 7)  # cells of the mesh that the waves bend
 SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
@@ -66,8 +64,7 @@ class Renderer:
         self._enlarger = Enlarger(ctx, software, folder)
         self.chain = EffectChain(ctx, folder, effects)
         self._image_effects = ImageEffects(ctx, self.chain, folder)
-        self._grid = _grid(*GRID)
-        self.chain.program("picture.frag", (), self._grid, "picture.vert")
+        self.chain.program("picture.frag", ())
         self.chain.program("present.frag", ())
         self._pattern = mesh(ctx, build(ctx, "full.vert", "pattern.frag", folder=folder), EVERYWHERE)
         self._sample = ctx.framebuffer([ctx.texture(SAMPLED, 4)])
@@ -100,7 +97,9 @@ class Renderer:
         self._target, self._target_size = target, size
         if acting.has_echo:
             inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
-            texture_of(self._between[0]).use(2)  # units 0 and 1 are the enlarger's
+            last = texture_of(self._between[0])
+            last.filter = moderngl.LINEAR, moderngl.LINEAR
+            last.use(2)  # units 0 and 1 are the enlarger's
             self._paint(inner, inner.size)
             self._between.reverse()
         self._limit()
@@ -162,7 +161,12 @@ class Renderer:
             return
         target.use()
         target.viewport = (0, 0, *size)
-        texture_of(self._between[0]).use(0)
+        picture = texture_of(self._between[0])
+        one_to_one = picture.size == size and not any(effect.kind in MOVING for effect in self._acting.present)
+        picture.filter = (
+            (moderngl.NEAREST,) * 2 if one_to_one else (moderngl.LINEAR,) * 2
+        )  # the first is a fifth quicker
+        picture.use(0)
         made = self.chain.program("present.frag", self._acting.present)
         self._set(made.program, self._acting.present, picture=0, light=light, onto=self._framing(size).onto)
         made.render()
@@ -170,7 +174,7 @@ class Renderer:
     def _paint(self, target: moderngl.Framebuffer, size: Size, light: float = 1.0) -> None:
         settings, pose, levels = self._moment.settings, self._pose, self._enlarger.range
         seen = self._seen()  # draws into framebuffers of its own: before `target.use`
-        made = self.chain.program("picture.frag", self._acting.picture, self._grid, "picture.vert")
+        made = self.chain.program("picture.frag", self._acting.picture)
         target.use()
         target.viewport = (0, 0, *size)
         framing = self._framing(size)
@@ -188,8 +192,7 @@ class Renderer:
             cover=framing.cover,
             edge=framing.edge,
             onto=framing.onto,
-            inwards=framing.inwards,
-            turn=_turn(pose, settings["show.zoom"]),
+            view=_view(pose, framing.inwards / settings["show.zoom"]),
             shift=pose.shift,
             warp=pose.warp,
             phases=pose.phases,
@@ -270,18 +273,7 @@ def framing(size: Size, aspect: Literal["fill", "fit"]) -> Framing:
     return Framing((short / width, short / height), (1.0, 1.0), 0.5)
 
 
-def _turn(pose: Pose, zoom: float) -> tuple[float, float, float, float]:
-    """Window to image: turned, and 1 / zoom; by columns."""
-    scale = 1.0 / (pose.zoom * zoom)
-    cos, sin = scale * math.cos(pose.turn), scale * math.sin(pose.turn)
-    return cos, sin, -sin, cos
-
-
-def _grid(columns: int, rows: int) -> Floats:
-    """[n, 2] corners of one triangle strip over -1..1: rows from the bottom, joined by triangles without area."""
-    xs, ys = np.linspace(-1, 1, columns + 1), np.linspace(-1, 1, rows + 1)
-    strip: list[tuple[float, float]] = []
-    for low, high in pairwise(ys):
-        row = [(x, y) for x in xs for y in (low, high)]
-        strip += [row[0], *row, row[-1]] if strip else [*row, row[-1]]
-    return np.array(strip, np.float32)
+def _view(pose: Pose, scale: float) -> tuple[float, float]:
+    """From a place to image sides, as a complex factor: turned, and scaled."""
+    scale /= pose.zoom
+    return scale * math.cos(pose.turn), scale * math.sin(pose.turn)

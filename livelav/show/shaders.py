@@ -27,12 +27,20 @@ _STRIDE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Text that goes on a fragment shader's end, with what is declared for it alone; errors in it name `path`."""
+    """Text that goes on a shader's end, with what is declared for it alone; errors in it name `path`."""
 
     path: Path
     text: str
     before: str = ""
     after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What goes on a shader's end: parts, and then a text of whose correctness nobody doubts."""
+
+    parts: tuple[Part, ...] = ()
+    end: str = ""
 
 
 class ShaderError(DisplayError):
@@ -49,24 +57,21 @@ def build(
     fragment: str,
     *defines: str,
     folder: Path | None = None,
-    parts: Sequence[Part] = (),
-    end: str = "",
+    added: tuple[Addition, Addition] = (Addition(), Addition()),
 ) -> moderngl.Program:
-    """Compiles and links two files of `folder` (the shipped shaders by default), with preprocessor `defines` set, the
-    second with `parts` and then the text `end` added.
+    """Compiles and links two files of `folder` (the shipped shaders by default), with preprocessor `defines` set, each
+    with what is `added` to it.
 
     Raises ShaderError naming file and line.
     """
     folder = folder or data_dir("shaders")
-    text = [_source(folder / fragment, defines)]
-    for number, part in enumerate(parts, start=1):
-        text += [part.before, f"#line {number * _STRIDE + 1}", part.text, part.after]
-    text += [f"#line {(len(parts) + 1) * _STRIDE}", end] if end else []
+    paths = folder / vertex, folder / fragment
+    texts = [_source(path, defines, one) for path, one in zip(paths, added, strict=True)]
     try:
-        return ctx.program(vertex_shader=_source(folder / vertex, defines), fragment_shader="\n".join(text))
+        return ctx.program(vertex_shader=texts[0], fragment_shader=texts[1])
     except moderngl.Error as error:
-        files = [folder / fragment, *(part.path for part in parts)]
-        raise _complaint(str(error), folder / vertex, files, len(defines)) from error
+        files = [[path, *(part.path for part in one.parts)] for path, one in zip(paths, added, strict=True)]
+        raise _complaint(str(error), files[0], files[1], len(defines)) from error
 
 
 def mesh(ctx: moderngl.Context, program: moderngl.Program, corners: Floats) -> moderngl.VertexArray:
@@ -98,24 +103,25 @@ def set_uniforms(program: moderngl.Program, **values: Any) -> None:
             program[name] = value
 
 
-def _source(path: Path, defines: tuple[str, ...]) -> str:
+def _source(path: Path, defines: tuple[str, ...], added: Addition) -> str:
     try:
         version, _, rest = path.read_text(encoding="utf-8").partition("\n")
     except OSError as error:
         raise DisplayError(f"cannot read shader {path}: {error.strerror}; install livelav again") from error
-    return "\n".join([version, *(f"#define {name}" for name in defines), rest])
+    lines = [version, *(f"#define {name}" for name in defines), rest]
+    for number, part in enumerate(added.parts, start=1):
+        lines += [part.before, f"#line {number * _STRIDE + 1}", part.text, part.after]
+    return "\n".join([*lines, added.end])
 
 
-def _complaint(text: str, vertex: Path, files: Sequence[Path], added: int) -> ShaderError:
-    """One line from a compiler's many; `added` lines were put in behind the first of the shipped files."""
-    in_vertex = "vertex_shader" in text
+def _complaint(text: str, vertex: Sequence[Path], fragment: Sequence[Path], defines: int) -> ShaderError:
+    """One line from a compiler's many, for the files of either shader; so many lines went in behind their first."""
+    files = vertex if "vertex_shader" in text else fragment
     for line in text.splitlines():
         if "error" in line.lower() and (found := _LINE.search(line)):
             source, number = divmod(int(found[1]), _STRIDE)
-            path = vertex if in_vertex else files[min(source, len(files) - 1)]
+            path = files[min(source, len(files) - 1)]
             reason = line[found.end() :].lstrip(" ):0123456789(").removeprefix("error: ")
-            return ShaderError(f"shader {path} line {number - (source == 0) * added}: {reason}; mend it there", path)
-    return ShaderError(
-        f"shaders {vertex} and {', '.join(path.name for path in files)} do not link: {' '.join(text.split())}; "
-        "mend them there"
-    )
+            return ShaderError(f"shader {path} line {number - (source == 0) * defines}: {reason}; mend it there", path)
+    names = ", ".join(path.name for path in fragment)
+    return ShaderError(f"shaders {vertex[0]} and {names} do not link: {' '.join(text.split())}; mend them there")
