@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from livelav.beat import Beat
-from livelav.control.commands import KEYS, BeatCommand, Command, Save, SceneCommand, SetParam, ShowState
+from livelav.control.commands import KEYS, BeatCommand, Command, Save, SceneCommand, SetChoice, SetParam, ShowState
 from livelav.core.params import Settings
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
@@ -65,6 +65,8 @@ class Desk:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
             self.scenes.set({command.name: command.value})
+        elif isinstance(command, SetChoice):
+            self.scenes.choose(command.name, command.value)
         elif isinstance(command, SceneCommand):
             self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Undo
-from livelav.core.errors import PresetError
-from livelav.core.params import PARAMS
+from livelav.core.errors import ParamError, PresetError
+from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
 from livelav.core.scene import Fade, Scene, Wanted
@@ -138,6 +138,19 @@ class Scenes:
         self._place = replace(self._place, scene=replace(scene, settings=scene.settings.with_values(values)))
         if self._fade:
             self._fade = self._fade.holding(values)
+
+    def choose(self, name: str, word: str) -> None:
+        """A hand chose that; where it cannot be, nothing is changed but the list of troubles."""
+        choice = CHOICE_BY_NAME[name]
+        try:
+            choices = {**self.scene.choices, name: choice.checked(word)}
+        except ParamError as error:
+            self.troubles.append(str(error))
+            return
+        if not choice.scene or choices["mapping.mode"] == "track":
+            self.troubles.append(f"{name} cannot become {word[:40]!r} in a running show")
+            return
+        self._place = replace(self._place, scene=replace(self.scene, choices=choices))
 
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
         """Recalls, steps, undoes, panics. Recalls wait for the beat that preset.cue asks for."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, Save, SetParam, Toggle
+from livelav.control.commands import NAMED_ACTIONS, Recall, RecallNumber, Save, SetChoice, SetParam, Toggle
 from livelav.control.osc import (
     DEEPEST,
     LARGEST,
@@ -175,6 +175,14 @@ def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
     assert command(Message("/preset", ("calm",))) == Recall("calm")
     assert command(Message("/preset", (3.0,))) == command(Message("/preset-3", (1.0,))) == RecallNumber(3)
     assert "`/preset`" in reference()
+
+
+def test_choices_of_a_scene_have_addresses() -> None:
+    assert command(Message("/chain/order", ("echo", "zoom"))) == SetChoice("chain.order", "echo zoom")
+    assert command(Message("/show/aspect", ("fit",))) == SetChoice("show.aspect", "fit")
+    assert command(Message("/chain/order")) is command(Message("/chain/order", (1.0,))) is None
+    assert command(Message("/backend", ("torch",))) is None, "which a running show keeps"
+    assert "`/chain/order`" in reference()
 
 
 @pytest.mark.parametrize(

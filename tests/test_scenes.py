@@ -351,3 +351,18 @@ def test_a_broken_set_list_is_refused_in_one_line(tmp_path: Path, content: str) 
 def test_an_unknown_set_list_is_named() -> None:
     with pytest.raises(PresetError, match="no set list 'saturday'"):
         load_set_list("saturday")
+
+
+def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    one.choose("chain.order", "echo, kaleidoscope")
+    one.choose("mapping.placement", "outside")
+    assert one.scene.choices["chain.order"] == "echo, kaleidoscope" and one.is_changed
+    assert one.wanted.key.placement == "outside" and one.troubles == []
+    for name, word in (("chain.order", "ecko"), ("show.aspect", "wide"), ("mapping.mode", "track"), ("model", "x")):
+        before = one.scene
+        one.choose(name, word)
+        assert one.scene == before and len(one.troubles) == 1 and word in one.troubles.pop()
+    one.perform(Panic(), 1.0, BEAT)
+    assert one.scene.choices["chain.order"] == "" and not one.is_changed

@@ -1,7 +1,7 @@
 """What a performer can ask for, from whichever control: keys, MIDI, OSC, web. One list, one key table.
 
-Commands are values; nothing here performs them. Main feeds the show's commands to `ShowState.apply` and `SetParam`
-to its settings. Knows no device, no window and no clock: the time is passed in. Runs in main.
+Commands are values; nothing here performs them. Main feeds the show's commands to `ShowState.apply`, `SetParam`
+and `SetChoice` to its scene. Knows no device, no window and no clock: the time is passed in. Runs in main.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,14 @@ class SetParam:
 
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetChoice:
+    """Put one of `core.params.CHOICES` that belongs to a scene to a word."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge
 Action = ShowCommand | SceneCommand | BeatCommand | Save
-Command = SetParam | Action
+Command = SetParam | SetChoice | Action
 
 NUDGE_S = 0.01
 PRESET_KEYS = 9  # presets that a key of their own recalls

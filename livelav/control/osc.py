@@ -26,10 +26,11 @@ from livelav.control.commands import (
     Recall,
     RecallNumber,
     Save,
+    SetChoice,
     SetParam,
 )
 from livelav.core.errors import OscError
-from livelav.core.params import PARAMS, Param, Settings
+from livelav.core.params import CHOICES, PARAMS, Choice, Param, Settings
 
 LARGEST, DEEPEST = 8 << 10, 8  # bytes of a packet; bundles in bundles
 LOOPBACK, PORT = "127.0.0.1", 9000
@@ -161,7 +162,7 @@ def _padded(text: str) -> bytes:
 # ---- addresses, from the one table
 
 
-def address(param: Param) -> str:
+def address(param: Param | Choice) -> str:
     """`/smoothing/coarse` for `smoothing.coarse`."""
     return "/" + param.name.replace(".", "/")
 
@@ -173,6 +174,7 @@ def knob_address(param: Param) -> str:
 _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
     knob_address(p): (p, True) for p in PARAMS
 }
+_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scene}
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
 _PRESET = "/preset"
 
@@ -184,6 +186,9 @@ def command(message: Message) -> Command | None:
         return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
     if message.address == _PRESET:
         return _recalled(first)
+    if message.address in _CHOICES:
+        words = [word for word in message.arguments if isinstance(word, str)]
+        return SetChoice(_CHOICES[message.address].name, " ".join(words)) if words else None
     if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
@@ -308,6 +313,9 @@ def reference() -> str:
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
+    for at, choice in _CHOICES.items():
+        words = "any of " * choice.several + ", ".join(choice.options)
+        lines.append(f"| `{at}` | {words} | {choice.help} |")
     lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
