@@ -13,7 +13,7 @@ from livelav.core.params import Settings
 from livelav.show.chain import EffectChain, given, hand_over
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
-SOFT_SIDE = 32  # pixels of the blurred copy that glow is taken from
+SOFT_SIDE, SMOOTH_SIDE = 32, 128  # pixels of the blurred copy that glow is taken from, as it is made and enlarged
 _SPACING = 0.022  # between its taps, in image sides
 
 
@@ -24,7 +24,8 @@ class ImageEffects:
         """Raises ShaderError where a shader does not compile."""
         self._ctx, self._chain = ctx, chain
         self._soften = mesh(ctx, build(ctx, "full.vert", "soft.frag", folder=folder), EVERYWHERE)
-        self._soft = _target(ctx, (SOFT_SIDE, SOFT_SIDE))
+        self._smoothen = mesh(ctx, build(ctx, "full.vert", "smooth.frag", folder=folder), EVERYWHERE)
+        self._soft, self._smooth = (_target(ctx, (side, side)) for side in (SOFT_SIDE, SMOOTH_SIDE))
         self._targets: list[moderngl.Framebuffer] = []  # drawn into in turn
         self._drawn: tuple[object, ...] = ()  # what the last one shows
         self._result: moderngl.Texture | None = None
@@ -56,12 +57,9 @@ class ImageEffects:
         for number, effect in enumerate(effects):
             made = self._chain.program("effect.frag", (effect,))
             if effect.mentions("glow"):
-                seen.use(0)
-                set_uniforms(self._soften.program, before=0, spacing=_SPACING)
-                self._soft.use()
-                self._soften.render()
+                self._make_glow(seen)
             seen.use(0)
-            texture_of(self._soft).use(1)
+            texture_of(self._smooth).use(1)
             texel = 1.0 / enlarged.width, 1.0 / enlarged.height
             set_uniforms(made.program, before=0, soft=1, texel=texel, time=time_s, frames=frames)
             hand_over(made.program, (effect,), settings, frames)
@@ -74,9 +72,21 @@ class ImageEffects:
     def close(self) -> None:
         """Gives textures and programs back."""
         self._release_targets()
-        for one in (texture_of(self._soft), self._soft):
-            one.release()
-        release(self._soften)
+        for target in (self._soft, self._smooth):
+            texture_of(target).release()
+            target.release()
+        for one in (self._soften, self._smoothen):
+            release(one)
+
+    def _make_glow(self, seen: moderngl.Texture) -> None:
+        seen.use(0)
+        set_uniforms(self._soften.program, before=0, spacing=_SPACING)
+        self._soft.use()
+        self._soften.render()
+        texture_of(self._soft).use(0)
+        set_uniforms(self._smoothen.program, soft=0)
+        self._smooth.use()
+        self._smoothen.render()
 
     def _release_targets(self) -> None:
         for target in self._targets:
