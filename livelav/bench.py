@@ -16,7 +16,8 @@ import numpy as np
 
 from livelav import __version__
 from livelav.core.errors import LivelavError
-from livelav.core.params import Settings
+from livelav.core.params import BY_NAME, EFFECTS, Settings
+from livelav.core.presets import list_presets, load_preset
 from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
 from livelav.engine import run_live
@@ -91,6 +92,10 @@ def _timed(work: Callable[[], object], runs: int) -> dict[str, float]:
         begin_s = time.perf_counter()
         work()
         took_ms.append((time.perf_counter() - begin_s) * 1000)
+    return _percentiles(took_ms)
+
+
+def _percentiles(took_ms: list[float]) -> dict[str, float]:
     p50, p99 = np.percentile(took_ms, [50, 99])
     return {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
 
@@ -151,16 +156,35 @@ def _picture(pixels: Any) -> dict[str, dict[str, float]]:
     renderer = Renderer(surface.ctx, surface.software)
     now_s = [0.0]
 
-    def draw() -> None:
+    def draw(settings: Settings = Settings(), order: str = "") -> None:  # noqa: B008
         now_s[0] += 1 / 60
         renderer.set_image(Image(pixels, 0.0))
-        renderer.draw(surface.fbo, size, Moment(Settings(), now_s[0]))
+        renderer.draw(surface.fbo, size, Moment(settings, now_s[0], order=order))
         surface.present()
 
-    figures = _timed(draw, 120)
     name = surface.ctx.info["GL_RENDERER"].split("(")[0].strip()
+    figures = {f"picture 1280x720, {name}": _timed(draw, 120), **_effects(draw)}
     surface.close()
-    return {f"picture 1280x720, {name}": figures}
+    return figures
+
+
+def _effects(draw: Callable[[Settings, str], None]) -> dict[str, dict[str, float]]:
+    """What the effects of each shipped preset add to a picture of it: with and without, in turn."""
+    own = {name: BY_NAME[name].default for e in EFFECTS for name in e.params if name.startswith(f"{e.name}.")}
+    figures = {}
+    for preset in (load_preset(listed.path) for listed in list_presets() if listed.shipped):
+        bare, order = preset.settings.with_values(own), preset.choices.get("chain.order", "")
+        added_ms = []
+        for _ in range(40 if bare != preset.settings else 0):
+            took_ms = []
+            for settings in (bare, preset.settings):
+                begin_s = time.perf_counter()
+                draw(settings, order)
+                took_ms.append((time.perf_counter() - begin_s) * 1000)
+            added_ms.append(took_ms[1] - took_ms[0])
+        if added_ms:
+            figures[f"effects of preset {preset.name.lower()}, added"] = _percentiles(added_ms[5:])
+    return figures
 
 
 def whole(source: str, seconds: float) -> Figures:

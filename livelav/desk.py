@@ -17,6 +17,7 @@ from livelav.control.commands import (
     PickCommand,
     Save,
     SceneCommand,
+    SetChoice,
     SetDrive,
     SetParam,
     ShowState,
@@ -121,6 +122,8 @@ class Desk:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
             self.scenes.set({command.name: command.value})
+        elif isinstance(command, SetChoice):
+            self.scenes.choose(command.name, command.value)
         elif isinstance(command, SceneCommand):
             self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):

@@ -279,8 +279,8 @@ class Live:
             self._clock.sleep(min(left_s, _HANDS_S))
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
-        aspect: Any = desk.scenes.scene.choices["show.aspect"]  # checked, wherever it came from
-        self._presenter.present(desk.played, aspect, desk.state, lambda: self.hud_text.rows(self, now_s), level)
+        choices = desk.scenes.scene.choices
+        self._presenter.present(desk.played, choices, desk.state, lambda: self.hud_text.rows(self, now_s), level)
         return True
 
     def _take_hands(self) -> None:
@@ -350,6 +350,8 @@ class Live:
         if now_s - self._note_s > _NOTE_S:
             self._note_s = now_s
             self.shared.main["peak_rss_mb"] = self._memory.peak_mb()
+        for news in self._presenter.news(now_s) if self._presenter else ():
+            self._warn(news, now_s)
         if self.shared.main["first_s"]:
             self.desk.keep(now_s)
         if self._config.stats and now_s - self._stats_s > _STATS_S and self.shared.main["first_s"]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from livelav.control.banks import LEARNT, Bank
 from livelav.control.bindings import Binding, default_bindings
-from livelav.control.commands import Command, SceneCommand, SetParam, Toggle
+from livelav.control.commands import Command, SceneCommand, SetChoice, SetParam, Toggle
 from livelav.control.feedback import Feedback
 from livelav.control.hands import Hands
 from livelav.control.messages import Moved
@@ -108,14 +108,14 @@ def _condensed(commands: Sequence[Command]) -> list[Command]:
     """What a turn's commands come to. Nobody is to be made to switch, or to read files, hundreds of times in a turn.
 
     A switch that is pressed twice stays as it is; of many recalls the last counts, and what came after it comes after
-    it; of many values for a parameter the last counts.
+    it; of many values for a parameter or a choice the last counts.
     """
     recalls = [i for i, command in enumerate(commands) if isinstance(command, SceneCommand)]
     at = recalls[-1] if recalls else len(commands)
-    presses = Counter(one for one in commands if not isinstance(one, SetParam | SceneCommand))
+    presses = Counter(one for one in commands if not isinstance(one, SetParam | SetChoice | SceneCommand))
     others = [one for one, count in presses.items() if count % 2 or not isinstance(one, Toggle)]
     return [*_last_values(commands[:at]), *others, *commands[at : at + 1], *_last_values(commands[at:])]
 
 
-def _last_values(commands: Iterable[Command]) -> Iterable[SetParam]:
-    return {one.name: one for one in commands if isinstance(one, SetParam)}.values()
+def _last_values(commands: Iterable[Command]) -> Iterable[SetParam | SetChoice]:
+    return {one.name: one for one in commands if isinstance(one, SetParam | SetChoice)}.values()

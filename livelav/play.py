@@ -15,7 +15,7 @@ from livelav.control.link import check_link
 from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
-from livelav.core.params import CHOICES, PARAMS, Settings, argument
+from livelav.core.params import CHOICES, EFFECT_TROUBLES, PARAMS, Settings, argument
 from livelav.core.presets import Preset, load_preset, recall_preset
 from livelav.core.running import Running, last_show, put_aside
 from livelav.core.scene import Scene
@@ -202,6 +202,8 @@ def play(
     banks, troubles = load_banks()
     for trouble in troubles:
         tell(f"{trouble}; playing without that bank")
+    for trouble in EFFECT_TROUBLES:
+        tell(f"{trouble}; playing without that effect")
     config = replace(
         config,
         preset=before.preset if before else absolute(preset),

@@ -4,8 +4,8 @@ Never waits for another process: without a new image the last one stays and move
 command and no setting's meaning. Runs in main's first thread, which owns the surface.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from livelav.control.commands import ShowState
 from livelav.core.clock import Clock, Pacer
@@ -84,17 +84,31 @@ class Presenter:
     def present(
         self,
         settings: Settings,
-        aspect: Literal["fit", "fill"],
+        choices: Mapping[str, str],
         state: ShowState,
         hud_rows: Callable[[], Sequence[HudRow]],
         level: float,
     ) -> None:
-        """One picture. `hud_rows` and the sound's `level` 0..1 are for the HUD, asked for while it is shown."""
+        """One picture, by the scene's `choices`. `hud_rows` and the sound's `level` 0..1 are for the HUD, the first
+
+        asked for while it is shown.
+        """
         surface, board, begin_s = self._surface, self._board, self._clock.now_s()
         self._keep_pace(begin_s, state.freeze)
         image = None if state.freeze else self._newest(begin_s)
         rms, onset = self._heard
-        moment = Moment(settings, self._picture_s, rms, onset, state.light(begin_s), aspect, state.pattern, begin_s)
+        aspect: Any = choices["show.aspect"]  # checked, wherever it came from
+        moment = Moment(
+            settings,
+            self._picture_s,
+            rms,
+            onset,
+            light=state.light(begin_s),
+            aspect=aspect,
+            order=choices["chain.order"],
+            pattern=state.pattern,
+            shown_s=begin_s,
+        )
         self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
         if board["first_s"]:
             self._record(begin_s)
@@ -117,6 +131,13 @@ class Presenter:
     def holds_light_back(self) -> bool:
         """Whether the flash limiter acts."""
         return self._renderer.holds_light_back
+
+    def news(self, now_s: float) -> list[str]:
+        """What the operator should be told, once: effects that were saved are taken up here."""
+        chain = self._renderer.chain
+        chain.look(now_s)
+        news, chain.troubles = chain.troubles, []
+        return news
 
     def close(self) -> None:
         """Gives the surface back."""

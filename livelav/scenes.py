@@ -13,8 +13,8 @@ from random import Random
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
 from livelav.core.drive import Drive, Driven
-from livelav.core.errors import PresetError
-from livelav.core.params import PARAMS
+from livelav.core.errors import ParamError, PresetError
+from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
 from livelav.core.scene import Fade, Scene, Wanted
@@ -173,6 +173,19 @@ class Scenes:
         others = {n: one for n, one in self.scene.drives.items() if n != name}
         drives = others | {name: drive} if drive else others
         self._place = replace(self._place, scene=replace(self.scene, drives=drives))
+
+    def choose(self, name: str, word: str) -> None:
+        """A hand chose that; where it cannot be, nothing is changed but the list of troubles."""
+        choice = CHOICE_BY_NAME[name]
+        try:
+            choices = {**self.scene.choices, name: choice.checked(word)}
+        except ParamError as error:
+            self.troubles.append(str(error))
+            return
+        if not choice.scene or choices["mapping.mode"] == "track":
+            self.troubles.append(f"{name} cannot become {word[:40]!r} in a running show")
+            return
+        self._place = replace(self._place, scene=replace(self.scene, choices=choices))
 
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
         """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""

@@ -11,6 +11,8 @@ from rig import MIC_SINK, SINK, Rig
 # test modules, and with them numpy and torch, are imported after this; what they start inherits it
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+# effects of whoever runs the tests are none of the table's here; each test has a folder of its own besides
+os.environ["LIVELAV_CONFIG"] = os.path.join(os.sep, "nonexistent", "livelav")
 
 settings.register_profile("livelav", deadline=None)  # how long a test takes says most about the machine
 settings.load_profile("livelav")

@@ -16,7 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from x_cost import Costs, nothing_else_collected
 
-from livelav.control.commands import NAMED_ACTIONS, Quit, Recall, RecallNumber, Save, SetDrive, SetParam, Toggle
+from livelav.control.commands import (
+    NAMED_ACTIONS,
+    Quit,
+    Recall,
+    RecallNumber,
+    Save,
+    SetChoice,
+    SetDrive,
+    SetParam,
+    Toggle,
+)
 from livelav.control.osc import (
     DEEPEST,
     LARGEST,
@@ -232,7 +242,7 @@ def test_a_packet_has_a_bounded_number_of_messages_and_arguments() -> None:
     with pytest.raises(OscError, match="send several"):
         parse(bundle(bundle(*[b"/a\0\0"] * MOST), b"/a\0\0"))
     (message,) = parse(pack([Message("/a", (1.0,) * 500)]))
-    assert message.arguments == (1.0,) * 2
+    assert message.arguments == (1.0,) * 16
 
 
 # ---- what a message asks for
@@ -267,6 +277,14 @@ def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
     assert command(Message("/preset", ("calm",))) == Recall("calm")
     assert command(Message("/preset", (3.0,))) == command(Message("/preset-3", (1.0,))) == RecallNumber(3)
     assert "`/preset`" in reference()
+
+
+def test_choices_of_a_scene_have_addresses() -> None:
+    assert command(Message("/chain/order", ("echo", "zoom"))) == SetChoice("chain.order", "echo zoom")
+    assert command(Message("/show/aspect", ("fit",))) == SetChoice("show.aspect", "fit")
+    assert command(Message("/chain/order")) is command(Message("/chain/order", (1.0,))) is None
+    assert command(Message("/backend", ("torch",))) is None, "which a running show keeps"
+    assert "`/chain/order`" in reference()
 
 
 @pytest.mark.parametrize(
@@ -369,7 +387,7 @@ def test_values_are_repeated_and_one_that_came_by_osc_is_told_later(heard: OscIn
         out.tell(moved, 0.01 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) >= 2)
     assert "show.hue" not in mirror, "the finger is still on it"
-    for tick in range(3, 40):
+    for tick in range(3, 2 * len(PARAMS)):
         out.tell(moved, 0.1 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
     assert mirror["show.hue"] == pytest.approx(60.0, abs=1e-4)

@@ -14,6 +14,7 @@ from livelav.show.headless import HeadlessSurface
 from livelav.synth import IMAGE_FIELDS
 
 FPS = 50.0
+CHOICES = {"show.aspect": "fill", "chain.order": ""}
 
 
 class Display(HeadlessSurface):
@@ -49,7 +50,7 @@ class Stage:
         """Pixels after n pictures."""
         for _ in range(n):
             self.clock.sleep(self.presenter.left_s())
-            self.presenter.present(self.settings, "fill", self.state, list, 0.0)
+            self.presenter.present(self.settings, CHOICES, self.state, list, 0.0)
         return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
 
 

@@ -1,5 +1,6 @@
 """Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Swap, Undo, Vary
 from livelav.core.errors import PresetError
-from livelav.core.params import CHOICE_BY_NAME, PARAMS, Settings
+from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
@@ -53,7 +54,11 @@ def test_a_fade_is_even_along_the_knob() -> None:
 def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: int, mode: str, seconds: float) -> None:
     wanted = Wanted(settings, MappingKey(seed, mode, "outside"), "interpolate", seconds)
     assert len(wanted.packed()) == PACKED
-    assert Wanted.unpacked(wanted.packed()) == wanted
+    told = Wanted.unpacked(wanted.packed())
+    assert replace(told, settings=settings) == wanted
+    for name in BY_NAME:
+        its = name.startswith(("audio", "mapping", "smoothing", "generate"))
+        assert told.settings[name] == (settings if its else Settings())[name]
 
 
 # ---- recalling
@@ -411,3 +416,18 @@ def test_a_broken_set_list_is_refused_in_one_line(tmp_path: Path, content: str) 
 def test_an_unknown_set_list_is_named() -> None:
     with pytest.raises(PresetError, match="no set list 'saturday'"):
         load_set_list("saturday")
+
+
+def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    one.choose("chain.order", "echo, kaleidoscope")
+    one.choose("mapping.placement", "outside")
+    assert one.scene.choices["chain.order"] == "echo, kaleidoscope" and one.is_changed
+    assert one.wanted.key.placement == "outside" and one.troubles == []
+    for name, word in (("chain.order", "ecko"), ("show.aspect", "wide"), ("mapping.mode", "track"), ("model", "x")):
+        before = one.scene
+        one.choose(name, word)
+        assert one.scene == before and len(one.troubles) == 1 and word in one.troubles.pop()
+    one.perform(Panic(), 1.0, BEAT)
+    assert one.scene.choices["chain.order"] == "" and not one.is_changed

@@ -109,10 +109,12 @@ def test_fit_shows_the_whole_square_between_black_bars(surface: HeadlessSurface,
 
 
 def test_fill_cuts_the_longer_way() -> None:
-    assert framing((1280, 720), "fill") == ((1.0, 1.0), (0.5, 0.28125))
-    assert framing((720, 1280), "fill") == ((1.0, 1.0), (0.28125, 0.5))
-    assert framing((1280, 720), "fit") == ((0.5625, 1.0), (0.5, 0.5))
-    assert framing((720, 1280), "fit") == ((1.0, 0.5625), (0.5, 0.5))
+    wide, tall = framing((1280, 720), "fill"), framing((720, 1280), "fill")
+    assert (wide.cover, wide.edge, wide.inwards) == ((1.0, 1.0), (1280 / 720, 1.0), 0.28125)
+    assert (tall.cover, tall.edge, tall.inwards) == ((1.0, 1.0), (1.0, 1280 / 720), 0.28125)
+    wide, tall = framing((1280, 720), "fit"), framing((720, 1280), "fit")
+    assert (wide.cover, wide.edge, wide.inwards) == ((0.5625, 1.0), (1.0, 1.0), 0.5)
+    assert (tall.cover, tall.edge, tall.inwards) == ((1.0, 0.5625), (1.0, 1.0), 0.5)
 
 
 def test_brightness_and_blackout_reach_black(surface: HeadlessSurface, renderer: Renderer) -> None:

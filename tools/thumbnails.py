@@ -86,7 +86,8 @@ def drawn(stage: Stage, scene: Scene, moments_s: Sequence[float]) -> Iterator[By
             frame = frames[min(int(now_s * rate), len(frames) - 1)]
             pixels = stage.generator.synthesize(frame.controls.ws, frame.controls.noise)
             renderer.set_image(Image(pixels, now_s))
-            moment = Moment(scene.settings, float(now_s), frame.features.rms, frame.features.onset)
+            heard, order = frame.features, scene.choices["chain.order"]
+            moment = Moment(scene.settings, float(now_s), heard.rms, heard.onset, order=order)
             renderer.draw(stage.surface.fbo, SIZE, moment)
         yield renderer.read_rgba(SIZE)[::-1, :, :3].copy()
     renderer.close()

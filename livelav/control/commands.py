@@ -1,7 +1,7 @@
 """What a performer can ask for, from whichever control: keys, MIDI, OSC, web. One list, one key table.
 
-Commands are values; nothing here performs them. Main feeds the show's commands to `ShowState.apply` and `SetParam`
-to its settings. Knows no device, no window and no clock: the time is passed in. Runs in main.
+Commands are values; nothing here performs them. Main feeds the show's commands to `ShowState.apply`, `SetParam`
+and `SetChoice` to its scene. Knows no device, no window and no clock: the time is passed in. Runs in main.
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,14 @@ class SetDrive:
 
     name: str
     drive: Drive | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetChoice:
+    """Put one of `core.params.CHOICES` that belongs to a scene to a word."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +181,7 @@ SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
-Command = SetParam | SetDrive | Action
+Command = SetParam | SetDrive | SetChoice | Action
 
 NUDGE_S = 0.01
 PRESET_KEYS = 9  # presets that a key of their own recalls

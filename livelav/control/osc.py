@@ -27,20 +27,21 @@ from livelav.control.commands import (
     Recall,
     RecallNumber,
     Save,
+    SetChoice,
     SetDrive,
     SetParam,
 )
 from livelav.core.drive import SOURCES
 from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import OscError, ParamError
-from livelav.core.params import PARAMS, Param, Settings
+from livelav.core.params import CHOICES, PARAMS, Choice, Param, Settings
 
 LARGEST, DEEPEST, MOST = 8 << 10, 8, 100  # bytes of a packet; bundles in bundles; messages in all of them
 LOOPBACK, PORT = "127.0.0.1", 9000
 OFF = "off"
 RECENT = 5  # addresses that the HUD shows
 
-_READ = 2  # arguments of a message: nobody asks for a second one
+_READ = 16  # arguments of a message: a list of effects has most
 _AT_ONCE = 500  # messages taken in one turn, about; more packets wait in the socket, and what it cannot hold is lost
 _SHOWN = 40  # characters of an address that the HUD shows
 _HOLD_S = 0.3  # for so long a value that came by OSC is not told back: it would pull at the finger on the fader
@@ -172,7 +173,7 @@ def _padded(text: str) -> bytes:
 # ---- addresses, from the one table
 
 
-def address(param: Param) -> str:
+def address(param: Param | Choice) -> str:
     """`/smoothing/coarse` for `smoothing.coarse`."""
     return "/" + param.name.replace(".", "/")
 
@@ -184,6 +185,7 @@ def knob_address(param: Param) -> str:
 _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
     knob_address(p): (p, True) for p in PARAMS
 }
+_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scene}
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
 _PRESET, _DRIVE = "/preset", "/drive"
 
@@ -197,6 +199,9 @@ def command(message: Message) -> Command | None:
         return _recalled(first)
     if message.address.startswith(_DRIVE):
         return _driven(message.address.removeprefix(_DRIVE), first)
+    if message.address in _CHOICES:
+        words = [word for word in message.arguments if isinstance(word, str)]
+        return SetChoice(_CHOICES[message.address].name, " ".join(words)) if words else None
     if message.address not in _PARAMS or not isinstance(first, float) or math.isnan(first):
         return None
     param, is_knob = _PARAMS[message.address]
@@ -338,6 +343,9 @@ def reference() -> str:
         lines.append(f"| `{address(p)}` | {p.lo:g} to {p.hi:g}{unit} | {p.help} |")
     lines.append("| `/knob` before any of these | 0 to 1 | the same as travel of its knob |")
     lines.append(f"| `{_DRIVE}` before any of these | like `sine 4 0.25`; or 0 | what drives it; or nothing does |")
+    for at, choice in _CHOICES.items():
+        words = "any of " * choice.several + ", ".join(choice.options)
+        lines.append(f"| `{at}` | {words} | {choice.help} |")
     lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")

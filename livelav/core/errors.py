@@ -57,6 +57,10 @@ class BackendError(LivelavError):
     """An engine that is not installed, or that refused to build or run a network."""
 
 
+class EffectError(LivelavError):
+    """An effect's file that is unreadable, or whose header or code is wrong."""
+
+
 class DisplayError(LivelavError):
     """No display, or one that gives no OpenGL 3.3 core context."""
 

@@ -1,7 +1,8 @@
 """The one table of parameters: flags, presets, HUD rows, MIDI targets and the README's table all derive from it.
 
 A parameter is a number that a hand may move; a choice is a word or whole number that picks between things.
-There is no second list: to add one, add a row here and read it where it acts.
+There is no second list: to add one, add a row here and read it where it acts. Effects declare theirs in the headers of
+their own files, which are read once, when this module is.
 """
 
 import math
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from livelav.core.effects import Effect, find_effects
 from livelav.core.errors import ParamError, nearest
 
 
@@ -64,7 +66,7 @@ class Param:
         return float(value)
 
 
-PARAMS: tuple[Param, ...] = (
+_OWN: tuple[Param, ...] = (
     Param("audio.gain", 0.0, -24.0, 24.0, "dB", scope="evening", help="level of the sound before the encoder"),
     Param("mapping.norm", 1.0, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
     Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
@@ -108,14 +110,28 @@ class Choice:
     default: str
     options: tuple[str, ...] = ()
     scene: bool = False  # whether a preset that is recalled changes it in a running show
+    several: bool = False  # any number of the options, with spaces or commas between, each once
     help: str = ""
 
     @property
     def flag(self) -> str:
         return flag(self.name)
 
+    def words(self, value: str) -> tuple[str, ...]:
+        """What a value of `several` names."""
+        return tuple(value.replace(",", " ").split())
+
     def checked(self, value: str) -> str:
         """The value itself. Raises ParamError where options exist and it is none of them."""
+        if self.several and isinstance(value, str):
+            words = self.words(value)
+            for number, word in enumerate(words):
+                if word not in self.options or word in words[:number]:
+                    raise ParamError(
+                        f"{self.name} names {word[:40]!r}: it must be any of {', '.join(self.options)}, each once"
+                        f"{nearest(word[:40], self.options)}"
+                    )
+            return value
         if not isinstance(value, str) or (self.options and value not in self.options):
             allowed = ", ".join(self.options)
             raise ParamError(
@@ -124,7 +140,7 @@ class Choice:
         return value
 
 
-CHOICES: tuple[Choice, ...] = (
+_CHOICES: tuple[Choice, ...] = (
     Choice("model", "default", help="generator: a name from `livelav models list`, or a .safetensors file"),
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
     Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
@@ -141,6 +157,47 @@ CHOICES: tuple[Choice, ...] = (
         "generate.between", "newest", ("newest", "interpolate"), scene=True, help="ws of a tick: newest, or between two"
     ),
     Choice("show.aspect", "fill", ("fit", "fill"), scene=True, help="how a square picture meets a wide window"),
+)
+
+
+def _joined(effects: tuple[Effect, ...]) -> tuple[tuple[Effect, ...], tuple[str, ...]]:
+    """(those whose names mean nothing else and that use what exists, what is wrong with the others)"""
+    taken = {name.partition(".")[0] for name in (*(p.name for p in _OWN), *(c.name for c in _CHOICES))}
+    own = {p.name: p for p in _OWN}
+    fit, troubles = [], []
+    for effect in effects:
+        unknown = [name for name in effect.uses if name not in own]
+        if effect.name in taken:
+            troubles.append(f"effect {effect.path}: {effect.name!r} means something else already: rename the file")
+        elif unknown or (effect.uses and own[effect.uses[0]].default != 0):
+            troubles.append(f"effect {effect.path}: it cannot use {', '.join(unknown) or effect.uses[0]} as it does")
+        else:
+            fit.append(effect)
+    return tuple(fit), tuple(troubles)
+
+
+_found, _unread = find_effects()
+EFFECTS, _unfit = _joined(_found)
+EFFECT_TROUBLES = (*_unread, *_unfit)  # which files were left out and why, for whoever is to be told
+
+PARAMS: tuple[Param, ...] = (
+    *_OWN,
+    *(
+        Param(f"{effect.name}.{k.name}", k.default, k.lo, k.hi, k.unit, k.curve, help=k.help)
+        for effect in EFFECTS
+        for k in effect.knobs
+    ),
+)
+CHOICES: tuple[Choice, ...] = (
+    *_CHOICES,
+    Choice(
+        "chain.order",
+        "",
+        tuple(effect.name for effect in EFFECTS),
+        scene=True,
+        several=True,
+        help="effects in the order in which they act; those not named follow as listed",
+    ),
 )
 
 BY_NAME: Mapping[str, Param] = {p.name: p for p in PARAMS}

@@ -9,7 +9,7 @@ from typing import Any
 
 from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import LivelavError, StorageError
-from livelav.core.params import CHOICES, Settings
+from livelav.core.params import BY_NAME, CHOICES, Choice, Settings
 from livelav.core.presets import SEEDS
 from livelav.core.scene import Scene
 from livelav.core.store import config_dir
@@ -93,6 +93,15 @@ def _checked(facts: Any) -> Running:
     preset, seed = facts["preset"], facts["seed"]
     if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
         raise ValueError("preset and seed")
-    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items()}
-    choices = {choice.name: choice.checked(facts["choices"].get(choice.name, choice.default)) for choice in CHOICES}
-    return Running(Scene(Settings().with_values(facts["settings"]), choices, seed, drives), preset, facts["ended"])
+    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items() if name in BY_NAME}
+    choices = {choice.name: choice.checked(_kept(choice, facts["choices"])) for choice in CHOICES}
+    # an effect whose file is gone since must not keep the show from going on
+    values = {name: value for name, value in facts["settings"].items() if name in BY_NAME or "." not in name}
+    return Running(Scene(Settings().with_values(values), choices, seed, drives), preset, facts["ended"])
+
+
+def _kept(choice: Choice, words: dict[str, Any]) -> Any:
+    word = words.get(choice.name, choice.default)
+    if choice.several and isinstance(word, str):
+        return " ".join(one for one in choice.words(word) if one in choice.options)
+    return word

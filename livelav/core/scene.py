@@ -15,7 +15,9 @@ from livelav.core.presets import Preset
 
 _KEY_CHOICES = ("mapping.mode", "mapping.placement")
 _TOLD = (*_KEY_CHOICES, "generate.between")
-PACKED = len(PARAMS) + len(_TOLD) + 2  # numbers of a `Wanted`
+# What the synth plays by. Others stay here: its table may have other effects than ours, if a file was put there since.
+_HEARD = tuple(p.name for p in PARAMS if p.name.startswith(("audio.", "mapping.", "smoothing.", "generate.")))
+PACKED = len(_HEARD) + len(_TOLD) + 2  # numbers of a `Wanted`
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,10 @@ class Fade:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What main tells the synth: parameters now, the mapping to go to, and in how many seconds. As numbers and back."""
+    """What main tells the synth: parameters now, the mapping to go to, and in how many seconds. As numbers and back:
+
+    the parameters of the show alone, which the synth does not need, come back as their defaults.
+    """
 
     settings: Settings
     key: MappingKey = MappingKey()
@@ -119,11 +124,12 @@ class Wanted:
         """PACKED numbers."""
         words = (self.key.mode, self.key.placement, self.between)
         numbers = [float(CHOICE_BY_NAME[n].options.index(word)) for n, word in zip(_TOLD, words, strict=True)]
-        return [*self.settings.values, float(self.key.seed), *numbers, self.seconds]
+        values = [self.settings[name] for name in _HEARD]
+        return [*values, float(self.key.seed), *numbers, self.seconds]
 
     @classmethod
     def unpacked(cls, numbers: Sequence[float]) -> "Wanted":
         """The inverse of `packed`."""
-        values, (seed, *told, seconds) = tuple(numbers[: len(PARAMS)]), numbers[len(PARAMS) :]
+        (seed, *told, seconds), values = numbers[len(_HEARD) :], dict(zip(_HEARD, numbers, strict=False))
         mode, placement, between = (CHOICE_BY_NAME[n].options[int(i)] for n, i in zip(_TOLD, told, strict=True))
-        return cls(Settings(values), MappingKey(int(seed), mode, placement), between, seconds)
+        return cls(Settings().with_values(values), MappingKey(int(seed), mode, placement), between, seconds)

@@ -48,6 +48,7 @@ class Enlarger:
         self._spline = Spline(1)  # of the image's height
         self._stale = False
         self._grade = (0.0, 1.0)
+        self.version = 0  # another one with each enlargement
         self.range = LevelRange()
 
     def set_image(self, image: Image) -> None:
@@ -85,6 +86,7 @@ class Enlarger:
             set_uniforms(self._down.program, source=0, height=stages.full.height, grade=matrix)
             stages.into_full.use()
             self._down.render()
+            self.version += 1
         self._stale, self._grade = False, (hue_deg, saturation)
         return stages.full
 

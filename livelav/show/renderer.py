@@ -1,29 +1,32 @@
 """Draws the picture: the newest image enlarged, graded, lined with light, moving by itself.
 
-One pass over the window with a single texture tap per pixel; feedback puts a texture between and adds a copy. Knows
-no window, no process and no clock: the time is passed in. Runs in the thread that owns the context. Source of the
-look: level sets of a signed mix of the image's own channels, with a glow around them.
+One pass over the window with a single texture tap per pixel, whatever effects act; an echo puts a texture between and
+adds a pass. Knows no window, no process and no clock: the time is passed in. Runs in the thread that owns the context.
+Source of the look: level sets of a signed mix of the image's own channels, with a glow around them.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import moderngl
 import numpy as np
 
-from livelav.core.params import Settings
-from livelav.core.values import Bytes, Floats, Image
+from livelav.core.effects import Effect
+from livelav.core.params import EFFECTS, Settings
+from livelav.core.values import Bytes, Image
+from livelav.show.chain import MOVING, Acting, EffectChain, hand_over
 from livelav.show.enlarge import Enlarger
 from livelav.show.flashes import SAMPLED, FlashLimiter, places
+from livelav.show.image_effects import ImageEffects
 from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
-from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
-GRID = (12, 7)  # cells of the mesh that the waves bend
 SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
-FEEDBACK_HZ = 60.0  # show.feedback is what stays after one image at this rate
+FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
+_TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
 Size = tuple[int, int]
 
@@ -38,6 +41,7 @@ class Moment:
     onset: float = 0.0  # about 1 at a clear attack
     light: float = 1.0  # 1 shown, 0 black: blackout
     aspect: Literal["fill", "fit"] = "fill"
+    order: str = ""  # of effects: `chain.order`
     pattern: bool = False  # the test pattern instead
     shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
 
@@ -45,25 +49,32 @@ class Moment:
 class Renderer:
     """Keeps the newest image on the card and draws it as often as it is asked to."""
 
-    def __init__(self, ctx: moderngl.Context, software: bool, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        software: bool,
+        folder: Path | None = None,
+        effects: Sequence[Effect] = EFFECTS,
+    ) -> None:
         """`software`: the processor draws (`surface.is_software`). `folder`: other shaders than the shipped.
 
         Raises DisplayError where a shader does not compile.
         """
         self._ctx = ctx
         self._enlarger = Enlarger(ctx, software, folder)
-        grid = _grid(*GRID)
-        self._plain = mesh(ctx, build(ctx, "picture.vert", "picture.frag", folder=folder), grid)
-        self._trail = mesh(ctx, build(ctx, "picture.vert", "picture.frag", "TRAIL", folder=folder), grid)
-        self._present = mesh(ctx, build(ctx, "full.vert", "present.frag", folder=folder), EVERYWHERE)
+        self.chain = EffectChain(ctx, folder, effects)
+        self._image_effects = ImageEffects(ctx, self.chain, folder)
+        self.chain.program("picture.frag", ())
+        self.chain.program("present.frag", ())
         self._pattern = mesh(ctx, build(ctx, "full.vert", "pattern.frag", folder=folder), EVERYWHERE)
         self._sample = ctx.framebuffer([ctx.texture(SAMPLED, 4)])
         self._limiter, self._gain = FlashLimiter(), 1.0
         self._motion = Motion()
         self._moment = Moment(Settings(), 0.0)
+        self._acting = Acting()
+        self._frames = 0.0  # sixtieths of a second since the last picture
         self._pose = self._motion.step(0.0, 0.0, 0.0, 0.0)
         self._between: list[moderngl.Framebuffer] = []  # the last picture comes first, what is drawn next second
-        self._direct = True
         self._target: moderngl.Framebuffer | None = None
         self._target_size = (0, 0)
         self._copy: moderngl.Framebuffer | None = None  # for readers of another size than the target's
@@ -75,23 +86,22 @@ class Renderer:
     def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, scale: float = 1.0) -> None:
         """Draws into `target`, of `size` pixels. Black before the first image.
 
-        `scale` is the resolution of feedback's pictures, which cost twice as much as plain ones. Plain ones have
-        the target's: to draw fewer pixels and enlarge them costs a processor as much as to draw them all.
+        `scale` is the resolution of echoes' pictures, which cost twice as much as plain ones. Plain ones have the
+        target's: to draw fewer pixels and enlarge them costs a processor as much as to draw them all.
         """
-        feedback = moment.settings["show.feedback"]
         dt = min(max(moment.time_s - self._moment.time_s, 0.0), LONGEST_STEP_S)
-        self._moment = moment
+        self._moment, self._frames = moment, dt * FRAME_HZ
+        self._acting = acting = self.chain.acting(moment.settings, moment.order)
         self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
         self._enlarger.range.step(dt)
-        self._direct = feedback == 0
-        if not self._direct:
-            inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
-            _texture(self._between[0]).use(2)  # units 0 and 1 are the enlarger's
-            fade, texel = feedback ** (dt * FEEDBACK_HZ), (1.0 / inner.width, 1.0 / inner.height)
-            set_uniforms(self._trail.program, trail=2, feedback=fade, texel=texel)
-            self._paint(self._trail, inner, inner.size)
-            self._between.reverse()
         self._target, self._target_size = target, size
+        if acting.has_echo:
+            inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
+            last = texture_of(self._between[0])
+            last.filter = moderngl.LINEAR, moderngl.LINEAR
+            last.use(2)  # units 0 and 1 are the enlarger's
+            self._paint(inner, inner.size)
+            self._between.reverse()
         self._limit()
         self._render(target, size)
 
@@ -132,10 +142,11 @@ class Renderer:
         self._enlarger.close()
         self._release_between()
         self._release_copy()
-        _texture(self._sample).release()
+        texture_of(self._sample).release()
         self._sample.release()
-        for one in (self._plain, self._trail, self._present, self._pattern):
-            release(one)
+        self._image_effects.close()
+        self.chain.close()
+        release(self._pattern)
 
     def _render(self, target: moderngl.Framebuffer, size: Size) -> None:
         if self._moment.pattern:
@@ -145,47 +156,76 @@ class Renderer:
             self._pattern.render()
             return
         light = self._moment.light * self._moment.settings["show.brightness"] * self._gain
-        if self._direct:
-            set_uniforms(self._plain.program, light=light)
-            self._paint(self._plain, target, size)
-        else:
-            target.use()
-            target.viewport = (0, 0, *size)
-            _texture(self._between[0]).use(0)
-            set_uniforms(self._present.program, picture=0, light=light)
-            self._present.render()
-
-    def _paint(self, picture: moderngl.VertexArray, target: moderngl.Framebuffer, size: Size) -> None:
-        settings, pose, levels = self._moment.settings, self._pose, self._enlarger.range
-        enlarged = self._enlarger.texture(
-            settings["show.hue"], settings["show.saturation"]
-        )  # draws into framebuffers of its own: before `target.use`
+        if not self._acting.has_echo:
+            self._paint(target, size, light)
+            return
         target.use()
         target.viewport = (0, 0, *size)
-        # what is drawn small to be judged shows what the window will
-        cover, span = framing(self._target_size if target is self._sample else size, self._moment.aspect)
-        if enlarged is None or cover != (1.0, 1.0):
+        picture = texture_of(self._between[0])
+        one_to_one = picture.size == size and not any(effect.kind in MOVING for effect in self._acting.present)
+        picture.filter = (
+            (moderngl.NEAREST,) * 2 if one_to_one else (moderngl.LINEAR,) * 2
+        )  # the first is a fifth quicker
+        picture.use(0)
+        made = self.chain.program("present.frag", self._acting.present)
+        self._set(made.program, self._acting.present, picture=0, light=light, onto=self._framing(size).onto)
+        made.render()
+
+    def _paint(self, target: moderngl.Framebuffer, size: Size, light: float = 1.0) -> None:
+        settings, pose, levels = self._moment.settings, self._pose, self._enlarger.range
+        seen = self._seen()  # draws into framebuffers of its own: before `target.use`
+        made = self.chain.program("picture.frag", self._acting.picture)
+        target.use()
+        target.viewport = (0, 0, *size)
+        framing = self._framing(size)
+        if seen is None or framing.cover != (1.0, 1.0):
             target.clear(0.0, 0.0, 0.0, 1.0)
-        if enlarged is None:
+        if seen is None:
             return
-        enlarged.use(0)
+        seen.use(0)
         density = settings["show.density"] / (SPREADS * levels.spread)
-        set_uniforms(
-            picture.program,
-            image=0,
-            cover=cover,
-            span=span,
-            turn=_turn(pose, settings["show.zoom"]),
+        self._set(
+            made.program,
+            self._acting.picture,
+            enlarged=0,
+            trail=2,
+            cover=framing.cover,
+            edge=framing.edge,
+            onto=framing.onto,
+            view=_view(pose, framing.inwards / settings["show.zoom"]),
             shift=pose.shift,
             warp=pose.warp,
             phases=pose.phases,
             contour=settings["show.contour"],
             density=density,
             phase=pose.lines - levels.centre * density,
-            glow=pose.glow,
+            halo=pose.glow,
             pixel=min(size) / 720.0,
+            light=light,
         )
-        picture.render(moderngl.TRIANGLE_STRIP)
+        made.render(moderngl.TRIANGLE_STRIP)
+
+    def _seen(self) -> moderngl.Texture | None:
+        """The enlarged image with the effects that work on it; None before the first."""
+        settings = self._moment.settings
+        enlarged = self._enlarger.texture(settings["show.hue"], settings["show.saturation"])
+        if enlarged is None:
+            return None
+        effects, version = self._acting.image, self._enlarger.version
+        return self._image_effects.texture(enlarged, version, effects, settings, self._time_s, self._frames)
+
+    def _set(self, program: moderngl.Program, effects: Sequence[Effect], **values: Any) -> None:
+        """Gives a program its uniforms, and those that its effects have."""
+        set_uniforms(program, time=self._time_s, frames=self._frames, **values)
+        hand_over(program, effects, self._moment.settings, self._frames)
+
+    @property
+    def _time_s(self) -> float:
+        return math.fmod(self._moment.time_s, _TIME_S)
+
+    def _framing(self, size: Size) -> "Framing":
+        """What is drawn small to be judged shows what the window will."""
+        return framing(self._target_size if size == SAMPLED else size, self._moment.aspect)
 
     def _next_between(self, size: Size) -> moderngl.Framebuffer:
         """The framebuffer to draw next; both are made anew, and black, where the size has changed."""
@@ -200,46 +240,40 @@ class Renderer:
 
     def _release_copy(self) -> None:
         if self._copy is not None:
-            _texture(self._copy).release()
+            texture_of(self._copy).release()
             self._copy.release()
 
     def _release_between(self) -> None:
         for target in self._between:
-            _texture(target).release()
+            texture_of(target).release()
             target.release()
         self._between = []
 
 
-def framing(size: Size, aspect: Literal["fill", "fit"]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(share of the window that the picture covers, half of the image seen), each across and down.
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a square image meets a window. A place is told from the middle; 1 is the nearer edge of what is covered."""
 
-    fill: the window is full and the image's longer way is cut; fit: the image is whole and the rest is black.
-    """
+    cover: tuple[float, float]  # share of the window that the picture covers, across and down
+    edge: tuple[float, float]  # where its edges are
+    inwards: float  # from a place to image sides
+
+    @property
+    def onto(self) -> tuple[float, float]:
+        """From a place to a share of the window."""
+        return 0.5 * self.cover[0] / self.edge[0], 0.5 * self.cover[1] / self.edge[1]
+
+
+def framing(size: Size, aspect: Literal["fill", "fit"]) -> Framing:
+    """fill: the window is full and the image's longer way is cut; fit: the image is whole and the rest is black."""
     width, height = size
-    across, down = (1.0, height / width) if width >= height else (width / height, 1.0)
+    short, long = min(size), max(size)
     if aspect == "fill":
-        return (1.0, 1.0), (0.5 * across, 0.5 * down)
-    return (down, across), (0.5, 0.5)
+        return Framing((1.0, 1.0), (width / short, height / short), 0.5 * short / long)
+    return Framing((short / width, short / height), (1.0, 1.0), 0.5)
 
 
-def _turn(pose: Pose, zoom: float) -> tuple[float, float, float, float]:
-    """Window to image: turned, and 1 / zoom; by columns."""
-    scale = 1.0 / (pose.zoom * zoom)
-    cos, sin = scale * math.cos(pose.turn), scale * math.sin(pose.turn)
-    return cos, sin, -sin, cos
-
-
-def _grid(columns: int, rows: int) -> Floats:
-    """[n, 2] corners of one triangle strip over -1..1: rows from the bottom, joined by triangles without area."""
-    xs, ys = np.linspace(-1, 1, columns + 1), np.linspace(-1, 1, rows + 1)
-    strip: list[tuple[float, float]] = []
-    for low, high in pairwise(ys):
-        row = [(x, y) for x in xs for y in (low, high)]
-        strip += [row[0], *row, row[-1]] if strip else [*row, row[-1]]
-    return np.array(strip, np.float32)
-
-
-def _texture(target: moderngl.Framebuffer) -> moderngl.Texture:
-    texture = target.color_attachments[0]
-    assert isinstance(texture, moderngl.Texture)
-    return texture
+def _view(pose: Pose, scale: float) -> tuple[float, float]:
+    """From a place to image sides, as a complex factor: turned, and scaled."""
+    scale /= pose.zoom
+    return scale * math.cos(pose.turn), scale * math.sin(pose.turn)

@@ -4,6 +4,8 @@ Knows nothing of what they draw. Runs in the thread that owns the context.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,58 @@ EVERYWHERE = np.array([[-1, -1], [3, -1], [-1, 3]], np.float32)  # one triangle 
 
 # Mesa and Intel: 0:12(5): error; NVIDIA: 0(12) : error; macOS and AMD: ERROR: 0:12:
 _LINE = re.compile(r"\b\d+[:(](\d+)")
+# Lines of the first text added are numbered from this, of the second from twice this: some errors come with no other
+# sign of where they are, as Mesa forgets the number of the text in half of them.
+_STRIDE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Text that goes on a shader's end, with what is declared for it alone; errors in it name `path`."""
+
+    path: Path
+    text: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What goes on a shader's end: parts, and then a text of whose correctness nobody doubts."""
+
+    parts: tuple[Part, ...] = ()
+    end: str = ""
+
+
+class ShaderError(DisplayError):
+    """A shader that does not compile. `path` is the file to blame, None where that cannot be told."""
+
+    def __init__(self, text: str, path: Path | None = None) -> None:
+        super().__init__(text)
+        self.path = path
 
 
 def build(
-    ctx: moderngl.Context, vertex: str, fragment: str, *defines: str, folder: Path | None = None
+    ctx: moderngl.Context,
+    vertex: str,
+    fragment: str,
+    *defines: str,
+    folder: Path | None = None,
+    added: tuple[Addition, Addition] = (Addition(), Addition()),
 ) -> moderngl.Program:
-    """Compiles and links two files of `folder` (the shipped shaders by default), with preprocessor `defines` set.
+    """Compiles and links two files of `folder` (the shipped shaders by default), with preprocessor `defines` set, each
+    with what is `added` to it.
 
-    Raises DisplayError naming file and line.
+    Raises ShaderError naming file and line.
     """
     folder = folder or data_dir("shaders")
+    paths = folder / vertex, folder / fragment
+    texts = [_source(path, defines, one) for path, one in zip(paths, added, strict=True)]
     try:
-        return ctx.program(
-            vertex_shader=_source(folder / vertex, defines), fragment_shader=_source(folder / fragment, defines)
-        )
+        return ctx.program(vertex_shader=texts[0], fragment_shader=texts[1])
     except moderngl.Error as error:
-        raise DisplayError(_complaint(str(error), folder, vertex, fragment, len(defines))) from error
+        files = [[path, *(part.path for part in one.parts)] for path, one in zip(paths, added, strict=True)]
+        raise _complaint(str(error), files[0], files[1], len(defines)) from error
 
 
 def mesh(ctx: moderngl.Context, program: moderngl.Program, corners: Floats) -> moderngl.VertexArray:
@@ -51,6 +89,13 @@ def release(made: moderngl.VertexArray) -> None:
     made.release()
 
 
+def texture_of(target: moderngl.Framebuffer) -> moderngl.Texture:
+    """What a framebuffer with one texture draws into."""
+    texture = target.color_attachments[0]
+    assert isinstance(texture, moderngl.Texture)
+    return texture
+
+
 def set_uniforms(program: moderngl.Program, **values: Any) -> None:
     """Sets uniforms by name; one that the compiler left out because nothing depends on it is no fault."""
     for name, value in values.items():
@@ -58,19 +103,25 @@ def set_uniforms(program: moderngl.Program, **values: Any) -> None:
             program[name] = value
 
 
-def _source(path: Path, defines: tuple[str, ...]) -> str:
+def _source(path: Path, defines: tuple[str, ...], added: Addition) -> str:
     try:
         version, _, rest = path.read_text(encoding="utf-8").partition("\n")
     except OSError as error:
         raise DisplayError(f"cannot read shader {path}: {error.strerror}; install livelav again") from error
-    return "\n".join([version, *(f"#define {name}" for name in defines), rest])
+    lines = [version, *(f"#define {name}" for name in defines), rest]
+    for number, part in enumerate(added.parts, start=1):
+        lines += [part.before, f"#line {number * _STRIDE + 1}", part.text, part.after]
+    return "\n".join([*lines, added.end])
 
 
-def _complaint(text: str, folder: Path, vertex: str, fragment: str, added: int) -> str:
-    """One line from a compiler's many; `added` lines were put in behind the first."""
-    name = vertex if "vertex_shader" in text else fragment
+def _complaint(text: str, vertex: Sequence[Path], fragment: Sequence[Path], defines: int) -> ShaderError:
+    """One line from a compiler's many, for the files of either shader; so many lines went in behind their first."""
+    files = vertex if "vertex_shader" in text else fragment
     for line in text.splitlines():
         if "error" in line.lower() and (found := _LINE.search(line)):
+            source, number = divmod(int(found[1]), _STRIDE)
+            path = files[min(source, len(files) - 1)]
             reason = line[found.end() :].lstrip(" ):0123456789(").removeprefix("error: ")
-            return f"shader {folder / name} line {int(found[1]) - added}: {reason}; mend it there"
-    return f"shaders {folder / vertex} and {fragment} do not link: {' '.join(text.split())}; mend them there"
+            return ShaderError(f"shader {path} line {number - (source == 0) * defines}: {reason}; mend it there", path)
+    names = ", ".join(path.name for path in fragment)
+    return ShaderError(f"shaders {vertex[0]} and {names} do not link: {' '.join(text.split())}; mend them there")
