@@ -192,9 +192,12 @@ def presets_show(name: str) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def presets_check(files: tuple[Path, ...]) -> None:
     """Whether preset files can be played."""
-    from livelav.core.presets import check_preset
+    from livelav.control.banks import bind_problems
+    from livelav.core.presets import check_preset, load_preset
 
-    problems = [problem for file in files for problem in check_preset(file)]
+    problems = []
+    for file in files:
+        problems += check_preset(file) or bind_problems(load_preset(file))
     for problem in problems:
         click.echo(problem, err=True)
     if problems:

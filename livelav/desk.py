@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from livelav.beat import Beat
+from livelav.control.banks import bindings_of
 from livelav.control.commands import (
     KEYS,
     BeatCommand,
@@ -26,7 +27,9 @@ from livelav.control.commands import (
 from livelav.control.feedback import Told
 from livelav.control.lights import Shown
 from livelav.core.drive import Pulse, driven
+from livelav.core.errors import MidiError
 from livelav.core.params import Settings
+from livelav.core.presets import Binds
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
 from livelav.core.setlists import Song
@@ -53,6 +56,7 @@ class Desk:
         self.teaching = Teaching(inputs, self.keeper)
         self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last
         self.beat = Beat(self._bpm, now_s, self._hearing >= _ON)
+        self._binds: Binds = ()
         self.played = self.settings  # with what drives add to it
         self._pulse, self._pulse_s = Pulse(), now_s
         self._kept, self._kept_s = b"", now_s  # what is on disk of where the show stands, and since when
@@ -105,6 +109,7 @@ class Desk:
             self.apply(command, now_s)
         self._keep_tempo(now_s)
         self.scenes.step(now_s, self.beat.tempo, ahead_s)
+        self._carry()
         self.inputs.tell(self.settings, now_s)
         self._drive(now_s, rms, onset)
 
@@ -161,6 +166,16 @@ class Desk:
         if content != self._kept:
             self._kept = content
             self.keeper.note(running_path(), content)
+
+    def _carry(self) -> None:
+        """A scene's own bindings hold while it is played."""
+        if (binds := self.scenes.scene.binds) != self._binds:
+            self._binds = binds
+            try:
+                self.inputs.carry(bindings_of(binds))
+            except MidiError as error:
+                self.inputs.carry(())
+                self.inputs.troubles.append(f"the preset's {error}; playing without its bindings")
 
     def _drive(self, now_s: float, rms: float, onset: float) -> None:
         """Beat and sound move what they are to move."""

@@ -34,6 +34,7 @@ class Inputs:
     ) -> None:
         """`osc` is where to listen, `osc_out` whom to tell; a port that is taken is a trouble, but ends no show."""
         self._banks = tuple(banks)
+        self._carried: tuple[Bank, ...] = ()
         self.hands = Hands(banks, default_bindings())
         self.feedback = Feedback(self.hands)
         self.ports: tuple[str, ...] = ()  # controllers that are there
@@ -75,7 +76,15 @@ class Inputs:
         """All that is learnt from now on."""
         others = [bank for bank in self._banks if bank.name != LEARNT]
         self._banks = (Bank(LEARNT, "", "", tuple(bindings)), *others)
-        self.hands.bind(self._banks, default_bindings())
+        self._bind()
+
+    def carry(self, bindings: Sequence[Binding]) -> None:
+        """What the preset that is played binds: it stands before all banks."""
+        self._carried = (Bank("preset", "", "", tuple(bindings)),) if bindings else ()
+        self._bind()
+
+    def _bind(self) -> None:
+        self.hands.bind((*self._carried, *self._banks), default_bindings())
         self.feedback.rebind()
 
     def tell(self, settings: Settings, now_s: float) -> None:

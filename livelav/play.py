@@ -59,14 +59,15 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
     Raises ParamError and PresetError, each naming the nearest that exists.
     """
     scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
-    settings, choices, preset_seed, drives = scene.settings, dict(scene.choices), scene.seed, scene.drives
+    settings, choices, preset_seed = scene.settings, dict(scene.choices), scene.seed
+    drives, binds = scene.drives, scene.binds
     named = set[str]()
     if preset_name is not None:
         preset, trouble = any_preset(preset_name)
         if trouble:
             tell(trouble)
         settings, preset_seed = preset.settings, preset.seed or 0
-        drives = preset.drives
+        drives, binds = preset.drives, preset.binds
         choices |= preset.choices
         named |= preset.changes.keys()
     given = {p.name: (p, flags[argument(p.name)]) for p in PARAMS if flags.get(argument(p.name)) is not None}
@@ -80,7 +81,7 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
     if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")
-    return Scene(settings, choices, int(seed) if seed is not None else preset_seed, drives)
+    return Scene(settings, choices, int(seed) if seed is not None else preset_seed, drives, binds)
 
 
 def has_display() -> bool:

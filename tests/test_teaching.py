@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from livelav.control.banks import learnt, learnt_path
+from livelav.control.banks import bind_problems, learnt, learnt_path
 from livelav.control.bindings import Binding
-from livelav.control.commands import NAMED_ACTIONS
+from livelav.control.commands import NAMED_ACTIONS, Recall, Save, SetParam, Undo
 from livelav.control.messages import Control
 from livelav.core.params import BY_NAME, PARAMS
+from livelav.core.presets import load_preset
+from livelav.core.running import Running, read_running, running_path
+from livelav.core.setlists import Song
 from livelav.desk import Desk
 from livelav.inputs import Inputs
 from livelav.play import first_scene
@@ -146,3 +149,69 @@ def test_a_broken_file_of_what_was_learnt_is_left_alone(desk: Desk) -> None:
     assert any("nothing was learnt" in line for line in told)
     close(desk)
     assert learnt_path().read_text() == "schema = 99"
+
+
+# ---- bindings that a preset carries
+
+
+BOUND = 'schema = 1\n[[bind]]\ncontrol = "cc 20"\nto = "show.hue"\ntakeover = "pickup"  # by hand\n'
+
+
+def presets_of(folder: Path, **texts: str) -> tuple[Song, ...]:
+    (folder / "presets").mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / "presets" / f"{name}.toml").write_text(text)
+    return tuple(Song(name) for name in texts)
+
+
+def playing(folder: Path, *names: str, **texts: str) -> Desk:
+    desk = Desk(first_scene(None, None, {}), None, presets_of(folder, **texts), Inputs(), 0.0)
+    desk.take([{"kind": "ports", "names": [BOX], "outputs": {}, "came": [BOX], "went": []}], 0.0)
+    desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    for name in names:
+        desk.apply(Recall(name), 0.0)
+        desk.take([], 0.0)
+    return desk
+
+
+def test_a_presets_bindings_hold_while_it_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    desk = playing(tmp_path, "bound", bound=BOUND.replace('takeover = "pickup"', ""), plain="schema = 1\n")
+    desk.take(turns(20, 127), 1.0)
+    assert desk.settings["show.hue"] == 180.0 and desk.settings["mapping.norm"] != 4.0
+    desk.apply(Recall("plain"), 2.0)
+    desk.take([], 2.0)
+    desk.take(turns(20, 127), 3.0)
+    assert desk.settings["mapping.norm"] == 4.0
+    desk.apply(Undo(), 4.0)
+    desk.take([], 4.0)
+    desk.take(turns(20, 0), 5.0)
+    assert desk.settings["show.hue"] == -180.0
+
+
+def test_a_save_keeps_what_a_preset_binds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    desk = playing(tmp_path, "bound", bound=BOUND)
+    desk.apply(Save(), 1.0)
+    desk.apply(Save(new=True), 1.0)
+    close(desk)
+    own = (tmp_path / "presets" / "bound.toml").read_text()
+    assert "# by hand" in own and "[params" in own
+    assert load_preset("bound-1").binds == load_preset("bound").binds == desk.scenes.scene.binds != ()
+
+
+def test_a_wrong_binding_is_told_and_the_preset_played_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    desk = playing(tmp_path, "bad", bad=BOUND.replace("show.hue", "show.huee"))
+    assert desk.scenes.preset == "bad"
+    assert any("show.huee" in line for line in desk.news())
+    desk.take(turns(20, 127), 1.0)
+    assert desk.settings["mapping.norm"] == 4.0, "the table's own binding"
+    assert bind_problems(load_preset("bad"))
+
+
+def test_where_the_show_stands_has_its_bindings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    scene = playing(tmp_path, "bound", bound=BOUND).scenes.scene
+    running_path().write_bytes(Running(scene, "bound").as_json())
+    assert read_running(running_path()).scene == scene

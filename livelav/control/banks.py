@@ -18,7 +18,7 @@ What was learnt lies in a bank of its own among the user's. Where several banks 
 the user's stand before the shipped ones. The parameter table's own controllers are for ports that no bank is made for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +27,7 @@ from livelav.control.bindings import Binding, Curve, Mode, Takeover
 from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
+from livelav.core.presets import Preset
 from livelav.core.store import config_dir, data_dir, listing, write_atomic
 
 SCHEMA = 1
@@ -105,6 +106,26 @@ def _binding(bind: Any, port: str, not_port: str, lights: list[int] | None) -> B
         options["lights"] = (lights[0], lights[1])
     ports = {"port": bind.get("port", port), "not_port": not_port}
     return Binding(Control.parse(bind["control"]), bind["to"], **ports, **options)
+
+
+def bindings_of(binds: Sequence[Mapping[str, Any]]) -> tuple[Binding, ...]:
+    """Those that a preset carries, for any port where they name none. Raises MidiError."""
+    bindings = []
+    for number, bind in enumerate(binds, start=1):
+        try:
+            bindings.append(_binding(bind, "", "", None))
+        except MidiError as error:
+            raise MidiError(f"[[bind]] {number}: {error}") from error
+    return tuple(bindings)
+
+
+def bind_problems(preset: Preset) -> list[str]:
+    """What is wrong with the bindings that a preset carries, in a line or none."""
+    try:
+        bindings_of(preset.binds)
+    except MidiError as error:
+        return [f"preset {preset.name}: {error}"]
+    return []
 
 
 def load_banks() -> tuple[list[Bank], list[str]]:

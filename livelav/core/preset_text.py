@@ -45,6 +45,10 @@ def _written(document: tomlkit.TOMLDocument, scene: Scene) -> str:
             document[key] = tomlkit.table()
         for name, value in values.items():
             _put(document[key], name, value)
+    if _plain(document.get("bind", [])) != list(scene.binds):
+        document["bind"] = tomlkit.aot()
+        for bind in scene.binds:
+            document["bind"].append(tomlkit.item(dict(bind)))
     return tomlkit.dumps(document)
 
 
@@ -53,7 +57,7 @@ def _says(text: str, scene: Scene) -> bool:
     tree = tomllib.loads(text)
     choices, params = (dict(leaves(tree[key])) for key in ("choices", "params"))
     said = _choices(scene).items() <= choices.items() and _params(scene).items() <= params.items()
-    said = said and _drives(scene) == dict(leaves(tree.get("drive", {})))
+    said = said and _drives(scene) == dict(leaves(tree.get("drive", {}))) and tree.get("bind", []) == list(scene.binds)
     return said and not problems_in(text)
 
 
@@ -72,6 +76,11 @@ def _params(scene: Scene) -> dict[str, float]:
 
 def _drives(scene: Scene) -> dict[str, str]:
     return {name: str(drive) for name, drive in scene.drives.items()}
+
+
+def _plain(binds: Any) -> list[Any]:
+    """tomlkit's tables as others compare them."""
+    return [bind.unwrap() for bind in binds]
 
 
 def _fresh(name: str) -> tomlkit.TOMLDocument:

@@ -9,6 +9,9 @@
     mapping.norm = 0.7
     [drive]                        # what moves a parameter besides a hand: see drive.py
     show.hue = "sine 8 0.1"
+    [[bind]]                       # what a control moves while the preset is played: as in a bank, see banks.py
+    control = "cc 30"
+    to = "show.hue"
 
 A preset is found by name among the user's and then the shipped ones, or given as a file. It holds plain values
 only: reading one opens no other file, fetches nothing and runs nothing, and is bounded in time and memory whatever
@@ -34,7 +37,10 @@ from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
 MAX_PROBLEMS = 20  # a file with more is no preset; finding the nearest name for each would take long
+MAX_BINDS = 256
 SEEDS = range(2**32)
+
+Binds = tuple[Mapping[str, Any], ...]  # tables as in a bank, not yet checked
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TABLES = ("choices", "params", "drive")
@@ -49,6 +55,7 @@ class Preset:
     changes: Mapping[str, float]
     choices: Mapping[str, str]
     drives: Drives
+    binds: Binds = ()
     seed: int | None = None
     author: str = ""
     notes: str = ""
@@ -82,7 +89,14 @@ def load_preset(name_or_path: str | Path) -> Preset:
     changes = {key: float(value) for key, value in leaves(tree.get("params", {}))}
     drives = {key: checked_drive(key, text) for key, text in leaves(tree.get("drive", {}))}
     texts = {key: tree[key] for key in _TEXTS if key in tree}
-    return Preset(**({"name": path.stem} | texts), changes=changes, choices=choices, drives=drives, seed=seed)
+    return Preset(
+        **({"name": path.stem} | texts),
+        changes=changes,
+        choices=choices,
+        drives=drives,
+        binds=tuple(tree.get("bind", ())),
+        seed=seed,
+    )
 
 
 def recall_preset(name: str) -> tuple[Preset, str]:
@@ -169,18 +183,19 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
             yield at(key, f"{key} must be plain text of at most {_TEXTS[key]} characters")
         elif key in _TABLES and not isinstance(value, dict):
             yield at(key, f"{key} must be a table: write [{key}] on a line of its own")
-        elif key not in (known := ("schema", *_TABLES, *_TEXTS)):
+        elif key == "bind" and not is_binds(value):
+            yield at(key, f"bind must be written as [[bind]], at most {MAX_BINDS} times")
+        elif key not in (known := ("schema", "bind", *_TABLES, *_TEXTS)):
             yield at(key, f"no key {key[:80]!r} in a preset{nearest(key[:80], known)}")
-    for key, value in leaves(tree.get("choices", {})):
-        if problem := _choice_problem(key, value):
-            yield at(f"choices.{key}", problem)
-    for key, value in leaves(tree.get("params", {})):
-        if problem := _param_problem(key, value):
-            yield at(f"params.{key}", problem)
+    for table, found in (("choices", _choice_problem), ("params", _param_problem), ("drive", _drive_problem)):
+        for key, value in leaves(tree.get(table, {})):
+            if problem := found(key, value):
+                yield at(f"{table}.{key}", problem)
 
-    for key, value in leaves(tree.get("drive", {})):
-        if problem := _drive_problem(key, value):
-            yield at(f"drive.{key}", problem)
+
+def is_binds(value: object) -> bool:
+    """Whether that may be bindings; what they say is checked by who knows controllers."""
+    return isinstance(value, list) and len(value) <= MAX_BINDS and all(isinstance(bind, dict) for bind in value)
 
 
 def _choice_problem(key: str, value: object) -> str | None:

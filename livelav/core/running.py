@@ -10,7 +10,7 @@ from typing import Any
 from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import LivelavError, StorageError
 from livelav.core.params import BY_NAME, CHOICES, Choice, Settings
-from livelav.core.presets import SEEDS
+from livelav.core.presets import SEEDS, is_binds
 from livelav.core.scene import Scene
 from livelav.core.store import config_dir
 
@@ -35,6 +35,7 @@ class Running:
             "seed": self.scene.seed,
             "choices": dict(self.scene.choices),
             "settings": self.scene.settings.as_dict(),
+            "binds": [dict(bind) for bind in self.scene.binds],
             "drives": {name: str(drive) for name, drive in self.scene.drives.items()},
         }
         return (json.dumps(facts, indent=2) + "\n").encode()
@@ -93,11 +94,13 @@ def _checked(facts: Any) -> Running:
     preset, seed = facts["preset"], facts["seed"]
     if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
         raise ValueError("preset and seed")
+    if not is_binds(binds := facts.get("binds", [])):
+        raise ValueError("binds")
     drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items() if name in BY_NAME}
     choices = {choice.name: choice.checked(_kept(choice, facts["choices"])) for choice in CHOICES}
     # an effect whose file is gone since must not keep the show from going on
     values = {name: value for name, value in facts["settings"].items() if name in BY_NAME or "." not in name}
-    return Running(Scene(Settings().with_values(values), choices, seed, drives), preset, facts["ended"])
+    return Running(Scene(Settings().with_values(values), choices, seed, drives, tuple(binds)), preset, facts["ended"])
 
 
 def _kept(choice: Choice, words: dict[str, Any]) -> Any:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from livelav.core.drive import Drives
-from livelav.core.params import CHOICE_BY_NAME, CHOICES, PARAMS, Param, Settings
-from livelav.core.presets import Preset
+from livelav.core.params import CHOICE_BY_NAME, CHOICES, EFFECTS, PARAMS, Param, Settings
+from livelav.core.presets import Binds, Preset
 
 _KEY_CHOICES = ("mapping.mode", "mapping.placement")
 _TOLD = (*_KEY_CHOICES, "generate.between")
@@ -37,6 +37,7 @@ class Scene:
     choices: Mapping[str, str]
     seed: int
     drives: Drives = field(default_factory=dict)
+    binds: Binds = ()  # what controls move while it is played
 
     @property
     def key(self) -> MappingKey:
@@ -47,7 +48,8 @@ class Scene:
     def song_part(self) -> tuple[object, ...]:
         """All of it that belongs to a song: two scenes that agree here are the same preset."""
         values = [self.settings[p.name] for p in PARAMS if p.scope == "song"]
-        return (self.seed, *values, *(self.choices[c.name] for c in CHOICES if c.scene), sorted(self.drives.items()))
+        words = (self.choices[c.name] for c in CHOICES if c.scene)
+        return (self.seed, *values, *words, sorted(self.drives.items()), self.binds)
 
     def after(self, preset: Preset) -> "Scene":
         """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
@@ -57,14 +59,18 @@ class Scene:
         stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"}
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
         settings = Settings().with_values({**stay, **preset.changes})
-        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0, preset.drives)
+        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0, preset.drives, preset.binds)
 
     def varied(self, reach: float, chance: Random) -> "Scene":
-        """A relative: the knob of every parameter of the song is moved by at most `reach` of its travel, either way."""
+        """A relative: the knob of every parameter of the song is moved by at most `reach` of its travel, either way.
+
+        Effects that do not act stay off.
+        """
+        off = {name for effect in EFFECTS if self.settings[effect.params[0]] == 0 for name in effect.params}
         moved = {
             p.name: p.value(p.knob(self.settings[p.name]) + chance.uniform(-reach, reach))
             for p in PARAMS
-            if p.scope == "song"
+            if p.scope == "song" and p.name not in off
         }
         return replace(self, settings=self.settings.with_values(moved))
 
