@@ -9,7 +9,7 @@ import pytest
 from x_cost import Costs, nothing_else_collected
 
 from livelav.control.banks import Bank
-from livelav.control.bindings import Binding, Mode
+from livelav.control.bindings import FINE_PAIR, Binding, Mode
 from livelav.control.commands import ACTIONS, SetParam
 from livelav.control.hands import Hands
 from livelav.control.messages import Control, Decoder, Moved
@@ -25,6 +25,7 @@ def bindings() -> Iterator[Binding]:
     """One of each mode and kind, and some that wait to be picked up; all parameters have one."""
     for i, param in enumerate(PARAMS):
         mode = MODES[i % len(MODES)]
+        mode = "absolute" if mode == "fine" and i >= FINE_PAIR else mode  # it has no second half there
         yield Binding(Control("cc", i), param.name, mode)
         yield Binding(Control("nrpn", NRPN + i), param.name, takeover="pickup", lo=0.9, hi=0.1, curve="slow")
         yield Binding(Control("note", i), param.name, "toggle")

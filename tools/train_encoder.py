@@ -70,7 +70,7 @@ REFINED = WEIGHTS | {"log_mel": 6.0, "loudness": 3.0, "onset": 3.0}
 class Plan:
     """What decides a run."""
 
-    steps: int = 3700
+    steps: int = 6000
     batch: int = 8
     rate: float = 2e-3
     seed: int = 1

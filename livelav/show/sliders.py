@@ -6,18 +6,19 @@ operator's process.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from itertools import combinations_with_replacement, groupby, pairwise
 from typing import Any
 
 from imgui_bundle import imgui
 
-from livelav.core.params import PARAMS, Param
+from livelav.core.params import EFFECTS, PARAMS, Param
 from livelav.show.brush import ACCENT, AMBER, DIM, FILL, GREY, PANEL, PICKED, TRACK, WHITE, Box, Brush
 
 Group = tuple[str, list[Param]]
 
 _ROW = 1.75  # letters from row to row, where there is room
 _NAME, _VALUE = 0.42, 0.21  # of a row's width; the bar has the rest
+_COLUMNS = 3
 _WHEEL = 1 / 64  # of a knob, by each notch
 
 
@@ -38,15 +39,16 @@ class Sliders:
         self._writing, self._text, self._is_new = param, f"{value:.4g}", True
 
     def draw(self, box: Box, view: Mapping[str, Any]) -> None:
-        """All parameters by their rooms, in two columns."""
+        """All parameters by their rooms, in columns."""
         brush, letter = self._brush, self._brush.letter
         with brush.panel("parameters", box, PANEL, anew=self._writing is not None):
             inside = box.inset(0.6 * letter)
-            halves = _halves()
-            row_h = min(_ROW * letter, inside.h / max(map(_rows, halves)))
+            columns = _columns()
+            row_h = min(_ROW * letter, inside.h / max(map(_rows, columns)))
             gap = 1.0 * letter
-            for groups, left in zip(halves, (inside.x, inside.x + (inside.w + gap) / 2), strict=True):
-                self._column(Box(left, inside.y, (inside.w - gap) / 2, inside.h), groups, row_h, view)
+            for number, groups in enumerate(columns):
+                place = inside.part(number / len(columns), (number + 1) / len(columns))
+                self._column(Box(place.x, place.y, place.w - gap, place.h), groups, row_h, view)
         if self._writing is not None and self._field is not None:
             self._draw_field(self._writing, *self._field)
 
@@ -70,7 +72,9 @@ class Sliders:
         label = Box(row.x + 0.5 * letter, row.y, _NAME * row.w - letter, row.h)
         if brush.hit(f"pick {name}", label):
             self._ask("pick", name=name)
-        short = name.split(".", 1)[1].replace("_", " ")
+        short, is_part = _label(param)
+        if is_part:
+            label = Box(label.x + 0.8 * letter, label.y, label.w - 0.8 * letter, label.h)
         took = brush.say(label, short, WHITE if is_picked or name == view["touched"] else GREY, size)
         mover = "LEARN" if waits else view["movers"].get(name, "")
         beside = Box(label.x + took + 0.5 * letter, row.y, label.w - took - 0.5 * letter, row.h)
@@ -168,8 +172,22 @@ def _rows(groups: Sequence[Group]) -> int:
     return sum(len(params) + 1 for _group, params in groups)
 
 
-def _halves() -> tuple[list[Group], list[Group]]:
-    """All parameters by their rooms, in two columns as even as can be."""
-    groups = [(group, list(params)) for group, params in groupby(PARAMS, lambda param: param.name.split(".")[0])]
-    at = min(range(len(groups) + 1), key=lambda n: abs(_rows(groups[:n]) - _rows(groups[n:])))
-    return groups[:at], groups[at:]
+def _columns() -> list[list[Group]]:
+    """All parameters by their rooms, those of effects in one, in columns as even as can be."""
+    effects = {name for effect in EFFECTS for name in effect.params if name.startswith(effect.name)}
+
+    def room(param: Param) -> str:
+        return "effects" if param.name in effects else param.name.split(".")[0]
+
+    groups = [(name, list(params)) for name, params in groupby(sorted(PARAMS, key=lambda p: p.name in effects), room)]
+    cuts = combinations_with_replacement(range(len(groups) + 1), _COLUMNS - 1)
+    ways = ([groups[a:b] for a, b in pairwise((0, *cut, len(groups)))] for cut in cuts)
+    return min(ways, key=lambda columns: max(map(_rows, columns)))
+
+
+def _label(param: Param) -> tuple[str, bool]:
+    """What a row is called, and whether it belongs to the one above: all that an effect has besides its amount."""
+    room, _, word = param.name.partition(".")
+    if any(effect.name == room for effect in EFFECTS):
+        return (room, False) if word == "amount" else (word.replace("_", " "), True)
+    return word.replace("_", " "), False
