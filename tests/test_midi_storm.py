@@ -3,7 +3,6 @@
 import os
 import random
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 from x_cost import Costs, nothing_else_collected
@@ -98,7 +97,7 @@ def test_no_message_breaks_decoder_or_bindings() -> None:
     with nothing_else_collected():
         for i in range(PACKETS):
             message = draw.choice(PORTS), next(messages)
-            for one in costs.of(partial(hands.take, [message], settings)):
+            for one in costs.of(lambda message=message, now=settings: hands.follow(hands.moves([message]), now)):
                 if isinstance(one, SetParam):
                     assert BY_NAME[one.name].lo <= one.value <= BY_NAME[one.name].hi
                     settings = settings.with_values({one.name: one.value})
