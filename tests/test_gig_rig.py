@@ -16,7 +16,7 @@ from x_hands import Hands
 from live import Run
 from livelav.control.banks import learnt
 from livelav.core.params import BY_NAME
-from livelav.core.presets import load_preset
+from livelav.core.presets import list_presets, load_preset
 from livelav.core.running import read_running, running_path
 from livelav.core.store import config_dir
 from livelav.teaching import ROWS
@@ -39,8 +39,8 @@ class Gig:
         for key in keys:
             self._hands.press(key)
 
-    def control(self, key):
-        self._hands.press(key, control=True)
+    def save_as_new(self):
+        self._hands.press("s", control=True, shift=True)
 
     def pick(self, name):
         """Walks to a row of the list by the nearer way."""
@@ -88,7 +88,9 @@ def controller(rig):
 @pytest.fixture
 def gig(tmp_path, rig, controller):
     size = "x".join(map(str, SIZE))
-    run = Run(tmp_path, "--input", "demo", "--size", size, "--preset-morph-beats", "4", headless=False)
+    run = Run(
+        tmp_path, "--input", "demo", "--size", size, "--preset-morph-beats", "4", "--preset-cue", "4", headless=False
+    )
     try:
         run.playing()
         run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
@@ -133,7 +135,7 @@ def save_three_presets(gig, controller):
     for knob in (10, 60, 120):
         controller.turn(71, knob)
         gig.stands("show.hue", knob / 127)
-        gig.control("S")  # with shift: as a new one
+        gig.save_as_new()
         gig.run.wait_for(lambda _: len(list(folder.glob("*.toml"))) > len(songs), "it is saved")
         (new,) = {path.stem for path in folder.glob("*.toml")}.difference(songs)
         songs.append(new)
@@ -142,9 +144,12 @@ def save_three_presets(gig, controller):
     return songs
 
 
-def recall_two(gig, songs):
-    for song in songs:
-        gig.press("p")
+def recall_two(gig, controller, songs):
+    """By program changes: what was saved in the show follows the shipped presets."""
+    shipped = sum(listed.shipped for listed in list_presets())
+    for number in (1, 0):
+        song = songs[number]
+        controller.out.send_message([0xC0, shipped + number])
         gig.run.wait_for(lambda s, song=song: s["preset"] == song, f"{song} is played")
         gig.photograph(f"to-{song}")
         gig.wait_for_preset(song)
@@ -185,7 +190,7 @@ def test_an_evening(gig, controller, tmp_path):
     learn_four_knobs(gig, controller)
     tap_the_tempo(gig)
     songs = save_three_presets(gig, controller)
-    recall_two(gig, songs[1::-1])
+    recall_two(gig, controller, songs)
     again = pull_the_controller_out_and_back(gig, controller)
     black_out_and_panic(gig, songs[0])
     assert not any(run.stats["restarts"].values())

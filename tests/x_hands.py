@@ -61,15 +61,15 @@ class Hands:
         assert border.value == 0
         return x.value, y.value, width.value, height.value
 
-    def press(self, key: str, control: bool = False) -> None:
-        """Presses and releases a key, by X11's name for it, while Control is held or not."""
+    def press(self, key: str, control: bool = False, shift: bool = False) -> None:
+        """Presses and releases a key, by X11's name for it, while Control and Shift are held or not."""
         symbol = ctypes.c_ulong(self._x.XStringToKeysym(key.encode()))
         code = self._x.XKeysymToKeycode(self._display, symbol)
         for kind in (2, 3):  # KeyPress, KeyRelease
             self._time_ms += 10  # GLFW takes a press without a later time for a repetition
             event = _Event(type=kind)
             event.rest[0], event.rest[2] = self._root.value, self._time_ms
-            for place, value in ((6 * 8 - 8, 4 * control), (6 * 8 - 4, code)):  # the modifiers, and the key
+            for place, value in ((6 * 8 - 8, 4 * control + shift), (6 * 8 - 4, code)):  # the modifiers, and the key
                 ctypes.memmove(ctypes.byref(event.rest, place), ctypes.byref(ctypes.c_uint(value)), 4)
             self._send(event)
 
