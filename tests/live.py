@@ -52,6 +52,15 @@ class Run:
             found["tracker" if "resource_tracker" in line else f"child{child.pid}"] = child.pid
         return found
 
+    def end(self) -> None:
+        """Ends it as a user would; what is killed with a connection to JACK leaves that server losing messages."""
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+
     def finish(self, timeout_s: float = DEADLINE_S) -> tuple[int, str]:
         """(exit code, what it wrote to stderr)"""
         try:

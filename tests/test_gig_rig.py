@@ -97,8 +97,7 @@ def gig(tmp_path, rig, controller):
         with contextlib.closing(Hands(rig.env["DISPLAY"])) as hands:
             yield Gig(run, rig, hands)
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
 
 
 def teach(gig, controller, number, name):
@@ -210,5 +209,4 @@ def test_an_evening(gig, controller, tmp_path):
         assert stats["settings"] == pytest.approx(settings)
         assert {one.target for one in learnt()} == set(TAUGHT.values())
     finally:
-        morning.process.kill()
-        morning.process.communicate()
+        morning.end()

@@ -49,8 +49,7 @@ def show(tmp_path, controller):
         run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
         yield run
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
 
 
 def stands(name, knob):
@@ -154,8 +153,7 @@ def test_a_control_is_learnt_and_moves_the_show(tmp_path, controller, monkeypatc
         controller.turn(77, 127)
         run.wait_for(stands("show.hue", 1.0), "what was learnt moves it")
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
     code, out, _ = livelav(tmp_path, "midi", "unlearn", "show.hue")
     assert (code, out) == (0, "forgot cc 77 ch 1 of knobs:out\n")
 

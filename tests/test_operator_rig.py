@@ -23,8 +23,7 @@ def show(tmp_path, rig):
         run.playing()
         yield run
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
 
 
 @pytest.fixture
@@ -133,8 +132,7 @@ def test_silence_is_said_in_amber(tmp_path, rig, operator):
         until(run, lambda: drawn(rig, operator), "the window is there")
         until(run, lambda: amber(rig, operator), "it says that nothing is heard")
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
 
 
 def test_without_the_library_one_line_says_so_and_the_show_goes_on(tmp_path, rig, monkeypatch):

@@ -41,8 +41,7 @@ def show(tmp_path, rig, evening):
         run.playing()
         yield run
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
 
 
 def test_keys_recall_presets_and_a_lock_holds_them_off(show, rig):
@@ -81,8 +80,7 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
             sender.sendto(pack([Message("/panic")]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "panic")
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
         controller.unplug()
 
 
@@ -101,8 +99,7 @@ def test_a_sequencer_gives_the_tempo_and_a_tapping_hand_too(tmp_path, rig, eveni
         assert tempo["bpm"] == pytest.approx(140.0, abs=0.5)
         run.wait_for(lambda s: abs(s["settings"]["tempo.bpm"] - 140.0) < 0.5, "the parameter follows")
     finally:
-        run.process.kill()
-        run.process.communicate()
+        run.end()
         controller.unplug()
 
 
@@ -126,6 +123,5 @@ def test_what_was_saved_outlives_a_crash_and_the_show_goes_on_where_it_stood(sho
         again.process.terminate()
         assert again.finish() == (0, "")
     finally:
-        again.process.kill()
-        again.process.communicate()
+        again.end()
     assert read_running(running_path()).ended
