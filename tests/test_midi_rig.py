@@ -90,17 +90,14 @@ def test_a_storm_ends_where_the_knobs_stand_and_the_picture_goes_on(show, contro
         controller.turn(20 + i % 5, i * 7 % 128)
         if i % 50 == 0 and (ahead_s := begin_s + i / 10_000 - time.monotonic()) > 0:
             time.sleep(ahead_s)
-    for _ in range(5):  # JACK may lose any single message
-        for i in range(5):
-            controller.turn(20 + i, 11 * i)
-        time.sleep(0.1)
+    for i in range(5):
+        controller.turn(20 + i, 11 * i)
     for i, name in enumerate(NAMES):
         show.wait_for(stands(name, 11 * i / 127), f"{name} is where the knob stands")
     stats = show.stats
     print(f"{time.monotonic() - begin_s:.1f} s, {stats['midi']}, {stats['present']}")
     assert stats["midi"]["lost"] == 0
-    # JACK itself drops what its buffers cannot hold: a tenth comes on a machine with much else to do
-    assert stats["midi"]["messages"] > 1_000 * STORM_S / 3
+    assert stats["midi"]["messages"] > 20_000 * STORM_S / 3  # JACK itself drops what its buffers cannot hold
     assert not any(stats["restarts"].values())
     assert stats["present"]["presented"] > calm["presented"] + 60
 
