@@ -148,6 +148,7 @@ class Booth:
             "values": desk.settings.as_dict(),
             "ghosts": {name: BY_NAME[name].value(knob) for name, knob in ghosts.items() if name in BY_NAME},
             "movers": self._movers,
+            "driven": {name: [str(drive), desk.played[name]] for name, drive in scenes.scene.drives.items()},
             "picked": desk.teaching.picked,
             "waits": desk.teaching.waits,
             "touched": touched if now_s - touched_s < statistics.TOUCHED_S else "",

@@ -19,7 +19,7 @@ from livelav.show.record import RecordConfig
 from livelav.show.renderer import Moment, Renderer
 from livelav.show.surface import Surface
 
-MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "latency_ms", "peak_rss_mb")
+MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "latency_ms", "scale", "peak_rss_mb")
 PACE_FIELDS = ("present_s", "period_s")
 
 _DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
@@ -109,7 +109,8 @@ class Presenter:
             pattern=state.pattern,
             shown_s=begin_s,
         )
-        self._renderer.draw(surface.fbo, surface.size, moment, self._governor.scale if self._governor else 1.0)
+        board["scale"] = self._governor.scale if self._governor else 1.0
+        self._renderer.draw(surface.fbo, surface.size, moment, board["scale"])
         if board["first_s"]:
             self._record(begin_s)
         if state.hud:

@@ -66,6 +66,7 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "new_fps": per_second(board["presented"] - board["repeated"]),
             "late": int(board["late"]),
             "repeated": int(board["repeated"]),
+            "scale": board["scale"],  # share of the window's resolution at which the picture is drawn
         },
         "preset": live.desk.scenes.preset,
         "seed": live.desk.scenes.scene.seed,
@@ -106,10 +107,11 @@ class HudText:
         new = self._new.step(board["presented"] - board["repeated"], now_s)
         wanted = 1.0 / shared.pace["period_s"]
         latency = f"{board['latency_ms']:.0f} ms" if new else "-"
+        softer = f", at {100 * board['scale']:.0f} %" if 0 < board["scale"] < 1 else ""
         restarts = sum(child.restarts for child in live.children)
         lost = shared.synth["overruns"]
         rows: list[HudRow] = [
-            ("picture", f"{presented:.0f} a second, {new:.0f} new", 0 < presented < 0.8 * wanted),
+            ("picture", f"{presented:.0f} a second, {new:.0f} new{softer}", 0 < presented < 0.8 * wanted),
             ("latency", latency, bool(new) and board["latency_ms"] > 100),
             ("source", str(live.source.get("name", "none yet")), shared.capture["live"] == 0),
             ("encoder", str(live.loaded.get("encoder", "loading")), False),

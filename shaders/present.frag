@@ -8,6 +8,7 @@ uniform sampler2D picture;
 uniform float light;
 uniform float time;    // see picture.frag for these
 uniform float frames;
+uniform float pixel;
 uniform vec2 onto;
 
 out vec4 colour;

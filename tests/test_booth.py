@@ -11,6 +11,7 @@ import pytest
 
 from livelav.booth import VIEW_BYTES, actions, asked
 from livelav.control.commands import ACTIONS, KEYS, NAMED_ACTIONS, PickNamed, RecallNumber, SetParam
+from livelav.core.drive import Drive
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.setlists import MOST, Song
 from livelav.engine import Live
@@ -49,6 +50,16 @@ def test_a_view_is_plain_json_and_names_every_parameter_and_switch(live: Live) -
     assert (view["number"], view["songs"], view["next"]) == (None, ["calm", "pulse", "storm"], ["calm", ""])
 
 
+def test_a_view_tells_what_is_driven_and_where_it_is_now(live: Live) -> None:
+    live.desk.scenes.drive("show.hue", Drive.parse("sine 4 0.5"))
+    now_s = time.monotonic()
+    for turn in range(90):
+        live.desk.take([], now_s + turn / 60)
+    drive, value = live.booth.view(live, now_s + 1.5)["driven"]["show.hue"]
+    assert drive == "sine 4 0.5"
+    assert value == live.desk.played["show.hue"] != live.desk.settings["show.hue"]
+
+
 def test_the_largest_view_fits_its_slot(live: Live) -> None:
     wide = "\N{GRINNING FACE}" * 4_000  # four bytes a character, and more of them than anybody may show
     songs = tuple(Song("n" * 64, wide[:500]) for _ in range(MOST + 200))
@@ -61,6 +72,8 @@ def test_the_largest_view_fits_its_slot(live: Live) -> None:
     for _ in range(3):
         live._warn(wide, 5.0)
     live.desk.state = replace(live.desk.state, operator=True)
+    for param in PARAMS:
+        live.desk.scenes.drive(param.name, Drive.parse("square 12.25 -0.123"))
     for row in range(len(ROWS)):
         live.booth._movers[ROWS[row]] = wide[:160]
     live.booth._tell(live, 5.0)

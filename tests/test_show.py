@@ -221,6 +221,26 @@ def test_feedback_at_half_scale_shows_the_same_picture(surface: HeadlessSurface,
     assert np.abs(full - plain).mean() < 2
 
 
+@pytest.mark.parametrize("effect", [{}, {"kaleidoscope.amount": 1.0}, {"contrast.amount": 0.4}])
+def test_a_picture_at_half_scale_is_the_same_but_softer(
+    surface: HeadlessSurface, renderer: Renderer, effect: dict[str, float]
+) -> None:
+    renderer.set_image(waves())
+    moment = Moment(PLAIN.with_values(effect), 0.0, light=0.7)
+    full, half = (drawn(renderer, surface, moment, scale).astype(int) for scale in (1.0, 0.5))
+    assert full.mean() > 20
+    assert np.abs(full - half).mean() < 2
+
+
+def test_what_was_drawn_long_ago_leaves_no_echo(surface: HeadlessSurface, renderer: Renderer) -> None:
+    echo = PLAIN.with_values({"show.feedback": 0.9})
+    renderer.set_image(even(255, 255, 255))
+    drawn(renderer, surface, Moment(echo, 0.0))
+    renderer.set_image(even(0, 0, 0))
+    drawn(renderer, surface, Moment(PLAIN, 0.1))
+    assert drawn(renderer, surface, Moment(echo, 0.12)).max() <= 1
+
+
 def test_images_may_change_their_size_and_draw_into_any(surface: HeadlessSurface, renderer: Renderer) -> None:
     for side in (64, 256, 64):
         renderer.set_image(even(90, 90, 90, side=side))
@@ -337,6 +357,14 @@ def test_the_governor_steps_down_soon_and_up_late() -> None:
     for n in range(20 * LOOK):
         governor.step(9.0 if n < LOOK else 2.0, now_s + n)
     assert governor.scale == 0.5, "what would not fit at full scale is not tried"
+    little = Governor(budget_ms=10.0)  # where half a resolution saves a tenth only
+    for n in range(LOOK):
+        little.step(11.0, n / 60)
+    for n in range(20 * LOOK):
+        little.step(9.9, n)
+    assert little.scale == 0.5, "it would not fit now either"
+    while little.step(8.0, now_s) == 0.5:
+        now_s += 1 / 60
 
 
 @pytest.mark.parametrize("folder_line", [("picture.frag", 5), ("across.frag", 11), ("picture.vert", 4)])
@@ -364,6 +392,15 @@ def test_a_missing_shader_and_one_that_does_not_link_are_one_line(surface: Headl
 
 
 # ---- the HUD ----
+
+
+def test_a_hud_that_is_too_high_does_without_its_last_rows(surface: HeadlessSurface) -> None:
+    hud = Hud(surface)
+    surface.fbo.clear(1.0, 1.0, 1.0, 1.0)
+    hud.draw(0.0, lambda: [("label", f"row {n}", n == 2) for n in range(60)], level=0.0)
+    lowest = np.frombuffer(surface.fbo.read(components=3), np.uint8).reshape(SIZE[1], SIZE[0], 3)[0]
+    hud.close()
+    assert (lowest == 255).all(), "it ends within the window"
 
 
 def test_the_hud_is_drawn_over_a_corner_and_asked_four_times_a_second(

@@ -13,6 +13,7 @@ from typing import Any
 
 from imgui_bundle import imgui
 
+_SMALLEST = 0.6  # of the size asked for
 _KEPT_WIDTHS = 4096  # of texts
 
 
@@ -117,6 +118,10 @@ class Brush:
         if text and box.w > 0:
             self._strokes.append(("add_text", letter, at, colour, text, 0.0, ends))
         return wide
+
+    def fitting(self, text: str, room: float, size: float = 1.0) -> float:
+        """The size at which a text fits in that much room: `size`, or less, but never too small to be read."""
+        return size * min(max(room / max(self.width(text, size), 1.0), _SMALLEST), 1.0)
 
     def width(self, text: str, size: float = 1.0) -> float:
         """Of a text, in units of the window."""

@@ -23,6 +23,7 @@ HudRow = tuple[str, str, bool]  # what it is, how it stands, whether that needs 
 LONGEST = 160  # characters of a row: what strangers call their devices and addresses must not fill the memory
 REFRESH_S = 0.25  # text slower than this to draw is read no faster
 WHITE, GREY, AMBER = (235, 235, 235, 255), (150, 150, 150, 255), (255, 176, 32, 255)
+_LINE = 1.4  # letters from row to row
 GROUND = (0, 0, 0, 170)
 
 
@@ -51,7 +52,7 @@ class Hud:
             fresh = tuple((label, text[:LONGEST], warn) for label, text, warn in rows())
             if self._texture is None or self._window != size or self._rows != fresh:
                 self._rows, self._window = fresh, size
-                self._write(_sheet(fresh, text_px))
+                self._write(_sheet(fresh[: _fits(height, text_px)], text_px))
         assert self._texture is not None
         across, down = self._texture.size
         left, bottom = -1 + 2 * text_px / width, 1 - 2 * (text_px + down) / height
@@ -92,13 +93,18 @@ def _text_px(size: tuple[int, int]) -> int:
     return max(round(min(size) / 45), 12)
 
 
+def _fits(height: int, text_px: int) -> int:
+    """How many rows a window of that height has room for: the last ones are the first that it does without."""
+    return max((height - 4 * text_px) // round(_LINE * text_px), 1)
+
+
 def _sheet(rows: Sequence[HudRow], text_px: int) -> "Pixmap.Image":
     """The panel's picture: two columns of text, and room for the meter below. Its width changes in coarse steps."""
     from PIL import Image as Pixmap  # here: a show without HUD starts without Pillow
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(text_px)
-    line, margin = round(text_px * 1.4), text_px // 2
+    line, margin = round(_LINE * text_px), text_px // 2
     labels = max((int(font.getlength(label)) for label, _, _ in rows), default=0)
     texts = max((int(font.getlength(text)) for _, text, _ in rows), default=0)
     step = 8 * text_px

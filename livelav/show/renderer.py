@@ -1,7 +1,8 @@
 """Draws the picture: the newest image enlarged, graded, lined with light, moving by itself.
 
-One pass over the window with a single texture tap per pixel, whatever effects act; an echo puts a texture between and
-adds a pass. Knows no window, no process and no clock: the time is passed in. Runs in the thread that owns the context.
+One pass over the window with a single texture tap per pixel, whatever effects act; an echo, and a resolution below
+the window's, put a texture between and add a pass. Knows no window, no process and no clock: the time is passed in.
+Runs in the thread that owns the context.
 Source of the look: level sets of a signed mix of the image's own channels, with a glow around them.
 """
 
@@ -74,6 +75,7 @@ class Renderer:
         self._acting = Acting()
         self._frames = 0.0  # sixtieths of a second since the last picture
         self._pose = self._motion.step(0.0, 0.0, 0.0, 0.0)
+        self._is_between = False  # whether the picture goes through one of these
         self._between: list[moderngl.Framebuffer] = []  # the last picture comes first, what is drawn next second
         self._target: moderngl.Framebuffer | None = None
         self._target_size = (0, 0)
@@ -86,8 +88,7 @@ class Renderer:
     def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, scale: float = 1.0) -> None:
         """Draws into `target`, of `size` pixels. Black before the first image.
 
-        `scale` is the resolution of echoes' pictures, which cost twice as much as plain ones. Plain ones have the
-        target's: to draw fewer pixels and enlarge them costs a processor as much as to draw them all.
+        `scale`: what share of the target's resolution the picture has, across and down, before it is enlarged to that.
         """
         dt = min(max(moment.time_s - self._moment.time_s, 0.0), LONGEST_STEP_S)
         self._moment, self._frames = moment, dt * FRAME_HZ
@@ -95,7 +96,10 @@ class Renderer:
         self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
         self._enlarger.range.step(dt)
         self._target, self._target_size = target, size
-        if acting.has_echo:
+        was_between, self._is_between = self._is_between, acting.has_echo or scale < 1.0
+        if self._is_between:
+            if not was_between:
+                self._forget()
             inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
             last = texture_of(self._between[0])
             last.filter = moderngl.LINEAR, moderngl.LINEAR
@@ -156,7 +160,7 @@ class Renderer:
             self._pattern.render()
             return
         light = self._moment.light * self._moment.settings["show.brightness"] * self._gain
-        if not self._acting.has_echo:
+        if not self._is_between:
             self._paint(target, size, light)
             return
         target.use()
@@ -168,7 +172,7 @@ class Renderer:
         )  # the first is a fifth quicker
         picture.use(0)
         made = self.chain.program("present.frag", self._acting.present)
-        self._set(made.program, self._acting.present, picture=0, light=light, onto=self._framing(size).onto)
+        self._set(made.program, self._acting.present, picture=0, light=light, **self._place(size))
         made.render()
 
     def _paint(self, target: moderngl.Framebuffer, size: Size, light: float = 1.0) -> None:
@@ -191,7 +195,6 @@ class Renderer:
             trail=2,
             cover=framing.cover,
             edge=framing.edge,
-            onto=framing.onto,
             view=_view(pose, framing.inwards / settings["show.zoom"]),
             shift=pose.shift,
             warp=pose.warp,
@@ -200,7 +203,7 @@ class Renderer:
             density=density,
             phase=pose.lines - levels.centre * density,
             halo=pose.glow,
-            pixel=min(size) / 720.0,
+            **self._place(size),
             light=light,
         )
         made.render(moderngl.TRIANGLE_STRIP)
@@ -218,6 +221,10 @@ class Renderer:
         """Gives a program its uniforms, and those that its effects have."""
         set_uniforms(program, time=self._time_s, frames=self._frames, **values)
         hand_over(program, effects, self._moment.settings, self._frames)
+
+    def _place(self, size: Size) -> dict[str, Any]:
+        """What every effect may ask of where it is."""
+        return {"onto": self._framing(size).onto, "pixel": min(size) / 720.0}
 
     @property
     def _time_s(self) -> float:
@@ -237,6 +244,11 @@ class Renderer:
                 self._between.append(self._ctx.framebuffer([texture]))
                 self._between[-1].clear(0.0, 0.0, 0.0, 1.0)
         return self._between[1]
+
+    def _forget(self) -> None:
+        """What was drawn long ago leaves no echo."""
+        for framebuffer in self._between:
+            framebuffer.clear(0.0, 0.0, 0.0, 1.0)
 
     def _release_copy(self) -> None:
         if self._copy is not None:

@@ -17,7 +17,7 @@ from livelav.show.brush import ACCENT, AMBER, DIM, FILL, GREY, PANEL, PICKED, TR
 Group = tuple[str, list[Param]]
 
 _ROW = 1.75  # letters from row to row, where there is room
-_NAME, _VALUE = 0.42, 0.21  # of a row's width; the bar has the rest
+_NAME, _VALUE = 0.42, 0.25  # of a row's width; the bar has the rest
 _COLUMNS = 3
 _WHEEL = 1 / 64  # of a knob, by each notch
 
@@ -75,19 +75,24 @@ class Sliders:
         short, is_part = _label(param)
         if is_part:
             label = Box(label.x + 0.8 * letter, label.y, label.w - 0.8 * letter, label.h)
-        took = brush.say(label, short, WHITE if is_picked or name == view["touched"] else GREY, size)
-        mover = "LEARN" if waits else view["movers"].get(name, "")
+        ink = WHITE if is_picked or name == view["touched"] else GREY
+        took = brush.say(label, short, ink, brush.fitting(short, label.w, size))
+        drive, driven = view["driven"].get(name, ("", None))
+        mover = "LEARN" if waits else " ".join(filter(None, (drive and f"~ {drive}", view["movers"].get(name, ""))))
         beside = Box(label.x + took + 0.5 * letter, row.y, label.w - took - 0.5 * letter, row.h)
         brush.say(beside, mover, AMBER if waits else DIM, 0.74 * size, align=1.0)
         bar = row.part(_NAME, 1.0 - _VALUE)
-        value = self._bar(Box(bar.x, bar.y + 0.13 * row.h, bar.w, 0.74 * row.h), param, view)
+        bar = Box(bar.x, bar.y + 0.13 * row.h, bar.w, 0.74 * row.h)
+        value = self._bar(bar, param, view)
+        if driven is not None:
+            brush.rect(Box(bar.x + param.knob(driven) * (bar.w - 2.0), bar.y, 2.0, bar.h), AMBER)
         place = row.part(1.0 - _VALUE, 1.0)
         place = Box(place.x, place.y, place.w - 0.3 * letter, place.h)
         if self._writing is param:
             self._field = Box(place.x + 0.3 * letter, bar.y + 0.06 * row.h, place.w, 0.88 * row.h), size
         else:
             text = f"{value:.3g} {param.unit}".strip()
-            brush.say(place, text, WHITE, 0.95 * size, align=1.0)
+            brush.say(place, text, WHITE, brush.fitting(text, place.w, 0.95 * size), align=1.0)
 
     def _bar(self, bar: Box, param: Param, view: Mapping[str, Any]) -> float:
         """As long as the knob's travel; returns the value that it shows."""
