@@ -3,7 +3,10 @@
 Of several states that wait only the newest is written. Knows no show; bytes in, files out.
 """
 
+import contextlib
+import math
 import queue
+import shutil
 from collections import deque
 from pathlib import Path
 
@@ -20,6 +23,7 @@ class Keeper:
         self.told: deque[str] = deque(maxlen=_WAITING)
         self._saves: queue.SimpleQueue[tuple[Path, bytes] | None] = queue.SimpleQueue()
         self._notes: deque[tuple[Path, bytes]] = deque(maxlen=1)  # only the newest counts
+        self.free_bytes = math.inf  # where the last file was written
         self._noted = True  # whether the last note could be written
 
     def save(self, path: Path, content: bytes) -> None:
@@ -52,6 +56,7 @@ class Keeper:
         try:
             write_kept(path, content)
             self.told.append(f"saved {path.stem}")
+            self._look(path)
         except Exception as error:  # whatever it is, the next save must find this thread alive
             self.told.append(f"NOT SAVED: {error}")
 
@@ -59,7 +64,12 @@ class Keeper:
         try:
             write_atomic(path, content)
             self._noted = True
+            self._look(path)
         except Exception as error:
             if self._noted:  # told once, and not every two seconds
                 self.told.append(f"{error}; the show could not be resumed after a crash")
             self._noted = False
+
+    def _look(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            self.free_bytes = shutil.disk_usage(path.parent).free

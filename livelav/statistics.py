@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"
+_SHORT_S, _SHORT_BYTES = 900.0, 100 << 20  # of recording, of room for presets: when to warn of the disk
 TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 
 
@@ -129,6 +130,7 @@ class HudText:
         if live.recorder:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
+            text += f", room for {_duration(figures['left_s'])}" if figures["left_s"] else ""
             rows.append(("recording", text, figures["live"] == 0))
         return rows
 
@@ -157,9 +159,17 @@ def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
         yield "FLASHES", "held back", True
     if silent_s := live.silent_s(now_s):
         yield "SILENT", f"nothing heard for {silent_s:.0f} s", True
+    if live.recorder and 0 < (left_s := live.recorder.board["left_s"]) < _SHORT_S:
+        yield "DISK", f"room for {_duration(left_s)} more of the recording", True
+    if (free := live.desk.keeper.free_bytes) < _SHORT_BYTES:
+        yield "DISK", f"{free / 2**20:.0f} MiB left where presets are saved", True
     if live.desk.state.quit_pending(now_s):
         yield "quit?", "press Q again", True
     yield from (("!", text, True) for text in live.recent_warnings(now_s))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} h" if seconds >= 36_000 else f"{seconds / 60:.0f} min"
 
 
 def _picked(desk: Desk) -> HudRow:

@@ -60,6 +60,13 @@ def test_a_view_tells_what_is_driven_and_where_it_is_now(live: Live) -> None:
     assert value == live.desk.played["show.hue"] != live.desk.settings["show.hue"]
 
 
+def test_a_disk_that_fills_up_is_told_of_before_it_is_full(live: Live) -> None:
+    assert not [row for row in live.booth.view(live, 5.0)["alarms"] if row[0] == "DISK"]
+    live.desk.keeper.free_bytes = 20 << 20
+    alarms = live.booth.view(live, 5.0)["alarms"]
+    assert ["DISK", "20 MiB left where presets are saved", True] in alarms
+
+
 def test_the_largest_view_fits_its_slot(live: Live) -> None:
     wide = "\N{GRINNING FACE}" * 4_000  # four bytes a character, and more of them than anybody may show
     songs = tuple(Song("n" * 64, wide[:500]) for _ in range(MOST + 200))

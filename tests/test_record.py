@@ -265,6 +265,17 @@ def test_a_file_that_cannot_be_begun_is_refused_in_one_line(tmp_path: Path, name
     assert (tmp_path / "there.mp4").read_bytes() == b"precious"
 
 
+def test_the_recorder_says_for_how_long_the_disk_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = 1 << 30
+    monkeypatch.setattr(record_module, "free_bytes", lambda _path: record_module.LEAST_FREE_BYTES + spare)
+
+    def publish(n: int, pictures: Latest, ring: SampleRing) -> None:
+        pictures.publish(flat(n % 200), START_S + n / FPS, *SIZE)
+
+    board, _said = record(tmp_path / "take.mp4", 150, publish)
+    assert board["left_s"] == pytest.approx(spare / (board["bytes"] / board["seconds"]), rel=0.5)
+
+
 def test_a_full_disk_ends_the_recording_well_and_not_the_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = iter([1 << 40, 1 << 40, 1 << 40, 1 << 29])
     monkeypatch.setattr(record_module, "free_bytes", lambda _path: next(free))

@@ -1,5 +1,6 @@
 """Presets and the state of the show on disk: what was saved comes back exactly, comments stay, nonsense is refused."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_saving_goes_to_the_users_own_and_a_shipped_preset_stays_what_it_is() ->
     kept.desk.apply(Save(), 0.0)
     assert not kept.desk.scenes.is_changed
     assert kept.done() == ["saved calm"]
+    assert kept.desk.keeper.free_bytes == pytest.approx(shutil.disk_usage(config_dir()).free, rel=0.1)
     mine = load_preset("calm")
     assert mine.changes["mapping.norm"] == 3.5
     assert mine.notes, "it began as the shipped one"

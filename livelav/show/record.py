@@ -30,6 +30,7 @@ RECORD_FIELDS = (
     "dropped",  # published, but overwritten before they could be read
     "seconds",  # length of the file
     "bytes",  # its size on the disk
+    "left_s",  # for so long the disk has room, at its rate so far; 0 before that is known
     "live",  # 1 while it records
     "peak_rss_mb",
 )
@@ -156,19 +157,22 @@ class Recorder:
             self._checked_s = now_s
             self._count(muxer)
             self._board["peak_rss_mb"] = self._memory.peak_mb()
-            self._check_space(path, muxer.bytes / muxer.seconds if muxer.seconds > 1 else 0.0)
+            bytes_per_s = muxer.bytes / muxer.seconds if muxer.seconds > 1 else 0.0
+            spare = self._check_space(path, bytes_per_s)
+            self._board["left_s"] = spare / bytes_per_s if bytes_per_s else 0.0
 
     def _count(self, muxer: Any) -> None:
         self._board["seconds"], self._board["bytes"] = muxer.seconds, muxer.bytes
 
-    def _check_space(self, path: Path, bytes_per_s: float = 0.0) -> None:
-        """Raises StorageError while there is still room to end the file well."""
+    def _check_space(self, path: Path, bytes_per_s: float = 0.0) -> int:
+        """Bytes that may still be written. Raises StorageError while there is still room to end the file well."""
         least = max(LEAST_FREE_BYTES, int(LEAST_LEFT_S * bytes_per_s))
         if (free := free_bytes(path)) < least:
             raise StorageError(
                 f"{free / 2**20:.0f} MiB free under {path.absolute().parent}, {least / 2**20:.0f} are needed; "
                 "free some space, or record to another disk"
             )
+        return free - least
 
     def _beat(self) -> None:
         self._board["heartbeat_s"] = self._clock.now_s()
