@@ -22,8 +22,8 @@ def view(**changes: Any) -> dict[str, Any]:
         "values": Settings().as_dict(), "ghosts": {}, "movers": {"mapping.norm": "cc 20"}, "driven": {},
         "picked": "mapping.norm", "waits": False, "touched": "", "bpm": 120.0, "origin_s": 0.0, "beat_source": "set",
         "preset": "calm", "changed": False, "fade_left_s": 0.0, "cued": None, "notes": "", "next": ["pulse", ""],
-        "number": 0, "songs": ["calm", "pulse", "storm"], "switches": {"operator": True}, "figures": [["picture", "60", False]],
-        "alarms": [],
+        "number": 0, "songs": ["calm", "pulse", "storm"], "switches": {"operator": True},
+        "figures": [["picture", "60", False]], "alarms": [],
     }  # fmt: skip
     return plain | changes
 
