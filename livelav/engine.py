@@ -428,6 +428,8 @@ class Live:
         except StorageError as error:
             tell(str(error))
         finally:
+            if self.midi and self.midi.listens and (dark := self.desk.inputs.feedback.dark()):
+                self.midi.tell(dark)
             self.shared.stop.set()
             if self._keeping.is_alive():
                 if self.shared.main["first_s"] and self._ended:  # else it was cut off

@@ -171,6 +171,14 @@ def test_the_preset_that_plays_is_lit_and_the_cued_one_blinks_with_the_beat() ->
     assert blinks == [note(0, 38), note(127, 38), note(0, 38)]
 
 
+def test_at_the_end_lights_go_out_and_faders_stay() -> None:
+    desk = Desk(bank(pad(36, "blackout"), pad(37, "freeze"), knob()))
+    desk.switch("blackout")
+    desk.set("mapping.norm", 1.0)
+    desk.run(0.1)
+    assert desk.feedback.dark() == [(BOX, [note(0, 36)])]
+
+
 def test_the_beat_flashes_on_tap() -> None:
     desk = Desk(bank(pad(36, "tap")))
     for quarter in range(8):

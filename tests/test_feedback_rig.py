@@ -155,7 +155,7 @@ def test_a_hand_is_not_worked_against_and_finds_its_fader_where_it_left_it(show,
 
 def test_a_box_that_sends_back_all_it_gets_settles_and_moves_nothing(show, plug_in):
     box = plug_in(echoes=True)
-    run = show()
+    run = show("--tempo-hearing", "0")  # the music moves nothing meanwhile
     box.wait_until(lambda: run.stats and is_true(box, run.stats), "it is told all")
     box.rest(4.0)
     before = run.stats
@@ -198,3 +198,13 @@ def test_it_can_be_switched_off(show, plug_in):
     box.out.send_message([0xB0, 20, 127])
     run.wait_for(lambda s: s["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi, "and moves the show")
     assert box.rest(1.0) == 0
+
+
+def test_lights_go_out_with_the_show(show, plug_in):
+    box = plug_in()
+    run = show()
+    run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
+    box.out.send_message([0x99, 36, 127])
+    box.wait_until(lambda: box.shows.get(BLACKOUT) == 60, "the pad is lit")
+    run.process.terminate()
+    box.wait_until(lambda: box.shows[BLACKOUT] == 0, "it is dark")

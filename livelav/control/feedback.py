@@ -136,6 +136,11 @@ class _Output:
             messages += self._tell(indicator, shows[indicator.control], now_s)
         return messages
 
+    def dark(self) -> list[bytes]:
+        """Puts out the lights that were put on."""
+        lit = [one for one in self._indicators if is_light(one.binding) and one.told]
+        return [message for one in lit for message in telling(one.binding, one.control, 0)]
+
     def _forget(self, indicator: _Indicator, now_s: float) -> None:
         """What did not come back."""
         while indicator.awaited and now_s - indicator.awaited[0][1] > BACK_S:
@@ -205,4 +210,9 @@ class Feedback:
     def step(self, shown: Shown, now_s: float) -> list[Told]:
         """What is to be sent now, port by port; the caller sees to it that it is sent."""
         told = ((port, output.step(shown, now_s)) for port, output in self._outputs.items())
+        return [(port, messages) for port, messages in told if messages]
+
+    def dark(self) -> list[Told]:
+        """What is to be sent when the show is over: a box with lights on looks as if it still played."""
+        told = ((port, output.dark()) for port, output in self._outputs.items())
         return [(port, messages) for port, messages in told if messages]

@@ -153,10 +153,14 @@ class Listener:
                 kept_s = now_s
                 self._board["peak_rss_mb"] = self._memory.peak_mb()
             self._hand_on(now_s)
-            for name, messages in self._told():
-                self._board["sent"] += self._ports.outputs.send(name, messages)
+            self._tell()
             self._clock.sleep(_ASK_S if now_s - self._heard_s < _HANDS_REST_S else _IDLE_ASK_S)
+        self._tell()  # main's last word puts the lights out
         self._ports.close()
+
+    def _tell(self) -> None:
+        for name, messages in self._told():
+            self._board["sent"] += self._ports.outputs.send(name, messages)
 
     def _beat(self) -> float:
         now_s = self._board["heartbeat_s"] = self._clock.now_s()
