@@ -418,6 +418,10 @@ class Live:
         silent_s = now_s - max(self.shared.capture["last_sound_s"], self.shared.main["first_s"])
         return silent_s if silent_s >= _SILENT_S else 0.0
 
+    def _put_lights_out(self) -> None:
+        if self.midi and self.midi.listens and (dark := self.desk.inputs.feedback.dark()):
+            self.midi.tell(dark)
+
     def close(self) -> None:
         """Stops everything within two seconds, whatever state it is in, and writes the last statistics."""
         now_s = self._clock.now_s()
@@ -428,8 +432,7 @@ class Live:
         except StorageError as error:
             tell(str(error))
         finally:
-            if self.midi and self.midi.listens and (dark := self.desk.inputs.feedback.dark()):
-                self.midi.tell(dark)
+            self._put_lights_out()
             self.shared.stop.set()
             if self._keeping.is_alive():
                 if self.shared.main["first_s"] and self._ended:  # else it was cut off
