@@ -156,6 +156,7 @@ class Live:
         now_s = self._clock.now_s()
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
+        self._unprepared = iter(self.desk.scenes.whole_set())
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
         self._told_link: Tempo | None = None
@@ -280,8 +281,16 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         choices = desk.scenes.scene.choices
+        if not self.shared.main["first_s"]:
+            self._prepare()
         self._presenter.present(desk.played, choices, desk.state, lambda: self.hud_text.rows(self, now_s), level)
         return True
+
+    def _prepare(self) -> None:
+        """One scene of the set in each turn, while the models are being loaded and nothing is to be seen."""
+        assert self._presenter is not None, "start first"
+        if (scene := next(self._unprepared, None)) is not None:
+            self._presenter.prepare(scene.settings, scene.choices["chain.order"])
 
     def _take_hands(self) -> None:
         """What hands did since the last look."""

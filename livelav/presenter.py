@@ -12,7 +12,7 @@ from livelav.core.clock import Clock, Pacer
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
 from livelav.core.values import Image
-from livelav.show.governor import Governor
+from livelav.show.governor import SCALES, Governor
 from livelav.show.hud import Hud, HudRow
 from livelav.show.pixels import PixelReader
 from livelav.show.record import RecordConfig
@@ -127,6 +127,10 @@ class Presenter:
         if image is not None:
             board["latency_ms"] = (shown_s - image.captured_s) * 1000
             self._latency_ms.add(board["latency_ms"])
+
+    def prepare(self, settings: Settings, order: str) -> None:
+        """Makes ready what a scene will need of the card, with `order` of effects. While nothing is shown only."""
+        self._renderer.prepare(self._surface.fbo, settings, order, SCALES if self._governor else (1.0,))
 
     @property
     def holds_light_back(self) -> bool:

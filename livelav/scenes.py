@@ -4,9 +4,10 @@ Holds the evening's order of presets. A preset's file is read when it is recalle
 counts; only names of the list are taken, from whoever sends them. Knows no device: the time is passed in. Runs in main.
 """
 
+import contextlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -104,6 +105,13 @@ class Scenes:
     def next_song(self) -> Song | None:
         """What `next` recalls."""
         return self.songs[self._stepped(1)] if self.songs else None
+
+    def whole_set(self) -> Iterator[Scene]:
+        """What is played, then every scene of the set that can be read."""
+        yield self.scene
+        for song in self.songs:
+            with contextlib.suppress(PresetError):
+                yield self.scene.after(recall_preset(song.preset)[0])
 
     @property
     def wanted(self) -> Wanted:

@@ -13,6 +13,7 @@ from livelav.core.errors import DisplayError
 from livelav.core.params import Settings
 from livelav.core.store import data_dir
 from livelav.core.values import Bytes, Image
+from livelav.show import chain as chain_module
 from livelav.show.governor import LOOK, RAISE_AFTER_S, Governor
 from livelav.show.grade import grade
 from livelav.show.headless import HeadlessSurface
@@ -230,6 +231,22 @@ def test_a_picture_at_half_scale_is_the_same_but_softer(
     full, half = (drawn(renderer, surface, moment, scale).astype(int) for scale in (1.0, 0.5))
     assert full.mean() > 20
     assert np.abs(full - half).mean() < 2
+
+
+def test_what_is_prepared_is_not_built_again_and_shows_nothing(
+    surface: HeadlessSurface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer, scene = (
+        Renderer(surface.ctx, surface.software),
+        PLAIN.with_values({"bloom.amount": 1, "show.feedback": 0.5}),
+    )
+    renderer.prepare(surface.fbo, scene, "", (1.0, 0.5))
+    assert not drawn(renderer, surface, Moment(scene, 0.0)).any(), "black before the first image, as ever"
+    monkeypatch.setattr(chain_module, "build", None)
+    renderer.set_image(waves())
+    for scale in (1.0, 0.5):
+        assert drawn(renderer, surface, Moment(scene, 0.1), scale).mean() > 20
+    renderer.close()
 
 
 def test_what_was_drawn_long_ago_leaves_no_echo(surface: HeadlessSurface, renderer: Renderer) -> None:

@@ -66,6 +66,12 @@ class Enlarger:
         self._stages.levels.write(self._spline(level))
         self._stale = True
 
+    def forget(self) -> None:
+        """Back to before the first image."""
+        if self._stages is not None:
+            self._stages.release()
+        self._stages, self.range = None, LevelRange()
+
     def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
         """The enlargement, graded: float, rgb from 0 (a little over 1 at edges), level in alpha.
 

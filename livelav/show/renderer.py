@@ -29,6 +29,8 @@ SPREADS = 4.0  # show.density counts the lines within two standard deviations of
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
+_PREPARING = 30, 18  # pixels; some drivers make other programs for sizes that are powers of two
+
 Size = tuple[int, int]
 
 
@@ -108,6 +110,18 @@ class Renderer:
             self._between.reverse()
         self._limit()
         self._render(target, size)
+
+    def prepare(
+        self, target: moderngl.Framebuffer, settings: Settings, order: str, scales: Sequence[float] = (1.0,)
+    ) -> None:
+        """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
+        program when it is first drawn with, which may take a tenth of a second. Before the first image only."""
+        self._enlarger.set_image(Image(np.zeros((256, 256, 4), np.uint8), 0.0))
+        for scale in scales:
+            self.draw(target, _PREPARING, Moment(settings, 0.0, order=order), scale)
+        self._enlarger.forget()
+        self._release_between()
+        self._limiter = FlashLimiter()
 
     @property
     def holds_light_back(self) -> bool:
