@@ -8,6 +8,7 @@ Knows no clock, process or device. Pushing the same samples gives the same contr
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +18,6 @@ from livelav.core.values import Block, Controls, Features, Floats
 from livelav.encode.encoder import Encoder
 from livelav.encode.features import FeatureExtractor
 from livelav.encode.tempo import HeardBeat, TempoFollower
-from livelav.mapping.blend import Blend
-from livelav.mapping.mapper import Mapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,16 @@ class Frame:
     beat: HeardBeat | None = None  # where there is news of it
 
 
+class Steps(Protocol):
+    """A mapping, a blend of some, or whoever else listens to features."""
+
+    def step(self, features: Features, settings: Settings) -> Controls: ...
+
+
 class Chain:
     """One stream through all stages that come before the generator."""
 
-    def __init__(self, encoder: Encoder, mapper: Mapper | Blend) -> None:
+    def __init__(self, encoder: Encoder, mapper: Steps) -> None:
         self._encoder, self._mapper = encoder, mapper
         self._state = encoder.primed_state()
         self._extractor = FeatureExtractor(encoder.sample_rate, encoder.hop)

@@ -330,6 +330,26 @@ def midi_unlearn(target: str) -> None:
 
 
 @cli.command()
+@click.argument("sound", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help=".mp4 or .mkv")
+@click.option("--preset", metavar="NAME", help="preset by name, or a .toml file")
+@click.option("--seed", metavar="N", help="whole number that picks the projection from sound to W")
+@click.option("--fps", default="60", show_default=True, metavar="N", help="pictures per second, 1 to 240")
+@click.option("--size", default="1280x720", show_default=True, metavar="WxH", callback=_size, help="in pixels")
+@click.option("--start", metavar="S", help="second of the sound to begin at")
+@click.option("--end", metavar="S", help="second of the sound to end at")
+@click.option("--supersample", default="1", show_default=True, metavar="N", help="draw N times as fine, 1 to 8")
+@click.option("--lossless", is_flag=True, help="keep every bit of every picture (large)")
+@click.option("--force", is_flag=True, help="write over a video that exists")
+@_table_flags
+def render(**flags: Any) -> None:
+    """Turn the sound file SOUND into a video, by the very stages of the live show."""
+    from livelav.rendering import render
+
+    render(**flags)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option(
     "--latency", is_flag=True, help="clicks played into the default sink, until a pixel on the screen changes"

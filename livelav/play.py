@@ -53,7 +53,9 @@ def number(name: str, text: str, lo: float, hi: float) -> float:
     return value
 
 
-def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any], before: Scene | None = None) -> Scene:
+def first_scene(
+    preset_name: str | None, seed: str | None, flags: dict[str, Any], before: Scene | None = None, live: bool = True
+) -> Scene:
     """What preset and flags come to: flags win over the preset, that over what was `before`, that over the defaults.
 
     Raises ParamError and PresetError, each naming the nearest that exists.
@@ -77,7 +79,7 @@ def first_scene(preset_name: str | None, seed: str | None, flags: dict[str, Any]
     for choice in CHOICES:
         if (word := flags.get(argument(choice.name))) is not None:
             choices[choice.name] = choice.checked(word)
-    if choices["mapping.mode"] == "track":
+    if live and choices["mapping.mode"] == "track":
         raise ParamError("mapping.mode 'track' needs the whole file at once; live it must be running or fixed")
     if seed is not None and not (seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
         raise ParamError(f"--seed is {seed!r}: it must be a whole number from 0 to {2**32 - 1}")

@@ -26,12 +26,12 @@ THIRD_PARTY = {
     "glfw": {"show"},
     "moderngl": {"show"},
     "imgui_bundle": {"show"},
-    "av": {"show", "offline"},
-    "PIL": {"show", "offline"},
+    "av": {"show", "audio"},
+    "PIL": {"show"},
     "rtmidi": {"control"},
     "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
-    "rich": {"cli", "play", "catalogue"},
+    "rich": {"cli", "play", "catalogue", "rendering"},
 }
 HEAVY = (
     "torch",

@@ -1,0 +1,113 @@
+"""A whole sound file, from its start to its end and as fast as it is asked for: what a render listens to.
+
+Reads what libsndfile reads, and of anything else that PyAV opens (m4a, video) the first sound track. Streamed, so that
+eight hours cost no more memory than a minute. Knows no clock.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livelav.audio.file import RATES_HZ, open_sound
+from livelav.core.errors import SourceError
+from livelav.core.values import Floats
+
+_BLOCK = 8_192  # samples
+
+
+class WholeSound:
+    """`blocks` may be asked for again and again: each time it begins at the start."""
+
+    def __init__(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> None:
+        """From `start_s` to `end_s` of it, or to its end. Raises SourceError for what cannot be played."""
+        self._path = path
+        self._by_av = False
+        try:
+            sound = open_sound(path)
+            facts = sound.samplerate, sound.channels, sound.frames
+            sound.close()
+        except SourceError as error:
+            if not path.is_file() or path.stat().st_size == 0:
+                raise
+            self._by_av = True
+            facts = self._looked_at(error)
+        self.rate_hz, self.channels, length = map(int, facts)
+        self._first, self._last = round(start_s * self.rate_hz), length
+        if end_s is not None:
+            self._last = min(round(end_s * self.rate_hz), length)
+        if not 0 <= self._first < self._last:
+            raise SourceError(
+                f"{path} is {length / self.rate_hz:.1f} s long: nothing of it lies from {start_s:g} to "
+                f"{'its end' if end_s is None else f'{end_s:g} s'}"
+            )
+        self.damage = ""  # why it ended before its end, once it has
+
+    @property
+    def samples(self) -> int:
+        """How many there are, as the file says: a truncated one ends sooner."""
+        return self._last - self._first
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.rate_hz
+
+    def blocks(self) -> Iterator[Floats]:
+        """[n, channels], all n together `samples`."""
+        self.damage = ""
+        passed = 0
+        for block in self._decoded() if self._by_av else self._read():
+            part = block[max(self._first - passed, 0) : max(self._last - passed, 0)]
+            passed += len(block)
+            if len(part):
+                yield part
+            if passed >= self._last:
+                return
+        if passed < self._last:
+            self.damage = (
+                f"{self._path} ends at {passed / self.rate_hz:.1f} s instead of {self._last / self.rate_hz:.1f}"
+            )
+
+    def _read(self) -> Iterator[Floats]:
+        import soundfile
+
+        with open_sound(self._path) as sound:
+            try:
+                while len(block := sound.read(_BLOCK, "float32", always_2d=True)):
+                    yield np.asarray(block)
+            except soundfile.LibsndfileError:
+                return  # damaged: it ends here
+            except OSError as error:
+                raise SourceError(f"{self._path} broke off: {error}; is the disk still there?") from error
+
+    def _looked_at(self, refused: SourceError) -> tuple[int, int, int]:
+        """Rate, channels and length. Raises SourceError, as libsndfile `refused` it, where there is no sound."""
+        import av
+
+        try:
+            with av.open(str(self._path.absolute())) as container:
+                if not container.streams.audio:
+                    raise SourceError(f"{self._path} holds no sound: choose a file that does")
+                stream = container.streams.audio[0]
+                rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+                whole_s = float((stream.duration or 0) * (stream.time_base or 0)) or (container.duration or 0) / 1e6
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise refused from error
+        if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+            raise SourceError(f"{self._path} has {rate_hz} Hz: convert it to {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
+        return rate_hz, channels, round(whole_s * rate_hz)
+
+    def _decoded(self) -> Iterator[Floats]:
+        import av
+
+        try:
+            with av.open(str(self._path.absolute())) as container:
+                stream: Any = container.streams.audio[0]
+                layout = stream.codec_context.layout.name
+                resampler = av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)
+                for frame in container.decode(stream):
+                    for part in resampler.resample(frame):
+                        yield np.asarray(part.to_ndarray(), np.float32).reshape(-1, self.channels)
+        except (av.FFmpegError, OSError):
+            return  # damaged: it ends here

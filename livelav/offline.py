@@ -1,0 +1,158 @@
+"""The live show's own stages over a whole sound, in one plain loop with the time passed in: what a render is made of.
+
+    sound -> Chain -> Controls -> generator -> Renderer -> picture n, shown from n / fps on
+
+Picture n shows the encoder frame in whose time it lies, so sound and picture are together where a show must be a moment
+late. The same sound and scene give the same ws as live, and on the same machine the same pictures, to the last bit.
+Knows no clock, process or file. Runs where it is called.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from livelav.chain import Chain, Frame
+from livelav.core.params import Settings
+from livelav.core.scene import MappingKey, Scene
+from livelav.core.tempo import Tempo
+from livelav.core.values import Block, Bytes, Controls, EmbeddingStats, Features, Floats, Image, WStats
+from livelav.desk import Desk
+from livelav.encode.encoder import Encoder
+from livelav.generate.library import Generator
+from livelav.inputs import Inputs
+from livelav.mapping.blend import Blend
+from livelav.mapping.interpolate import between
+from livelav.mapping.mapper import Mapper
+from livelav.show.renderer import Moment, Renderer, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All that one picture is made of."""
+
+    number: int
+    time_s: float
+    controls: Controls
+    moment: Moment
+
+
+class Score:
+    """What is to be seen when, from sound alone: makes no picture, and needs no generator but its W."""
+
+    def __init__(
+        self, encoder: Encoder, stats: WStats, scene: Scene, fps: Fraction, track: EmbeddingStats | None = None
+    ) -> None:
+        """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`."""
+        self._fps, self._hop_s = fps, 1.0 / encoder.frame_rate
+        self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
+        self._desk = Desk(scene, None, (), Inputs(), 0.0)
+
+        def mapper(key: MappingKey) -> Mapper:
+            words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked in the scene
+            return Mapper(stats, encoder, key.seed, **words, track=track if key.mode == "track" else None)
+
+        self._blend = Blend(mapper, scene.key, stats, self._hop_s)
+        self._chain = Chain(encoder, self._blend)
+        self._frames: deque[Frame] = deque(maxlen=2)
+
+    def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
+        """One for every picture that begins within the sound; `sound` are [n, channels] in order."""
+        heard, made, number = 0, 0, 0  # samples, encoder frames, pictures
+        is_over, waiting = False, deque[Frame]()
+        while True:
+            time = number / self._fps
+            wanted = int(time * self._frame_rate) + 1  # frames until the one in whose time the picture lies
+            while made < wanted:
+                while not waiting:
+                    block = None if is_over else next(sound, None)
+                    if block is None:  # what the encoder holds back comes out with silence behind it
+                        is_over = True
+                        block = np.zeros((max(round(self._hop_s * rate_hz), 1), 1), np.float32)
+                    else:
+                        heard += len(block)
+                    waiting.extend(self._hear(block, rate_hz, (heard / rate_hz)))
+                self._frames.append(waiting.popleft())
+                made += 1
+                self._take_beat(self._frames[-1], made * self._hop_s)
+            if is_over and time * rate_hz >= heard:
+                return
+            yield self._step(number, float(time), made)
+            number += 1
+
+    def _hear(self, block: Floats, rate_hz: int, now_s: float) -> list[Frame]:
+        wanted = self._desk.wanted
+        self._blend.go_to(wanted.key, wanted.seconds)
+        return self._chain.push(Block(block, now_s, float(rate_hz)), wanted.settings)
+
+    def _take_beat(self, frame: Frame, now_s: float) -> None:
+        if beat := frame.beat:
+            self._desk.hear(Tempo(beat.bpm, now_s - beat.ago_s), beat.confidence, now_s)
+
+    def _step(self, number: int, time_s: float, made: int) -> Step:
+        newest, desk = self._frames[-1], self._desk
+        features, choices = newest.features, desk.scenes.scene.choices
+        desk.take([], time_s, features.rms, features.onset)
+        controls = newest.controls
+        if choices["generate.between"] != "newest":
+            share = time_s / self._hop_s - (made - 1)
+            controls = between(self._frames[0].controls, controls, share)
+        aspect: Any = choices["show.aspect"]  # checked in the scene
+        moment = Moment(desk.played, time_s, features.rms, features.onset, aspect=aspect, order=choices["chain.order"])
+        return Step(number, time_s, controls, moment)
+
+
+class Pictures:
+    """Makes pictures of steps, in order."""
+
+    def __init__(self, generator: Generator, renderer: Renderer, target: Any, size: Size) -> None:
+        """`target`: a framebuffer of `size` pixels in the renderer's context."""
+        self._generator, self._renderer, self._target, self._size = generator, renderer, target, size
+
+    def make(self, step: Step) -> Bytes:
+        """[height, width, 4], top row first."""
+        pixels = self._generator.synthesize(step.controls.ws, step.controls.noise)
+        self._renderer.set_image(Image(pixels, step.time_s))
+        self._renderer.draw(self._target, self._size, step.moment)
+        return self._renderer.read_rgba(self._size)[::-1]
+
+
+def track_stats(
+    encoder: Encoder,
+    sound: Iterator[Floats],
+    rate_hz: int,
+    settings: Settings,
+    progress: Callable[[float], None] = lambda _seconds: None,
+) -> EmbeddingStats:
+    """Mean and covariance of a whole sound's embeddings: the first of two passes, as the paper has it.
+
+    `progress` is told how many seconds were heard.
+    """
+    listener, heard = _Listener(encoder.dim), 0
+    chain = Chain(encoder, listener)
+    for block in sound:
+        chain.push(Block(block, 0.0, float(rate_hz)), settings)
+        heard += len(block)
+        progress(heard / rate_hz)
+    mean = listener.total / max(listener.count, 1)
+    covariance = listener.squares / max(listener.count, 1) - np.outer(mean, mean)
+    return EmbeddingStats(mean.astype(np.float32), covariance.astype(np.float32))
+
+
+class _Listener:
+    """Sums embeddings up instead of mapping them."""
+
+    def __init__(self, dim: int) -> None:
+        self.count, self.total, self.squares = 0, np.zeros(dim), np.zeros((dim, dim))
+
+    def step(self, features: Features, _settings: Settings) -> Controls:
+        self.count += 1
+        self.total += features.embedding
+        self.squares += np.outer(features.embedding, features.embedding)
+        return _NOTHING
+
+
+_NOTHING = Controls(np.zeros((0, 0), np.float32), 1.0, 0.0)
