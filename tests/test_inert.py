@@ -65,7 +65,7 @@ def test_any_opcodes_give_a_value_or_the_one_error(program: list[bytes]) -> None
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        (b"\x96\xff\xff\xff\xff\x00\x00\x00\x00.", "BYTEARRAY8"),  # of 4 GiB
+        (b"\x96\xff\xff\xff\xff\x00\x00\x00\x00.", "damaged"),  # BYTEARRAY8 of 4 GiB
         (b"\x8e\xff\xff\xff\xff\x01\x00\x00\x00a.", "damaged"),  # BINBYTES8 of 8 GiB
         (b"\x97.", "NEXT_BUFFER"),
         (b"\x82\x01.", "EXT1"),

@@ -8,27 +8,34 @@ for, and are then views of the file's own bytes. torch is not needed.
 It does not know what the data mean, and a tree it returns may hold itself or be nested very deep: whoever walks one
 must bound the walk. Any fault in a file is a PlainDataError; the caller says which file and what to do.
 
+Work is bounded by the file's own length: no instruction costs more than what it takes off the stack, so that naming
+one large value many times over gains nothing, and what a file holds inside itself is counted with it.
+
 Pure; no process or thread of its own. Sources: the standard library's pickletools; torch.save's two layouts.
 """
 
+import functools
 import io
 import math
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_OPERATIONS = 2_000_000  # the largest known checkpoint needs a tenth
+MAX_OPERATIONS = 1_000_000  # the largest known checkpoint needs a fifth
+MAX_ARGUMENTS = 16  # of one call
+MAX_ENTRIES = 20_000  # of an archive
 MAX_DIMENSIONS = 16
 MAX_FILE_BYTES = 2 << 30
+LARGEST_KEY = 1 << 60  # whole numbers below it have different hashes, so no dictionary grows slow
 
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older layout
 _LEGACY_VERSION = 1001
 
 
@@ -53,11 +60,20 @@ class Record:
 
 
 Table = Mapping[tuple[str, str], Any]
+Budget = Iterator[int]  # as many as instructions are left, for a file and all that is nested in it
 
 
 def recorder(kind: str) -> Maker:
     """A table entry that makes Records of that kind."""
     return Maker(lambda *args: Record(kind, args))
+
+
+def budget() -> Budget:
+    """For one file."""
+    return iter(range(MAX_OPERATIONS))
+
+
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # numpy has none: the upper half of a float32's bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +103,32 @@ class Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # in numbers
 
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.storage.dtype.itemsize
+
     def array(self) -> NDArray[Any]:
-        """A read-only view [shape]. Raises PlainDataError where the storage is not whole."""
+        """A read-only view [shape]; a float32 copy of bfloat16. Raises PlainDataError where it is not whole."""
         item = self.storage.dtype.itemsize
         strides = tuple(stride * item for stride in self.strides)
         data = self.storage.array()
-        return np.ndarray(self.shape, data.dtype, data, self.offset * item, strides)
+        view: NDArray[Any] = _guarded(
+            lambda: np.ndarray(self.shape, data.dtype, data, self.offset * item, strides), "tensor"
+        )
+        if view.dtype == BFLOAT16:
+            return (view["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+        return view
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
     """torch._utils._rebuild_tensor_v2, checked."""
-    if not isinstance(storage, Storage):
+    if type(storage) is not Storage:
         raise PlainDataError("a tensor without a storage")
-    numbers = (offset, *shape, *strides)
+    if type(shape) is not tuple or type(strides) is not tuple:
+        raise PlainDataError("a tensor without a shape and strides")
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
         raise PlainDataError(f"a tensor of {len(shape)} dimensions and {len(strides)} strides")
-    if any(type(n) is not int or not 0 <= n <= MAX_FILE_BYTES for n in numbers):
+    if any(type(n) is not int or not 0 <= n <= MAX_FILE_BYTES for n in (offset, *shape, *strides)):
         raise PlainDataError("a tensor whose shape or strides are no proper numbers")
     end = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True)) + 1
     size = math.prod(shape)
@@ -111,10 +137,29 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Ten
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
+def _typed_tensor(storage: Any, offset: Any, shape: Any, strides: Any, _grad: Any, _hooks: Any, dtype: Any) -> Tensor:
+    """torch._utils._rebuild_tensor_v3: over a storage of plain bytes, with the kind of number named apart."""
+    if type(storage) is not Storage or not isinstance(dtype, np.dtype) or storage.dtype.itemsize != 1:
+        raise PlainDataError("a tensor without a storage of bytes")
+    return _tensor(replace(storage, dtype=dtype, size=storage.size // dtype.itemsize), offset, shape, strides)
+
+
+_DTYPES = {
+    "float64": np.dtype("<f8"),
+    "float32": np.dtype("<f4"),
+    "float16": np.dtype("<f2"),
+    "bfloat16": BFLOAT16,
+    "int64": np.dtype("<i8"),
+    "int32": np.dtype("<i4"),
+    "int16": np.dtype("<i2"),
+    "uint8": np.dtype("u1"),
+}
+
 TORCH: Table = MappingProxyType(
     {
         ("collections", "OrderedDict"): Maker(lambda: {}),
         ("torch._utils", "_rebuild_tensor_v2"): Maker(_tensor),
+        ("torch._utils", "_rebuild_tensor_v3"): Maker(_typed_tensor),
         ("torch._utils", "_rebuild_parameter"): Maker(lambda data, requires_grad, hooks: data),
         ("torch", "DoubleStorage"): np.dtype("<f8"),
         ("torch", "FloatStorage"): np.dtype("<f4"),
@@ -125,17 +170,23 @@ TORCH: Table = MappingProxyType(
         ("torch", "CharStorage"): np.dtype("i1"),
         ("torch", "ByteStorage"): np.dtype("u1"),
         ("torch", "BoolStorage"): np.dtype("?"),
+        ("torch", "BFloat16Storage"): BFLOAT16,
+        ("torch.storage", "UntypedStorage"): np.dtype("u1"),
+        **{("torch", name): dtype for name, dtype in _DTYPES.items()},
     }
 )
 
 
-def read_pickle(stream: io.BytesIO, table: Table, persistent: Callable[[Any], Any] | None = None) -> Any:
+def read_pickle(
+    stream: io.BytesIO, table: Table, persistent: Callable[[Any], Any] | None = None, left: Budget | None = None
+) -> Any:
     """Runs one pickle from where `stream` stands; leaves it just behind.
 
     `table` gives what each (module, name) stands for: a value of ours, or a Maker. `persistent` resolves what the
-    pickle keeps outside itself. Raises PlainDataError for anything else, however damaged or hostile the bytes are.
+    pickle keeps outside itself. `left` is the file's budget where this is not all of it. Raises PlainDataError for
+    anything else, however damaged or hostile the bytes are.
     """
-    return _guarded(lambda: _run(stream, _Machine(table, persistent)), "pickle")
+    return _guarded(lambda: _run(stream, _Machine(table, persistent), budget() if left is None else left), "pickle")
 
 
 def read_torch(content: bytes, table: Table = TORCH) -> Any:
@@ -147,7 +198,12 @@ def read_torch(content: bytes, table: Table = TORCH) -> Any:
         raise PlainDataError(f"{len(content)} bytes, more than the {MAX_FILE_BYTES} that are read")
     if content[:2] == b"PK":
         return _guarded(lambda: _read_zip(content, table), "archive")
-    return _guarded(lambda: _read_legacy(content, table), "torch file")
+    return read_legacy(content, table, budget())
+
+
+def read_legacy(content: bytes, table: Table, left: Budget) -> Any:
+    """As read_torch, of the older layout alone: the one that is found inside other pickles."""
+    return _guarded(lambda: _read_legacy(content, table, left), "torch file")
 
 
 def _guarded(work: Callable[[], Any], what: str) -> Any:
@@ -173,8 +229,12 @@ def _guarded(work: Callable[[], Any], what: str) -> Any:
 
 
 def _read_zip(content: bytes, table: Table) -> Any:
+    if content.count(b"PK\1\2") > MAX_ENTRIES:  # each entry is announced so, and the library would list them all
+        raise PlainDataError(f"an archive of more than {MAX_ENTRIES} entries")
     archive = zipfile.ZipFile(io.BytesIO(content))  # over memory: nothing to close
     entries = {info.filename: info for info in archive.infolist()}
+    if len(entries) != len(archive.infolist()):
+        raise PlainDataError("an archive with two entries of one name")
     if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
         raise PlainDataError("its archive is compressed; torch never does that")
     if sum(info.file_size for info in entries.values()) > len(content):
@@ -185,16 +245,21 @@ def _read_zip(content: bytes, table: Table) -> Any:
 
     if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
         raise PlainDataError("its numbers are big-endian; only little-endian files are read")
-    resolve = _storages(lambda key: archive.read(f"{root}data/{key}"))
+    # many tensors may share a storage: it is read once
+    resolve = _storages(functools.cache(lambda key: archive.read(f"{root}data/{key}")))
     return read_pickle(io.BytesIO(archive.read(f"{root}data.pkl")), table, resolve)
 
 
-def _read_legacy(content: bytes, table: Table) -> Any:
+def _read_legacy(content: bytes, table: Table, left: Budget) -> Any:
     """A few small pickles, then for each storage an int64 count and its raw numbers."""
     stream = io.BytesIO(content)
-    if read_pickle(stream, {}) != _LEGACY_MAGIC or read_pickle(stream, {}) != _LEGACY_VERSION:
+
+    def plain() -> Any:
+        return read_pickle(stream, {}, left=left)
+
+    if plain() != LEGACY_MAGIC or plain() != _LEGACY_VERSION:
         raise PlainDataError("neither of torch's file layouts")
-    system = read_pickle(stream, {})
+    system = plain()
     if not system["little_endian"]:
         raise PlainDataError("its numbers are big-endian; only little-endian files are read")
     blobs: dict[str, memoryview] = {}
@@ -205,11 +270,11 @@ def _read_legacy(content: bytes, table: Table) -> Any:
         storage = resolve(reference)
         return known.setdefault(storage.key, storage)
 
-    tree = read_pickle(stream, table, remember)
-    for key in read_pickle(stream, {}):
+    tree = read_pickle(stream, table, remember, left)
+    for key in plain():
         (count,) = struct.unpack("<q", stream.read(8))
-        if key not in known or count != known[key].size:
-            raise PlainDataError(f"storage {str(key)[:40]} is not the one that was announced")
+        if type(key) is not str or key not in known or count != known[key].size:
+            raise PlainDataError(f"storage {_said(key)} is not the one that was announced")
         start, length = stream.tell(), count * known[key].dtype.itemsize
         blobs[key] = memoryview(content)[start : start + length]
         stream.seek(start + length)
@@ -220,9 +285,11 @@ def _storages(read: Callable[[str], bytes | memoryview]) -> Callable[[Any], Stor
     """Resolves torch's persistent references ("storage", type, key, location, size[, view])."""
 
     def resolve(reference: Any) -> Storage:
+        if type(reference) is not tuple or len(reference) not in (5, 6):
+            raise PlainDataError("a reference to something that is no storage")
         kind, dtype, key, _, size, *view = reference
         if kind != "storage" or not isinstance(dtype, np.dtype) or any(part is not None for part in view):
-            raise PlainDataError(f"a reference to something that is no storage: {str(kind)[:40]}")
+            raise PlainDataError(f"a reference to something that is no storage: {_said(kind)}")
         if not isinstance(key, str) or type(size) is not int or not 0 <= size <= MAX_FILE_BYTES:
             raise PlainDataError("a storage without a proper name and size")
         return Storage(dtype, key, size, read)
@@ -237,8 +304,8 @@ _EMPTY: Mapping[str, Callable[[], Any]] = MappingProxyType(
 )
 _TUPLES: Mapping[str, int] = MappingProxyType({"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3})
 _LITERALS = frozenset(
-    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+    {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
+    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 )
 _ASSEMBLING = frozenset(
     {"TUPLE", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "REDUCE", "NEWOBJ", "BUILD"}
@@ -254,10 +321,10 @@ _RUN = (
 )
 
 
-def _run(stream: io.BytesIO, machine: "_Machine") -> Any:
+def _run(stream: io.BytesIO, machine: "_Machine", left: Budget) -> Any:
     # pickletools only reads each instruction's argument. It reads from memory, where no length field can make it
     # allocate more than there is; reading from a file, it could.
-    for _ in range(MAX_OPERATIONS):
+    for _ in left:
         operation = _OPERATIONS.get(stream.read(1))
         if operation is None:
             raise PlainDataError("its pickle is damaged or truncated")
@@ -360,11 +427,11 @@ class _Machine:
 
     def _look_up(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str or (module, name) not in self._table:
-            raise PlainDataError(f"it calls for {str(module)[:60]}.{str(name)[:60]}, which is code and not plain data")
+            raise PlainDataError(f"it calls for {_said(module)}.{_said(name)}, which is code and not plain data")
         self.stack.append(self._table[module, name])
 
     def _make(self, maker: Any, args: Any) -> None:
-        if type(maker) is not Maker or type(args) is not tuple:
+        if type(maker) is not Maker or type(args) is not tuple or len(args) > MAX_ARGUMENTS:
             raise PlainDataError("its pickle calls what cannot be called")
         self.stack.append(maker.make(*args))
 
@@ -385,4 +452,11 @@ def _key(key: Any) -> Any:
     """Only flat keys: hashing a deeply nested one would overflow the interpreter's stack."""
     if key is not None and type(key) not in (str, int, bytes, bool, float):
         raise PlainDataError("its pickle uses a key that is no plain value")
+    if type(key) is int and abs(key) >= LARGEST_KEY:
+        raise PlainDataError("its pickle uses a number as key that is larger than any address")
     return key
+
+
+def _said(name: Any) -> str:
+    """A name of the file's, for a message. Of other values only the kind: the text of a nest may have no end."""
+    return name[:60] if type(name) is str else f"[{type(name).__name__}]"
