@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_OPERATIONS = 1_000_000  # the largest known checkpoint needs a fifth
+MAX_OPERATIONS = 500_000  # the largest known checkpoint needs less than half
 MAX_ARGUMENTS = 16  # of one call
 MAX_ENTRIES = 20_000  # of an archive
 MAX_DIMENSIONS = 16

@@ -57,12 +57,12 @@ def read_foreign(path: Path) -> Foreign:
 
 def _read(path: Path) -> bytes:
     """All of it, once it looks like a file that might be meant."""
+    facts = path.stat()
+    if not S_ISREG(facts.st_mode):  # a device or pipe might never end, or never begin
+        raise CheckpointError("no regular file")
+    if facts.st_size > inert.MAX_FILE_BYTES:
+        raise CheckpointError(f"{facts.st_size} bytes, more than the {inert.MAX_FILE_BYTES} that are read")
     with path.open("rb") as file:
-        facts = path.stat()
-        if not S_ISREG(facts.st_mode):
-            raise CheckpointError("no regular file")
-        if facts.st_size > inert.MAX_FILE_BYTES:
-            raise CheckpointError(f"{facts.st_size} bytes, more than the {inert.MAX_FILE_BYTES} that are read")
         if file.read(2)[:1] not in (b"\x80", b"P"):
             raise CheckpointError("neither a pickle nor a torch file")
         file.seek(0)
@@ -92,7 +92,9 @@ def _described(tree: Any) -> str:
     if type(tree) is dict:
         names = [key[:30] for key in list(tree)[:8] if type(key) is str]
         return f"a dictionary of {', '.join(names) or 'nothing with a name'}"
-    return f"a {tree.kind}" if type(tree) is Record else f"a {type(tree).__name__}"
+    if type(tree) is tuple:
+        return f"{len(tree)} things in a row"
+    return f"a single {tree.kind}" if type(tree) is Record else "something else"
 
 
 _ROSINALITY: Table = {**inert.TORCH, **NUMPY, ("argparse", "Namespace"): inert.recorder("namespace")}
@@ -116,6 +118,7 @@ def _nvidia(left: inert.Budget) -> Table:
         **inert.TORCH,
         **NUMPY,
         ("builtins", "set"): inert.recorder("set"),
+        ("__builtin__", "set"): inert.recorder("set"),
         ("dnnlib.util", "EasyDict"): Maker(lambda: {}),
         ("dnnlib.tflib.network", "Network"): inert.recorder("tensorflow"),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): inert.recorder("module"),
@@ -198,7 +201,7 @@ def _check_latents(found: Mapping[str, NDArray[Any]], layers: int, labels: int) 
 def _shape(found: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> tuple[int, ...]:
     if name not in found:
         some = ", ".join(sorted(found)[:4])
-        raise CheckpointError(f"no StyleGAN2 generator: it has no {name}, but {some or 'nothing'}")
+        raise CheckpointError(f"no StyleGAN2 generator: it has {some or 'nothing'}, and no {name}")
     shape = found[name].shape
     if len(shape) != dimensions or not math.prod(shape):
         raise CheckpointError(f"{name} of shape {list(shape)}")

@@ -206,8 +206,9 @@ def _modules(network: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
         if not waiting:
             return
         path, module = waiting.pop()
-        meta = module.args[0] if type(module) is Record and module.kind == "module" and module.args else None
-        state = _dict(_dict(meta).get("state"))
+        if type(module) is not Record or module.kind != "module" or not module.args:
+            raise CheckpointError(f"{path.removesuffix('.') or 'G_ema'} is no network")
+        state = _dict(_dict(module.args[0]).get("state"))
         yield path, state
         for name, child in _dict(state.get("_modules", {})).items():
             if child is not None:
@@ -224,7 +225,9 @@ def _components(network: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 def _network_state(network: Any) -> dict[Any, Any]:
-    return _dict(network.state if type(network) is Record and network.kind == "tensorflow" else None)
+    if type(network) is not Record or network.kind != "tensorflow":
+        raise CheckpointError("the third of three things in a row is no network of TensorFlow")
+    return _dict(network.state)
 
 
 def _arrays(described: Mapping[str, Any], limit_bytes: int) -> dict[str, Array]:
