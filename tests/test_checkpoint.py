@@ -398,4 +398,3 @@ def test_damaged_files_end_in_one_error_or_a_generator(tmp_path: Path) -> None:
     assert report["peak_mib"] < 512
     assert 0.02 < report["reasons"]["read"] / report["count"] < 0.7, "some are harmless, some are not"
     print(f"{PROGRAMS // 10} mutants: {report['slowest_s']:.3f} s at most, {report['peak_mib']:.0f} MiB")
-    print(report["reasons"])

@@ -493,7 +493,7 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     long = b"(" + b"K\x00" * MANY + b"tq\x03"
     again = b"h\x01(h\x02K\x00h\x03h\x03\x89}tR0" * 50_000
     yield "a shape of 10^5 dimensions, again and again", PROTO + rebuild + long + again + STOP
-    parts = b"(" + b"N" * MANY + b"tq\x03"
+    parts = reference(1)[:-2] + b"N" * MANY + b"tq\x03"
     yield "a reference of 10^5 parts, again and again", LEGACY_HEAD + TWO + parts + b"h\x03Q0" * MANY + b"N."
     yield "a text of 2 GiB in 10 bytes", PROTO + b"X\xff\xff\xff\x7fabc."
     yield "a text of 2^63 bytes", PROTO + b"\x8d" + b"\xff" * 7 + b"\x7fabc."
@@ -538,6 +538,7 @@ def _archives() -> Iterator[tuple[str, bytes]]:
     yield "entries with a path upwards", archive(usual, ("../../was-run", b"x"))
     yield "an archive without a pickle", archive(usual).replace(b"data.pkl", b"data.pk1")
     yield "an archive of 10^5 entries", _crowd(MANY)
+    yield "a hundred entries with 64 KiB of extra fields each", _crowd(100, bytes(65532))
     yield "an archive cut short", good[:-30]
     yield "an archive with another before it", b"PK\x03\x04" + bytes(100) + good
     yield "an archive that is only its end", b"PK\x05\x06" + bytes(18)
@@ -558,10 +559,10 @@ def _archives() -> Iterator[tuple[str, bytes]]:
     yield "a reference with parts missing", archive(text("storage") + b"\x85Q")
 
 
-def _crowd(count: int) -> bytes:
+def _crowd(count: int, extra: bytes = b"") -> bytes:
     """The directory of an archive, and nothing of what it announces."""
     names = [f"a/{number}".encode() for number in range(count)]
-    head, tail = b"PK\x01\x02" + bytes(24), bytes(16)
-    directory = b"".join(head + struct.pack("<H", len(name)) + tail + name for name in names)
+    head, tail = b"PK\x01\x02" + bytes(24), struct.pack("<H", len(extra)) + bytes(14)
+    directory = b"".join(head + struct.pack("<H", len(name)) + tail + name + extra for name in names)
     numbers = struct.pack("<HHHHIIH", 0, 0, count % 65536, count % 65536, len(directory), 0, 0)
     return directory + b"PK\x05\x06" + numbers

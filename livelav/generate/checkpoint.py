@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from livelav.core import inert
 from livelav.core.errors import CheckpointError, ModelError
-from livelav.core.inert import Maker, Record, Storage, Table
+from livelav.core.inert import Maker, Record, Table
 from livelav.core.inert_numpy import NUMPY
+from livelav.core.inert_torch import LEGACY_MAGIC, TORCH, Storage, read_legacy, read_torch
 from livelav.core.normals import normals
 from livelav.core.values import W_DIM
 from livelav.generate.foreign import Parts, from_nvidia, from_rosinality, from_tensorflow
@@ -51,6 +52,8 @@ def read_foreign(path: Path) -> Foreign:
         return _assemble(_parts(_read(path)))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}; {REMEDY}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"cannot read {path}: it takes more memory than there is; {REMEDY}") from error
     except (inert.PlainDataError, CheckpointError, ModelError) as error:
         raise CheckpointError(f"cannot read {path}: {error}; {REMEDY}") from error
 
@@ -72,12 +75,12 @@ def _read(path: Path) -> bytes:
 def _parts(content: bytes) -> Parts:
     limit_bytes = len(content)
     if content[:2] == b"PK":
-        tree = inert.read_torch(content, _ROSINALITY)
+        tree = read_torch(content, _ROSINALITY)
     else:
         left = inert.budget()
         tree = inert.read_pickle(io.BytesIO(content), _nvidia(left), left=left)
-        if type(tree) is int and tree == inert.LEGACY_MAGIC:
-            tree = inert.read_legacy(content, _ROSINALITY, left)
+        if type(tree) is int and tree == LEGACY_MAGIC:
+            tree = read_legacy(content, _ROSINALITY, left)
     del content
     if type(tree) is tuple and len(tree) == 3:
         return from_tensorflow(tree[2], limit_bytes)
@@ -97,7 +100,7 @@ def _described(tree: Any) -> str:
     return f"a single {tree.kind}" if type(tree) is Record else "something else"
 
 
-_ROSINALITY: Table = {**inert.TORCH, **NUMPY, ("argparse", "Namespace"): inert.recorder("namespace")}
+_ROSINALITY: Table = {**TORCH, **NUMPY, ("argparse", "Namespace"): inert.recorder("namespace")}
 
 
 def _nvidia(left: inert.Budget) -> Table:
@@ -108,14 +111,14 @@ def _nvidia(left: inert.Budget) -> Table:
         if type(content) is not bytes:
             raise inert.PlainDataError("a storage that is not made of bytes")
         if id(content) not in known:
-            storage = inert.read_legacy(content, inert.TORCH, left)
+            storage = read_legacy(content, TORCH, left)
             if type(storage) is not Storage:
                 raise inert.PlainDataError("a storage that holds something else")
             known[id(content)] = content, storage  # `content` is kept, so that its id stays its own
         return known[id(content)][1]
 
     return {
-        **inert.TORCH,
+        **TORCH,
         **NUMPY,
         ("builtins", "set"): inert.recorder("set"),
         ("__builtin__", "set"): inert.recorder("set"),

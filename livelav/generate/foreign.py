@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from livelav.core import inert_numpy
 from livelav.core.errors import CheckpointError
-from livelav.core.inert import Record, Tensor
+from livelav.core.inert import Record
+from livelav.core.inert_torch import Tensor
 from livelav.generate.layout import FIR
 
 MOST_PARTS = 1000  # modules or tensors of one network; a generator of 2048 px has 75 and 220
@@ -48,24 +49,24 @@ def from_nvidia(network: Any, limit_bytes: int) -> Parts:
             for name, value in _dict(state.get(kind, {})).items():
                 if value is not None:
                     described[f"{path}{name}"] = value
-        layer = path.removesuffix(".").rpartition(".")[2]
+        # the modules' own attributes, for what was left at its default is not among the arguments
+        layer, dense = path.removesuffix(".").rpartition(".")[2], re.fullmatch(r"mapping\.fc\d+\.", path)
         if layer in ("conv0", "conv1", "torgb"):
             clamps.add(_number(state.get("conv_clamp")))
-        if layer in ("conv0", "conv1") or re.fullmatch(r"mapping\.fc\d+\.", path):
+        if dense or layer in ("conv0", "conv1"):
             _expect("activation", state.get("activation", "lrelu"), "lrelu")
+        if dense:
+            _expect("learning rate multiplier", _number(state.get("bias_gain", 0.01)), MAPPING_LEARNING_RATE)
         if type(state.get("architecture")) is str:
             architectures.add(state["architecture"])
-        if re.fullmatch(r"mapping\.fc\d+\.", path):
-            _expect("learning rate multiplier", _number(state.get("bias_gain", 0.01)), MAPPING_LEARNING_RATE)
     tensors = _arrays(described, limit_bytes)
     if "synthesis.input.freqs" in tensors:
-        raise CheckpointError(f"a StyleGAN3 generator ({len(tensors)} tensors, all readable): it is of another kind")
+        raise CheckpointError(f"a StyleGAN3 generator of {len(tensors)} tensors, which livelav does not draw")
     if len(clamps) > 1 or len(architectures) > 1:
         raise CheckpointError("a generator whose layers differ in clamp or architecture")
     for name in [name for name in tensors if name.endswith(".resample_filter")]:
         _check_filter(tensors.pop(name))
-    nested = "synthesis_kwargs" in kwargs
-    layout = "stylegan2-ada" if nested else "stylegan3-era stylegan2"
+    layout = "stylegan2-ada" if "synthesis_kwargs" in kwargs else "stylegan3-era stylegan2"
     return Parts(layout, tensors, *(next(iter(found), None) for found in (clamps, architectures)))
 
 
