@@ -44,6 +44,7 @@ from livelav.generate.static import static_network
 from livelav.generate.stylegan2 import StyleGAN2
 
 PROGRAMS = int(os.environ.get("LIVELAV_PROGRAMS", "2000"))  # 100,000 once before a release
+EACH = 3  # tensors that are changed in each way
 PLAIN = Plan()
 FLAGS = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
 RICH = Plan(clamp=0.7, labels=5)
@@ -284,9 +285,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "16 px": (lambda: nvidia(Plan(16), nvidia_tensors(Plan(16))), "16 px: the resolution"),
     "a block missing": (lambda: rosinality_file(
         {name: t for name, t in rosinality_tensors(PLAIN).items() if not name.startswith(("convs.2", "convs.3"))}),
-                        "blocks 4, 8, 32 px"),
+                        "blocks of 4, 8, 32 px"),
     "a part missing": (lambda: lacking("synthesis.b8.conv1.bias"), "without synthesis.b8.conv1.bias"),
     "no mapping": (lambda: nvidia(Plan(layers=0), nvidia_tensors(Plan(layers=0))), "without a mapping"),
+    "a constant alone": (lambda: nvidia(PLAIN, {"synthesis.b4.const": floats(12, 4, 4)}), "blocks of no px"),
     "another part": (lambda: changed("synthesis.b8.attention.weight", floats(3)), "synthesis.b8.attention.weight"),
     "another shape": (lambda: changed(WEIGHT, floats(12, 12, 5, 5)), r"\[12, 12, 5, 5\] where floats \[12, 12, 3, 3\]"),
     "other channels": (lambda: changed(WEIGHT, floats(9, 12, 3, 3)), "12 at 4 px, 9 at 8 px"),
@@ -312,6 +314,37 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"version https://git-lfs.github.com/spec/v1", "neither a pickle nor"),
     "nothing": (lambda: b"", "neither a pickle nor"),
 }  # fmt: skip
+
+
+CHANGES: dict[str, Callable[[NDArray[Any]], NDArray[Any] | None]] = {
+    "gone": lambda x: None,
+    "empty": lambda x: x.ravel()[:0],
+    "flat": lambda x: x.ravel(),
+    "one number": lambda x: np.array(x.ravel()[0]),
+    "one more": lambda x: np.concatenate([x.reshape(-1), x.reshape(-1)[:1]]),
+    "turned": lambda x: np.array(x.T, order="C"),
+    "deeper": lambda x: x[None],
+    "whole": lambda x: np.asarray(x, np.int32),
+}
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "rosinality, older"])
+def test_any_tensor_may_be_missing_or_another(layout: str, read: Any) -> None:
+    """Whatever a tensor is, the file gives the one error, or a generator whose every tensor is as its config says."""
+    draw, write, _ = LAYOUTS[layout]
+    tensors, chance = draw(replace(PLAIN, labels=2 if "style" in layout else 0)), np.random.default_rng(5)
+    refused = 0
+    for change in CHANGES.values():
+        for name in chance.choice(list(tensors), EACH):
+            other = change(tensors[name])
+            changed = {key: t for key, t in tensors.items() if key != name} | ({} if other is None else {name: other})
+            try:
+                found = read(write(PLAIN, changed))
+            except CheckpointError:
+                refused += 1
+                continue
+            assert {key: t.shape for key, t in found.tensors.items()} == found.config.tensor_shapes, name
+    assert refused > EACH * len(CHANGES) / 2
 
 
 @pytest.mark.parametrize("what", REFUSED)

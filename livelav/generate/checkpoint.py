@@ -161,8 +161,8 @@ def _config(parts: Parts) -> Config:
     if const[1:] != (4, 4):
         raise CheckpointError(f"a picture that is not square: it grows from {const[1]} x {const[2]}, not 4 x 4")
     blocks = sorted(int(m[1]) for name in found if (m := re.fullmatch(r"synthesis\.b(\d{1,9})\.conv1\.weight", name)))
-    if blocks != [4 << i for i in range(len(blocks))]:
-        raise CheckpointError(f"a generator of blocks {', '.join(map(str, blocks[:12]))} px")
+    if not blocks or blocks != [4 << i for i in range(len(blocks))]:
+        raise CheckpointError(f"a generator of blocks of {', '.join(map(str, blocks[:12])) or 'no'} px")
     resolution = blocks[-1]
     channels = {block: _shape(found, f"synthesis.b{block}.conv1.weight", 4)[0] for block in blocks}
     layers = len([name for name in found if re.fullmatch(r"mapping\.fc\d+\.weight", name)])
