@@ -302,6 +302,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "clamps that differ": (lambda: attribute("synthesis.b8.conv1", conv_clamp=3.0), "differ in clamp"),
     "another architecture": (lambda: attribute("synthesis.b8", architecture="swin"), "calls itself swin|architecture"),
     "a learning rate of tensorflow": (lambda: tensorflow_said(mapping_lrmul=0.1), "mapping_lrmul 0.1"),
+    "z as it comes": (lambda: tensorflow_said(normalize_latents=False), "normalize_latents False where True is due"),
     "a filter of tensorflow": (lambda: tensorflow_said(resample_kernel=[1, 2, 1]), "upsampling filter"),
     "labels of the older kind": (lambda: tensorflow_file(
         PLAIN, tensorflow_tensors(PLAIN) | {"mapping/LabelConcat/weight": floats(5, 512)}), "mapping/LabelConcat"),

@@ -88,6 +88,7 @@ def from_tensorflow(network: Any, limit_bytes: int) -> Parts:
             _expect("nonlinearity", said.get("nonlinearity", "lrelu"), "lrelu")
             _expect("mapping_nonlinearity", said.get("mapping_nonlinearity", "lrelu"), "lrelu")
             _expect("mapping_lrmul", _number(said.get("mapping_lrmul", 0.01)), MAPPING_LEARNING_RATE)
+            _expect("normalize_latents", said.get("normalize_latents", True), True)
             kernel = said.get("resample_kernel", list(FIR))
             if type(kernel) not in (list, tuple) or list(map(_number, kernel[:10])) != list(FIR):
                 raise CheckpointError("a generator whose upsampling filter is not 1, 3, 3, 1")
@@ -266,9 +267,9 @@ def _number(value: Any) -> float | None:
     return inert_numpy.number(value)
 
 
-def _expect(what: str, found: Any, due: str | float) -> None:
+def _expect(what: str, found: Any, due: str | float | bool) -> None:
     if found != due:
-        said = found if type(found) in (str, float) else type(found).__name__
+        said = found if type(found) in (str, float, bool) else type(found).__name__
         raise CheckpointError(f"a generator with {what} {str(said)[:40]} where {due} is due")
 
 
