@@ -38,6 +38,7 @@ from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
 from livelav.desk import OURS, Desk
+from livelav.generate.layout import LARGEST
 from livelav.inputs import Inputs
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
@@ -46,7 +47,7 @@ from livelav.show.surface import Surface
 from livelav.supervisor import Child, Event
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
 
-_LARGEST_IMAGE = 1024 * 1024 * 4
+_LARGEST_IMAGE = LARGEST * LARGEST * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
 _MIDI_HUNG_S = 2.5  # closing an output of JACK's may take its library a second
 _OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged

@@ -48,9 +48,16 @@ def upsample(x: Array) -> Array:
     return 4.0 * filter_image(stuff(x), 2, 1)
 
 
-def mapping(tensors: Mapping[str, Array], z: Array, layers: int, psi: float = 1.0) -> Array:
-    """z [512] to w [512]."""
-    x = z / np.sqrt(np.mean(z**2) + 1e-8)
+def normalized(x: Array) -> Array:
+    return x / np.sqrt(np.mean(x**2) + 1e-8)
+
+
+def mapping(tensors: Mapping[str, Array], z: Array, layers: int, psi: float = 1.0, label: Array | None = None) -> Array:
+    """z [512], and label [labels] where there are any, to w [512]."""
+    x = normalized(z)
+    if label is not None:
+        weight = tensors["mapping.embed.weight"]
+        x = np.append(x, normalized(weight @ label / np.sqrt(len(label)) + tensors["mapping.embed.bias"]))
     for i in range(layers):
         weight, bias = tensors[f"mapping.fc{i}.weight"], tensors[f"mapping.fc{i}.bias"]
         x = leaky_relu(weight @ x * 0.01 / np.sqrt(len(x)) + bias * 0.01)

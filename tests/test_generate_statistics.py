@@ -1,10 +1,14 @@
 """Numbers that must stay the same for ever, and what is measured of a generator's W."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from stylegan2_oracle import mapping
 from test_stylegan2 import SMALL, seeded_tensors
 
 from livelav.core.normals import normals
+from livelav.core.values import W_DIM
 from livelav.generate.statistics import w_mean_and_std, w_samples
 
 FIXED = (-0.186257717125202, 0.166245993467793, 1.6998992261158, -0.707022276658087)
@@ -30,3 +34,12 @@ def test_w_statistics_are_those_of_the_samples() -> None:
     mean, std = w_mean_and_std(w)
     assert np.allclose(((w - mean) / std).mean(axis=0), 0, atol=1e-5)
     assert np.allclose(((w - mean) / std).std(axis=0), 1, atol=1e-5)
+
+
+def test_classes_take_turns() -> None:
+    config = replace(SMALL, labels=3)
+    tensors = seeded_tensors(config)
+    w = w_samples(config, tensors, 5)
+    z = normals(0, 0, (5, W_DIM))
+    for i in range(5):
+        assert np.allclose(w[i], mapping(tensors, z[i], SMALL.mapping_layers, label=np.eye(3)[i % 3]), atol=1e-4)

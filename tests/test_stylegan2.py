@@ -72,6 +72,15 @@ def test_mapping_and_psi_agree_with_the_oracle(psi: float) -> None:
     assert relative_error(w, mapping(tensors, z, SMALL.mapping_layers, psi)) <= 1e-5
 
 
+@pytest.mark.parametrize("labels", [1, 5])
+def test_labels_agree_with_the_oracle(labels: int) -> None:
+    config = replace(SMALL, labels=labels)
+    tensors, z, label = seeded_tensors(config), normals(3, 0, (W_DIM,)), normals(4, 0, (labels,))
+    network = StyleGAN2.from_tensors(config, tensors).mapping
+    w = network(torch.from_numpy(z).float()[None], 0.7, torch.from_numpy(label).float()[None])[0].numpy()
+    assert relative_error(w, mapping(tensors, z, SMALL.mapping_layers, 0.7, label)) <= 1e-5
+
+
 def test_psi_0_is_the_average_picture() -> None:
     tensors = seeded_tensors(SMALL)
     network = StyleGAN2.from_tensors(SMALL, tensors)
@@ -118,7 +127,7 @@ def test_every_parameter_learns() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("resolution", "num_ws"), [(32, 8), (256, 14), (1024, 18)])
+@pytest.mark.parametrize(("resolution", "num_ws"), [(32, 8), (256, 14), (1024, 18), (2048, 20)])
 def test_layer_table(architecture: Architecture, resolution: int, num_ws: int) -> None:
     config = Config(resolution, 32768, 512, architecture)
     assert config.num_ws == num_ws
@@ -132,8 +141,11 @@ def test_layer_table(architecture: Architecture, resolution: int, num_ws: int) -
 
 
 def test_config_survives_its_own_dict() -> None:
-    config = replace(SMALL, architecture="resnet", conv_clamp=256.0)
+    config = replace(SMALL, architecture="resnet", conv_clamp=256.0, labels=7)
     assert Config.from_dict(config.as_dict()) == config
+    older = SMALL.as_dict()
+    del older["labels"]
+    assert Config.from_dict(older) == SMALL
 
 
 @pytest.mark.parametrize(
@@ -141,7 +153,10 @@ def test_config_survives_its_own_dict() -> None:
     [
         {"resolution": 48},
         {"resolution": 16},
-        {"resolution": 2048},
+        {"resolution": 4096},
+        {"labels": -1},
+        {"labels": 2.5},
+        {"labels": 1 << 20},
         {"architecture": "stylegan3"},
         {"channel_base": 16},
         {"channel_max": 0},

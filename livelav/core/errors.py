@@ -53,6 +53,10 @@ class ModelError(LivelavError):
     """A generator's file that is missing, unreadable, or of an architecture that livelav does not play."""
 
 
+class CheckpointError(LivelavError):
+    """A stranger's checkpoint that is damaged, more than plain data, or of a network that livelav does not play."""
+
+
 class BackendError(LivelavError):
     """An engine that is not installed, or that refused to build or run a network."""
 

@@ -1,35 +1,32 @@
-"""Reads strangers' pickles and torch files as plain data; nothing in them is ever imported, called or executed.
+"""Reads strangers' pickles as plain data; nothing in them is ever imported, called or executed.
 
 A pickle is a small program. This runs only those of its instructions that make plain values, over the standard
 library's own parser of them, within bounds on their number. Where a pickle names a class or function, that name is
-looked up in an exact table of (module, name); whatever stands there is ours. Tensors stay descriptions until asked
-for, and are then views of the file's own bytes. torch is not needed.
+looked up in an exact table of (module, name); whatever stands there is ours. torch's tensors and numpy's arrays have
+such tables in inert_torch.py and inert_numpy.py.
 
 It does not know what the data mean, and a tree it returns may hold itself or be nested very deep: whoever walks one
 must bound the walk. Any fault in a file is a PlainDataError; the caller says which file and what to do.
 
-Pure; no process or thread of its own. Sources: the standard library's pickletools; torch.save's two layouts.
+Work is bounded by the file's own length: no instruction costs more than what it takes off the stack, so that naming
+one large value many times over gains nothing, and what a file holds inside itself is counted with it.
+
+Pure; no process or thread of its own. Source: the standard library's pickletools.
 """
 
 import io
-import math
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-MAX_OPERATIONS = 2_000_000  # the largest known checkpoint needs a tenth
-MAX_DIMENSIONS = 16
+MAX_OPERATIONS = 500_000  # three StyleGAN2 networks of 1024 px in one pickle take 66,000
+MAX_ARGUMENTS = 16  # of one call
 MAX_FILE_BYTES = 2 << 30
-
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_LEGACY_VERSION = 1001
+LARGEST_KEY = 1 << 60  # whole numbers below it have different hashes, so no dictionary grows slow
 
 
 class PlainDataError(ValueError):
@@ -53,6 +50,7 @@ class Record:
 
 
 Table = Mapping[tuple[str, str], Any]
+Budget = Iterator[int]  # as many as instructions are left, for a file and all that is nested in it
 
 
 def recorder(kind: str) -> Maker:
@@ -60,97 +58,24 @@ def recorder(kind: str) -> Maker:
     return Maker(lambda *args: Record(kind, args))
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """A named run of numbers in a torch file."""
-
-    dtype: np.dtype[Any]
-    key: str
-    size: int  # numbers, not bytes
-    read: Callable[[str], bytes | memoryview]
-
-    def array(self) -> NDArray[Any]:
-        """All of it, read-only [size]. Raises PlainDataError where the file has not exactly that many bytes."""
-        data = _guarded(lambda: self.read(self.key), f"storage {self.key}")
-        if len(data) != self.size * self.dtype.itemsize:
-            expected = self.size * self.dtype.itemsize
-            raise PlainDataError(f"storage {self.key} has {len(data)} bytes where {expected} are due: truncated?")
-        return np.frombuffer(data, self.dtype)
+def budget() -> Budget:
+    """For one file."""
+    return iter(range(MAX_OPERATIONS))
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A torch tensor as the file describes it; known to lie within its storage and to be no larger than that."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]  # in numbers
-
-    def array(self) -> NDArray[Any]:
-        """A read-only view [shape]. Raises PlainDataError where the storage is not whole."""
-        item = self.storage.dtype.itemsize
-        strides = tuple(stride * item for stride in self.strides)
-        data = self.storage.array()
-        return np.ndarray(self.shape, data.dtype, data, self.offset * item, strides)
-
-
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
-    """torch._utils._rebuild_tensor_v2, checked."""
-    if not isinstance(storage, Storage):
-        raise PlainDataError("a tensor without a storage")
-    numbers = (offset, *shape, *strides)
-    if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
-        raise PlainDataError(f"a tensor of {len(shape)} dimensions and {len(strides)} strides")
-    if any(type(n) is not int or not 0 <= n <= MAX_FILE_BYTES for n in numbers):
-        raise PlainDataError("a tensor whose shape or strides are no proper numbers")
-    end = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True)) + 1
-    size = math.prod(shape)
-    if size and (end > storage.size or size > storage.size):
-        raise PlainDataError(f"a tensor of shape {tuple(shape)} in a storage of {storage.size} numbers")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-TORCH: Table = MappingProxyType(
-    {
-        ("collections", "OrderedDict"): Maker(lambda: {}),
-        ("torch._utils", "_rebuild_tensor_v2"): Maker(_tensor),
-        ("torch._utils", "_rebuild_parameter"): Maker(lambda data, requires_grad, hooks: data),
-        ("torch", "DoubleStorage"): np.dtype("<f8"),
-        ("torch", "FloatStorage"): np.dtype("<f4"),
-        ("torch", "HalfStorage"): np.dtype("<f2"),
-        ("torch", "LongStorage"): np.dtype("<i8"),
-        ("torch", "IntStorage"): np.dtype("<i4"),
-        ("torch", "ShortStorage"): np.dtype("<i2"),
-        ("torch", "CharStorage"): np.dtype("i1"),
-        ("torch", "ByteStorage"): np.dtype("u1"),
-        ("torch", "BoolStorage"): np.dtype("?"),
-    }
-)
-
-
-def read_pickle(stream: io.BytesIO, table: Table, persistent: Callable[[Any], Any] | None = None) -> Any:
+def read_pickle(
+    stream: io.BytesIO, table: Table, persistent: Callable[[Any], Any] | None = None, left: Budget | None = None
+) -> Any:
     """Runs one pickle from where `stream` stands; leaves it just behind.
 
     `table` gives what each (module, name) stands for: a value of ours, or a Maker. `persistent` resolves what the
-    pickle keeps outside itself. Raises PlainDataError for anything else, however damaged or hostile the bytes are.
+    pickle keeps outside itself. `left` is the file's budget where this is not all of it. Raises PlainDataError for
+    anything else, however damaged or hostile the bytes are.
     """
-    return _guarded(lambda: _run(stream, _Machine(table, persistent)), "pickle")
+    return guarded(lambda: _run(stream, _Machine(table, persistent), budget() if left is None else left), "pickle")
 
 
-def read_torch(content: bytes, table: Table = TORCH) -> Any:
-    """What torch.save put into these bytes, in either of its layouts, with Tensors and Storages in it.
-
-    Raises PlainDataError for anything but plain data and what `table` names.
-    """
-    if len(content) > MAX_FILE_BYTES:
-        raise PlainDataError(f"{len(content)} bytes, more than the {MAX_FILE_BYTES} that are read")
-    if content[:2] == b"PK":
-        return _guarded(lambda: _read_zip(content, table), "archive")
-    return _guarded(lambda: _read_legacy(content, table), "torch file")
-
-
-def _guarded(work: Callable[[], Any], what: str) -> Any:
+def guarded(work: Callable[[], Any], what: str) -> Any:
     """Damaged input makes the standard library raise many kinds of error; all of them mean the same to us."""
     try:
         return work()
@@ -172,64 +97,6 @@ def _guarded(work: Callable[[], Any], what: str) -> Any:
         raise PlainDataError(f"the {what} is damaged ({type(error).__name__}: {str(error)[:100]})") from error
 
 
-def _read_zip(content: bytes, table: Table) -> Any:
-    archive = zipfile.ZipFile(io.BytesIO(content))  # over memory: nothing to close
-    entries = {info.filename: info for info in archive.infolist()}
-    if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
-        raise PlainDataError("its archive is compressed; torch never does that")
-    if sum(info.file_size for info in entries.values()) > len(content):
-        raise PlainDataError("its archive claims to hold more than the file is long")
-    root = next((name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl")), None)
-    if root is None:
-        raise PlainDataError("an archive without data.pkl: no file of torch")
-
-    if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
-        raise PlainDataError("its numbers are big-endian; only little-endian files are read")
-    resolve = _storages(lambda key: archive.read(f"{root}data/{key}"))
-    return read_pickle(io.BytesIO(archive.read(f"{root}data.pkl")), table, resolve)
-
-
-def _read_legacy(content: bytes, table: Table) -> Any:
-    """A few small pickles, then for each storage an int64 count and its raw numbers."""
-    stream = io.BytesIO(content)
-    if read_pickle(stream, {}) != _LEGACY_MAGIC or read_pickle(stream, {}) != _LEGACY_VERSION:
-        raise PlainDataError("neither of torch's file layouts")
-    system = read_pickle(stream, {})
-    if not system["little_endian"]:
-        raise PlainDataError("its numbers are big-endian; only little-endian files are read")
-    blobs: dict[str, memoryview] = {}
-    known: dict[str, Storage] = {}
-    resolve = _storages(blobs.__getitem__)
-
-    def remember(reference: Any) -> Storage:
-        storage = resolve(reference)
-        return known.setdefault(storage.key, storage)
-
-    tree = read_pickle(stream, table, remember)
-    for key in read_pickle(stream, {}):
-        (count,) = struct.unpack("<q", stream.read(8))
-        if key not in known or count != known[key].size:
-            raise PlainDataError(f"storage {str(key)[:40]} is not the one that was announced")
-        start, length = stream.tell(), count * known[key].dtype.itemsize
-        blobs[key] = memoryview(content)[start : start + length]
-        stream.seek(start + length)
-    return tree
-
-
-def _storages(read: Callable[[str], bytes | memoryview]) -> Callable[[Any], Storage]:
-    """Resolves torch's persistent references ("storage", type, key, location, size[, view])."""
-
-    def resolve(reference: Any) -> Storage:
-        kind, dtype, key, _, size, *view = reference
-        if kind != "storage" or not isinstance(dtype, np.dtype) or any(part is not None for part in view):
-            raise PlainDataError(f"a reference to something that is no storage: {str(kind)[:40]}")
-        if not isinstance(key, str) or type(size) is not int or not 0 <= size <= MAX_FILE_BYTES:
-            raise PlainDataError("a storage without a proper name and size")
-        return Storage(dtype, key, size, read)
-
-    return resolve
-
-
 _OPERATIONS = MappingProxyType({operation.code.encode("latin-1"): operation for operation in pickletools.opcodes})
 _CONSTANTS: Mapping[str, Any] = MappingProxyType({"NONE": None, "NEWTRUE": True, "NEWFALSE": False})
 _EMPTY: Mapping[str, Callable[[], Any]] = MappingProxyType(
@@ -237,8 +104,8 @@ _EMPTY: Mapping[str, Callable[[], Any]] = MappingProxyType(
 )
 _TUPLES: Mapping[str, int] = MappingProxyType({"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3})
 _LITERALS = frozenset(
-    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+    {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
+    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 )
 _ASSEMBLING = frozenset(
     {"TUPLE", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "REDUCE", "NEWOBJ", "BUILD"}
@@ -254,10 +121,10 @@ _RUN = (
 )
 
 
-def _run(stream: io.BytesIO, machine: "_Machine") -> Any:
+def _run(stream: io.BytesIO, machine: "_Machine", left: Budget) -> Any:
     # pickletools only reads each instruction's argument. It reads from memory, where no length field can make it
     # allocate more than there is; reading from a file, it could.
-    for _ in range(MAX_OPERATIONS):
+    for _ in left:
         operation = _OPERATIONS.get(stream.read(1))
         if operation is None:
             raise PlainDataError("its pickle is damaged or truncated")
@@ -360,11 +227,11 @@ class _Machine:
 
     def _look_up(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str or (module, name) not in self._table:
-            raise PlainDataError(f"it calls for {str(module)[:60]}.{str(name)[:60]}, which is code and not plain data")
+            raise PlainDataError(f"it calls for {said(module)}.{said(name)}, which is code and not plain data")
         self.stack.append(self._table[module, name])
 
     def _make(self, maker: Any, args: Any) -> None:
-        if type(maker) is not Maker or type(args) is not tuple:
+        if type(maker) is not Maker or type(args) is not tuple or len(args) > MAX_ARGUMENTS:
             raise PlainDataError("its pickle calls what cannot be called")
         self.stack.append(maker.make(*args))
 
@@ -385,4 +252,11 @@ def _key(key: Any) -> Any:
     """Only flat keys: hashing a deeply nested one would overflow the interpreter's stack."""
     if key is not None and type(key) not in (str, int, bytes, bool, float):
         raise PlainDataError("its pickle uses a key that is no plain value")
+    if type(key) is int and abs(key) >= LARGEST_KEY:
+        raise PlainDataError("its pickle uses a number as key that is larger than any address")
     return key
+
+
+def said(name: Any) -> str:
+    """A name of the file's, for a message. Of other values only the kind: the text of a nest may have no end."""
+    return name[:60] if type(name) is str else f"[{type(name).__name__}]"

@@ -18,8 +18,9 @@ Architecture = Literal["skip", "resnet", "orig"]
 LayerKind = Literal["conv", "up", "rgb"]
 NoiseMode = Literal["const", "random", "none"]
 
-SMALLEST, LARGEST = 32, 1024
+SMALLEST, LARGEST = 32, 2048
 MOST_MAPPING_LAYERS = 64  # published ones have 2 or 8
+MOST_LABELS = 4096  # ImageNet has 1000
 LRELU_SLOPE = 0.2
 LRELU_GAIN = 2.0**0.5
 DEMODULATION_EPS = 1e-8
@@ -57,6 +58,7 @@ class Config:
     architecture: Architecture = "skip"
     mapping_layers: int = 8
     conv_clamp: float | None = None  # every layer's output is held within +- this
+    labels: int = 0  # numbers of a class label that the mapping embeds beside z; 0: it knows no classes
 
     def __post_init__(self) -> None:
         if not (SMALLEST <= self.resolution <= LARGEST and self.resolution.bit_count() == 1):
@@ -79,6 +81,10 @@ class Config:
                 f"a generator of mapping_layers {self.mapping_layers}: it must be a number from 1 to "
                 f"{MOST_MAPPING_LAYERS}; pick another model"
             )
+        if not 0 <= self.labels <= MOST_LABELS:
+            raise ModelError(
+                f"a generator of {self.labels} labels: it must be a number from 0 to {MOST_LABELS}; pick another model"
+            )
         if self.conv_clamp is not None and not 0 < self.conv_clamp < math.inf:
             raise ModelError(
                 f"a generator of conv_clamp {self.conv_clamp}: it must be a positive number or none; pick another model"
@@ -87,7 +93,7 @@ class Config:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """The inverse of `as_dict`. Raises ModelError for unknown or missing keys and for values of a wrong kind."""
-        whole = ("resolution", "channel_base", "channel_max", "mapping_layers")
+        whole = ("resolution", "channel_base", "channel_max", "mapping_layers", "labels")
         if not all(isinstance(values.get(key, 1), int) for key in whole):
             raise ModelError(f"a generator whose {', '.join(whole)} are not whole numbers; write its file anew")
         try:
@@ -143,8 +149,11 @@ class Config:
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name to shape of every tensor that a file of this network holds; `mapping.w_avg` among them."""
         shapes: dict[str, tuple[int, ...]] = {"mapping.w_avg": (W_DIM,)}
+        if self.labels:
+            shapes |= {"mapping.embed.weight": (W_DIM, self.labels), "mapping.embed.bias": (W_DIM,)}
         for i in range(self.mapping_layers):
-            shapes |= {f"mapping.fc{i}.weight": (W_DIM, W_DIM), f"mapping.fc{i}.bias": (W_DIM,)}
+            inputs = 2 * W_DIM if self.labels and i == 0 else W_DIM  # z, and the embedded label behind it
+            shapes |= {f"mapping.fc{i}.weight": (W_DIM, inputs), f"mapping.fc{i}.bias": (W_DIM,)}
         shapes["synthesis.b4.const"] = (self.channels(4), 4, 4)
         for layer in self.layers:
             at = f"synthesis.{layer.name}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F  # noqa: N812
 
 from livelav.core.normals import normals
 from livelav.core.values import W_DIM, Floats
@@ -19,8 +20,9 @@ SEED, STREAM = 0, 0
 
 
 def w_samples(config: Config, tensors: Mapping[str, NDArray[np.floating]], count: int = COUNT) -> Floats:
-    """[count, 512]: always the same z, through the mapping network of `tensors` (names of `config.tensor_shapes`)."""
-    mapping = MappingNetwork(config.mapping_layers)
+    """[count, 512]: always the same z, through the mapping network of `tensors` (names of `config.tensor_shapes`).
+    Where it knows classes, each has its turn."""
+    mapping = MappingNetwork(config.mapping_layers, config.labels)
     prefix = "mapping."
     mapping.load_state_dict(
         {
@@ -30,8 +32,11 @@ def w_samples(config: Config, tensors: Mapping[str, NDArray[np.floating]], count
         }
     )
     z = torch.from_numpy(normals(SEED, STREAM, (count, W_DIM))).float()
+    label = None
+    if config.labels:
+        label = F.one_hot(torch.arange(count) % config.labels, config.labels).float()
     with torch.inference_mode():
-        w: Floats = mapping(z).numpy()
+        w: Floats = mapping(z, label=label).numpy()
     return w
 
 

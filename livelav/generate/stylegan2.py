@@ -45,22 +45,36 @@ class Dense(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """z [n, 512] to w [n, 512]. `w_avg` is the centre of W that truncation pulls to."""
+    """z [n, 512], and label [n, labels] where there are any, to w [n, 512].
+
+    `w_avg` is the centre of W that truncation pulls to. A label is a row of numbers, 1 for its class and else 0.
+    """
 
     w_avg: Tensor
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, layers: int, labels: int = 0) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers, self.labels = layers, labels
+        if labels:
+            self.embed = Dense(labels, W_DIM)
         for i in range(layers):
-            self.add_module(f"fc{i}", Dense(W_DIM, W_DIM, learning_rate=MAPPING_LEARNING_RATE))
+            inputs = 2 * W_DIM if labels and i == 0 else W_DIM
+            self.add_module(f"fc{i}", Dense(inputs, W_DIM, learning_rate=MAPPING_LEARNING_RATE))
         self.register_buffer("w_avg", torch.zeros(W_DIM))
 
-    def forward(self, z: Tensor, psi: float = 1.0) -> Tensor:
-        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + SECOND_MOMENT_EPS)
+    def forward(self, z: Tensor, psi: float = 1.0, label: Tensor | None = None) -> Tensor:
+        assert (label is not None) == (self.labels > 0), "a label belongs to a network with labels, and only to it"
+        x = _normalized(z)
+        if label is not None:
+            x = torch.cat([x, _normalized(self.embed(label))], dim=1)
         for i in range(self.layers):
             x = F.leaky_relu(getattr(self, f"fc{i}")(x), LRELU_SLOPE) * LRELU_GAIN
         return self.w_avg + psi * (x - self.w_avg)
+
+
+def _normalized(x: Tensor) -> Tensor:
+    """By the second moment of each row."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + SECOND_MOMENT_EPS)
 
 
 class ModulatedConv(nn.Module):
@@ -166,7 +180,7 @@ class StyleGAN2(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.mapping = MappingNetwork(config.mapping_layers)
+        self.mapping = MappingNetwork(config.mapping_layers, config.labels)
         self.synthesis = SynthesisNetwork(config)
 
     @classmethod
@@ -177,9 +191,16 @@ class StyleGAN2(nn.Module):
         network.load_state_dict(state)
         return network.eval().requires_grad_(False)
 
-    def forward(self, z: Tensor, psi: float = 1.0, noise: float = 1.0, noise_mode: NoiseMode = "const") -> Tensor:
-        """z [n, 512] to images [n, 3, resolution, resolution]."""
-        ws = self.mapping(z, psi)[:, None].expand(-1, self.config.num_ws, -1)
+    def forward(
+        self,
+        z: Tensor,
+        psi: float = 1.0,
+        noise: float = 1.0,
+        noise_mode: NoiseMode = "const",
+        label: Tensor | None = None,
+    ) -> Tensor:
+        """z [n, 512], and label [n, labels] where there are any, to images [n, 3, resolution, resolution]."""
+        ws = self.mapping(z, psi, label)[:, None].expand(-1, self.config.num_ws, -1)
         image: Tensor = self.synthesis(ws, noise, noise_mode)
         return image
 
