@@ -34,7 +34,8 @@ def _table_flags(command: F) -> F:
         command = click.option(choice.flag, argument(choice.name), metavar="WORD", help=choice.help + listed)(command)
     for p in reversed(PARAMS):
         text = f"{p.help} [{p.lo:g}..{p.hi:g}{f' {p.unit}' if p.unit else ''}; {p.default:g}]"
-        command = click.option(p.flag, argument(p.name), metavar="VALUE", help=text)(command)
+        names = [name for name in (p.alias, p.flag) if name]
+        command = click.option(*names, argument(p.name), metavar="VALUE", help=text)(command)
     return command
 
 
