@@ -22,6 +22,7 @@ from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
 from livelav.engine import LiveConfig, run_live
+from livelav.importing import playable
 from livelav.show.container import checked_path
 from livelav.show.record import RecordConfig
 from livelav.show.sheet import contact_sheet
@@ -183,6 +184,7 @@ def play(
         check_link()
     before = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
+    scene = replace(scene, choices={**scene.choices, "model": playable(scene.choices["model"])})
     songs = load_set_list(set_list) if set_list else every_preset()
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)

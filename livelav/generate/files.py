@@ -69,8 +69,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads and checks a whole file. Raises ModelError: missing, not ours, truncated, of another architecture."""
     if path.suffix.lower() in FOREIGN:
         raise ModelError(
-            f"cannot read {path}: only {SUFFIX} files in livelav's own layout are read in this version; "
-            f"`livelav models list` names what there is"
+            f"cannot play {path} as it is: `livelav models import {path}` makes it a model of yours, and "
+            f"`livelav --model {path}` does so and plays it"
         )
     content = _read(path)
     try:
