@@ -25,8 +25,8 @@ from livelav.core.store import write_json
 from livelav.generate.checkpoint import Foreign, read_foreign
 from livelav.generate.files import SUFFIX, write_checkpoint
 from livelav.generate.library import load_generator, physical_cores
-from livelav.generate.statistics import COUNT, label_count, shown_ws, spread_of_w, torch_threads
-from livelav.importing import Request
+from livelav.generate.statistics import COUNT, label_count, shown_ws, spread_of_w, use_one_thread
+from livelav.importing import PAINTING_BYTES, Request
 from livelav.show.sheet import contact_sheet
 
 SHOWN, COLUMNS, SHOWN_PX = 16, 4, 256  # pictures of the contact sheet
@@ -39,7 +39,7 @@ def main() -> None:
     """Converts what the request on stdin names."""
     request = Request(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_leave_with_stdin, name="stdin-watch", daemon=True).start()
-    torch_threads(threads())  # before memory is counted
+    use_one_thread()
     _limit_memory(request.memory_bytes)
 
     def tell(step: str, share: float) -> None:
@@ -63,6 +63,7 @@ def convert(request: Request, tell: Tell) -> None:
     tell("converting", 0.0)
     foreign = read_foreign(Path(request.source))
     config, tensors = foreign.config, dict(foreign.tensors)
+    _limit_memory(request.memory_bytes + PAINTING_BYTES)
     tell("statistics", 0.0)
     spread = spread_of_w(config, tensors, lambda share: tell("statistics", share))
     if not foreign.has_w_avg:
@@ -70,17 +71,13 @@ def convert(request: Request, tell: Tell) -> None:
     path = folder / f"{name}{SUFFIX}"
     write_checkpoint(path, config, tensors, spread.mean, spread.std, spread.by_label)
     tell("pictures", 0.0)
-    generator = load_generator(path, threads=threads())  # whatever it is, it can be played
+    generator = load_generator(path, threads=min(physical_cores(), MOST_THREADS))  # whatever it is, it can be played
     pictures = []
     for ws in shown_ws(config, tensors, spread, SHOWN):
         pictures.append(generator.synthesize(ws))
         tell("pictures", len(pictures) / SHOWN)
     contact_sheet(pictures, folder / f"{name}.png", SHOWN, COLUMNS, SHOWN_PX)
     write_json(folder / f"{name}.json", card(request, foreign))
-
-
-def threads() -> int:
-    return min(physical_cores(), MOST_THREADS)
 
 
 def card(request: Request, foreign: Foreign) -> dict[str, Any]:
@@ -115,10 +112,10 @@ def _limit_memory(more_bytes: int) -> None:
 
     bounds = {resource.RLIMIT_AS: psutil.Process().memory_info().vms + more_bytes, resource.RLIMIT_CORE: 0}
     for kind, most in bounds.items():
-        hard = resource.getrlimit(kind)[1]
+        hard = resource.getrlimit(kind)[1]  # stays: the bound is raised later
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with contextlib.suppress(ValueError, OSError):  # macOS refuses the first
-            resource.setrlimit(kind, (bound, bound))
+            resource.setrlimit(kind, (bound, hard))
 
 
 def _leave_with_stdin() -> None:

@@ -26,12 +26,14 @@ from livelav.catalogue import names
 from livelav.core.errors import ModelError, StorageError, tell
 from livelav.core.inert import MAX_FILE_BYTES
 from livelav.core.store import listing, models_dir, sync, write_json
+from livelav.generate import library
 from livelav.generate.files import SUFFIX, is_generator, read_card
-from livelav.generate.library import LONGEST_NAME, is_name
+from livelav.generate.library import LONGEST_NAME, Generator, is_name
 from livelav.progress import shown_progress
 
 STEPS = ("reading", "converting", "statistics", "pictures")
-LEAST_MEMORY_BYTES, MEMORY_PER_BYTE = 2 << 30, 4  # beyond what Python and torch themselves take
+LEAST_MEMORY_BYTES, MEMORY_PER_BYTE = 1 << 30, 4  # beyond what Python and torch themselves take
+PAINTING_BYTES = 3 << 30  # more for the pictures, which at 2048 px take two thirds of it
 LEAST_PATIENCE_S, SLOWEST_BYTES_S = 60.0, 4e6  # for each step
 
 _CHUNK_BYTES = 1 << 22
@@ -46,12 +48,12 @@ Progress = Callable[[str, float], None]  # one of STEPS, and how much of it is d
 class Limits:
     """What reading one file may cost."""
 
-    memory_bytes: int
+    memory_bytes: int  # for reading; once it is known what the file holds, PAINTING_BYTES more
     patience_s: float  # for each step
 
     @classmethod
     def of(cls, size: int) -> "Limits":
-        """For a file of that many bytes: it is held, its tensors are, and what is written is."""
+        """For a file of that many bytes: it is held, its tensors are, and what is written."""
         return cls(LEAST_MEMORY_BYTES + MEMORY_PER_BYTE * size, LEAST_PATIENCE_S + size / SLOWEST_BYTES_S)
 
 
@@ -148,6 +150,14 @@ def playable(model: str) -> str:
     """What a show is to load where `model` was asked for: itself, or what a stranger's file is imported as, now or
     before. Raises ModelError, StorageError."""
     return model if is_name(model) or model.lower().endswith(SUFFIX) else bring(Path(model)).name
+
+
+def load_generator(name_or_path: str | os.PathLike[str] = "default", **options: Any) -> Generator:
+    """library.load_generator, with its options, for strangers' files too: one that is not a model yet is imported.
+
+    Raises ModelError, BackendError, and StorageError where a model cannot be written.
+    """
+    return library.load_generator(playable(os.fspath(name_or_path)), **options)
 
 
 def _stat(source: Path) -> os.stat_result:

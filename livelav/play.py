@@ -184,7 +184,6 @@ def play(
         check_link()
     before = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
-    scene = replace(scene, choices={**scene.choices, "model": playable(scene.choices["model"])})
     songs = load_set_list(set_list) if set_list else every_preset()
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
@@ -207,12 +206,14 @@ def play(
         tell(f"{trouble}; playing without that bank")
     for trouble in EFFECT_TROUBLES:
         tell(f"{trouble}; playing without that effect")
+    model = playable(scene.choices["model"])  # last: all that may be refused at once has been
     config = replace(
         config,
+        scene=replace(scene, choices={**scene.choices, "model": model}),
         preset=before.preset if before else absolute(preset),
         songs=songs,
         banks=tuple(banks),
-        synth=replace(config.synth, trace=trace),
+        synth=replace(config.synth, model=model, trace=trace),
         link=link,
         size=size,
         fps=rate_hz,

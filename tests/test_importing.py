@@ -27,7 +27,9 @@ from x_foreign import (
     tensorflow_tensors,
 )
 
-from live import gone, livelav
+import livelav
+from live import gone
+from live import livelav as run_livelav
 from livelav import importing
 from livelav.core.errors import LivelavError, ModelError, StorageError
 from livelav.core.store import models_dir
@@ -166,6 +168,7 @@ def test_the_same_file_is_imported_once(source: Path, tmp_path: Path, monkeypatc
         again = import_model(other, name="another", licence="CC BY 4.0")
         assert (again.name, again.is_new) == (first.name, False)
         assert playable(str(source)) == first.name
+        assert livelav.load_generator(source, backend="torch", threads=1).name == first.name
     assert first.path.stat().st_mtime_ns == before and left() == of(first.name)
     assert model_info(first.name).licence == "CC BY 4.0", "what was learnt of it since"
     # another training's file of that name
@@ -310,8 +313,8 @@ def test_no_kill_leaves_half_a_model(source: Path) -> None:
             if path.suffix == SUFFIX:
                 remove_model(path.stem)
         run = Import(source)
-        # one in each part of the way, so that none is left out
-        time.sleep(whole_s * (number + chance.random()) / KILLS)
+        # one in each part of the way, so that none is left out, and beyond its end
+        time.sleep(1.2 * whole_s * (number + chance.random()) / KILLS)
         children = run.children()
         run.process.kill()
         run.end()
@@ -355,24 +358,25 @@ def test_putting_in_place_may_be_cut_off_anywhere(moves: int, monkeypatch: pytes
 
 def test_the_verbs(source: Path, tmp_path: Path) -> None:
     with_plan(source, LABELLED)
-    code, out, _ = livelav(tmp_path, "models", "import", str(source), "--name", "mine", "--licence", "CC0", "--json")
+    importing_it = ("models", "import", str(source))
+    code, out, _ = run_livelav(tmp_path, *importing_it, "--name", "mine", "--licence", "CC0", "--json")
     facts = json.loads(out)
     assert code == 0 and (facts["name"], facts["labels"], facts["licence"], facts["new"]) == ("mine", 3, "CC0", True)
-    code, out, err = livelav(tmp_path, "models", "import", str(source))
+    code, out, err = run_livelav(tmp_path, *importing_it)
     assert code == 0 and "was imported before, as mine" in out and "--model mine" in out and "reading" in err
-    code, out, _ = livelav(tmp_path, "models", "list")
+    code, out, _ = run_livelav(tmp_path, "models", "list")
     (line,) = (line for line in out.splitlines() if line.startswith("mine "))
     assert all(word in line for word in ("yours", "32 px", "3 labels", source.name, "stylegan2-ada", "CC0")), line
-    code, out, _ = livelav(tmp_path, "models", "info", "mine", "--json")
+    code, out, _ = run_livelav(tmp_path, "models", "info", "mine", "--json")
     assert json.loads(out)["source"]["name"] == source.name and json.loads(out)["layout"] == "stylegan2-ada"
-    code, out, _ = livelav(tmp_path, "models", "remove", "mine", "--json")
+    code, out, _ = run_livelav(tmp_path, "models", "remove", "mine", "--json")
     assert (code, json.loads(out)) == (0, {"removed": "mine"}) and left() == set()
 
 
 def test_a_model_that_is_broken_hides_no_other(source: Path, tmp_path: Path) -> None:
     path = import_model(source, name="mine").path
     path.write_bytes(path.read_bytes()[:-100])
-    code, out, _ = livelav(tmp_path, "models", "list")
+    code, out, _ = run_livelav(tmp_path, "models", "list")
     assert code == 0 and any(line.split()[:3] == ["mine", "generator", "broken"] for line in out.splitlines())
     assert "default" in out
 
@@ -381,11 +385,11 @@ def test_a_strangers_file_is_played(source: Path, tmp_path: Path) -> None:
     arguments = ["--input", "demo", "--headless", "--size", "320x180", "--seconds", "1", "--osc", "off"]
     arguments += ["--midi", "off"]
     played = [*arguments, "--model", str(with_plan(source, LABELLED)), "--label", "7", "--stats", "s.json"]
-    code, _, err = livelav(tmp_path, *played)
+    code, _, err = run_livelav(tmp_path, *played)
     assert code == 0, err
     stats = json.loads((tmp_path / "s.json").read_text())
     assert (stats["model"]["name"], stats["model"]["resolution"]) == ("its-own-name-7", 32)
     assert stats["settings"]["generate.label"] == 7 and stats["generate"]["images"] > 0
     assert f"{source.name}: statistics" in err and "has labels 0 to 2: 7 is taken for the last" in err
-    code, _, err = livelav(tmp_path, *arguments, "--model", "gone.pkl")
+    code, _, err = run_livelav(tmp_path, *arguments, "--model", "gone.pkl")
     assert code == 1 and err.startswith("livelav: cannot import gone.pkl") and err.count("\n") == 1

@@ -79,10 +79,9 @@ def spread_of_w(
     return WSpread(means.mean(axis=0), np.sqrt(variance).astype(np.float32), (means, stds))
 
 
-def torch_threads(count: int) -> None:
-    """Has torch compute on so many threads, which run from now on."""
-    torch.set_num_threads(count)
-    torch.ones(1 << 16).exp_()
+def use_one_thread() -> None:
+    """Has torch compute in the thread that calls it: with small matrices several threads mostly wait for each other."""
+    torch.set_num_threads(1)
 
 
 def shown_ws(
