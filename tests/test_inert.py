@@ -3,12 +3,14 @@
 import collections
 import contextlib
 import io
+import os
 import pickle
 import pickletools
 import resource
 import subprocess
 import sys
 import textwrap
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from livelav.core import inert
-from livelav.core.inert import PlainDataError, Record, read_pickle, read_torch, recorder
+from livelav.core import inert, inert_torch
+from livelav.core.inert import PlainDataError, Record, read_pickle, recorder
+from livelav.core.inert_torch import read_torch
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -105,6 +108,52 @@ def test_deep_nests_do_not_overflow_anything() -> None:
         load(b"}" + b")" + b"\x85" * 200_000 + b"Ns.")
 
 
+def nested(times: int) -> bytes:
+    """A tuple of two that are one, and so on: 2^times leaves."""
+    return b")q\x00" + b"0h\x00h\x00\x86q\x00" * times
+
+
+def colliding(n: int) -> bytes:
+    """A key and its value; all such keys have the hash 0."""
+    return b"\x8a\x0a" + (n * ((1 << 61) - 1)).to_bytes(10, "little") + b"N"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        nested(60) + b"\x8c\x01x\x93.",  # a name, to be said in a message
+        b"}" + nested(60) + b"Ns.",  # a key, to be hashed
+        b"}(" + b"".join(map(colliding, range(1, 99_999))) + b"u.",
+        b"ctorch._utils\n_rebuild_tensor_v2\nq\x00(" + b"N" * 99_999 + b"tq\x01" + b"h\x00h\x01R" * 99_999 + b".",
+    ],
+    ids=["name", "key", "keys of one hash", "arguments"],
+)
+def test_little_that_would_be_endless_work(program: bytes) -> None:
+    with pytest.raises(PlainDataError):
+        load(program, inert_torch.TORCH)
+
+
+def test_what_is_nested_is_counted_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inert, "MAX_OPERATIONS", 1000)
+    left = inert.budget()
+    assert read_pickle(io.BytesIO(b"N" + b"0N" * 450 + b"."), {}, left=left) is None
+    with pytest.raises(PlainDataError, match="more than 1000"):
+        read_pickle(io.BytesIO(b"N" + b"0N" * 450 + b"."), {}, left=left)
+
+
+def test_archives_with_two_entries_of_one_name_or_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            target.writestr("archive/data.pkl", b"N.")
+    with pytest.raises(PlainDataError, match="two entries"):
+        read_torch(buffer.getvalue())
+    monkeypatch.setattr(inert_torch, "MAX_ENTRIES", 1)
+    with pytest.raises(PlainDataError, match="more than 1 entries"):
+        read_torch(buffer.getvalue())
+
+
 def test_a_table_turns_classes_into_records() -> None:
     content = pickle.dumps(collections.Counter(a=1), 2)
     counted = load(content, {("collections", "Counter"): recorder("counter")})
@@ -137,6 +186,7 @@ def test_tensors_equal_what_torch_saved(old_layout: bool) -> None:
         "long": torch.tensor([[1, -2]]),
         "bytes": torch.tensor([1, 255], dtype=torch.uint8),
         "flags": torch.tensor([True, False]),
+        "unsigned": torch.tensor([[1, 65535]], dtype=torch.uint16),  # in a storage of bytes
     }
     tree = read_torch(saved({**tensors, "learned": torch.nn.Parameter(base)}, old_layout))
     for name, tensor in {**tensors, "learned": base}.items():
@@ -146,9 +196,19 @@ def test_tensors_equal_what_torch_saved(old_layout: bool) -> None:
         assert not found.flags.writeable
 
 
+@pytest.mark.parametrize("old_layout", [False, True])
+def test_bfloat16_becomes_float32(old_layout: bool) -> None:
+    import torch
+
+    tensor = torch.tensor([[1.0, -2.5, 3e38], [0.1, float("inf"), 1e-39]]).to(torch.bfloat16)
+    found = read_torch(saved(tensor.T, old_layout)).array()
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, tensor.T.float().numpy())
+
+
 def test_tensors_that_leave_their_storage_are_refused() -> None:
-    storage = inert.Storage(np.dtype("<f4"), "0", 6, lambda key: bytes(24))
-    make = inert.TORCH["torch._utils", "_rebuild_tensor_v2"].make
+    storage = inert_torch.Storage(np.dtype("<f4"), "0", 6, lambda key: bytes(24))
+    make = inert_torch.TORCH["torch._utils", "_rebuild_tensor_v2"].make
     assert make(storage, 0, (2, 3), (3, 1), False, {}).array().shape == (2, 3)
     for offset, shape, strides in [
         (1, (2, 3), (3, 1)),
@@ -197,7 +257,7 @@ def test_flipped_bytes_give_a_value_or_the_one_error() -> None:
             try:
                 tree = read_torch(bytes(mutant))
                 for tensor in [tree["a"], *tree["b"]] if type(tree) is dict and {"a", "b"} <= set(tree) else []:
-                    if isinstance(tensor, inert.Tensor):
+                    if isinstance(tensor, inert_torch.Tensor):
                         tensor.array()
             except (PlainDataError, TypeError):  # TypeError: our own unpacking of a changed tree, just above
                 continue
@@ -205,7 +265,8 @@ def test_flipped_bytes_give_a_value_or_the_one_error() -> None:
 
 _GADGETS = """
     import io, pickle, resource, sys
-    from livelav.core.inert import TORCH, PlainDataError, read_pickle
+    from livelav.core.inert import PlainDataError, read_pickle
+    from livelav.core.inert_torch import TORCH
 
     class Gadget:
         def __init__(self, call, *args): self.call, self.args = call, args
@@ -243,7 +304,10 @@ def test_gadgets_reach_nothing(tmp_path: Path) -> None:
     """Python's own audit events are the witness: no import, open, compile, exec or process is ever asked for."""
     script = tmp_path / "gadgets.py"
     script.write_text(textwrap.dedent(_GADGETS))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     refused, total, events = done.stdout.strip().split(" ", 2)
     assert (refused, events) == (total, "[]")
     assert int(total) > 30

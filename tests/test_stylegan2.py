@@ -127,7 +127,7 @@ def test_every_parameter_learns() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("resolution", "num_ws"), [(32, 8), (256, 14), (1024, 18)])
+@pytest.mark.parametrize(("resolution", "num_ws"), [(32, 8), (256, 14), (1024, 18), (2048, 20)])
 def test_layer_table(architecture: Architecture, resolution: int, num_ws: int) -> None:
     config = Config(resolution, 32768, 512, architecture)
     assert config.num_ws == num_ws

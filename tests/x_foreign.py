@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 TAPS = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
+RGB = 0.1  # of layers that make a picture, so that it lies within -1..1
 CODE = "print('this was run')\nopen('was-run', 'w').close()\nraise SystemExit('this was run')\n"
 
 
@@ -93,7 +94,7 @@ def nvidia_tensors(plan: Plan) -> dict[str, Array]:
         if plan.has_rgb(r):
             at, inputs = f"synthesis.b{r}.torgb", plan.channels(r)
             t |= {
-                f"{at}.weight": draw(3, inputs, 1, 1),
+                f"{at}.weight": draw(3, inputs, 1, 1, scale=RGB),
                 f"{at}.bias": draw(3, scale=0.3),
                 f"{at}.affine.weight": draw(inputs, dim),
                 f"{at}.affine.bias": draw(inputs, scale=0.3, centre=1.0),
@@ -176,7 +177,7 @@ def nvidia_module(plan: Plan, tensors: dict[str, Array], later: bool = False, dt
         if layer.startswith("fc"):
             module.state |= {"weight_gain": 0.01 / 512**0.5, "bias_gain": 0.01}
         if layer in ("conv0", "conv1", "skip") or layer.startswith("b"):
-            module.state["_buffers"]["resample_filter"] = torch.from_numpy(TAPS)
+            module.state["_buffers"].setdefault("resample_filter", torch.from_numpy(TAPS))
         if layer.startswith("b"):
             module.state |= {"architecture": plan.architecture, "use_fp16": np.bool_(False), "is_last": False}
     return root
@@ -242,7 +243,7 @@ def tensorflow_tensors(plan: Plan) -> dict[str, Array]:
             number += 1
         if plan.has_rgb(r):
             t |= {
-                f"{at}/ToRGB/weight": draw(1, 1, plan.channels(r), 3),
+                f"{at}/ToRGB/weight": draw(1, 1, plan.channels(r), 3, scale=RGB),
                 f"{at}/ToRGB/mod_weight": draw(dim, plan.channels(r)),
                 f"{at}/ToRGB/mod_bias": draw(plan.channels(r), scale=0.3),
                 f"{at}/ToRGB/bias": draw(3, scale=0.3),
@@ -308,7 +309,7 @@ def rosinality_tensors(plan: Plan) -> dict[str, Array]:
     t["input.input"] = draw(1, plan.channels(4), 4, 4)
 
     def convolution(at: str, inputs: int, outputs: int, kernel: int) -> None:
-        t[f"{at}.conv.weight"] = draw(1, outputs, inputs, kernel, kernel)
+        t[f"{at}.conv.weight"] = draw(1, outputs, inputs, kernel, kernel, scale=RGB if kernel == 1 else 1.0)
         t[f"{at}.conv.modulation.weight"] = draw(inputs, dim)
         t[f"{at}.conv.modulation.bias"] = draw(inputs, scale=0.3, centre=1.0)
         if kernel == 1:

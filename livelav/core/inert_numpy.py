@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livelav.core.inert import MAX_DIMENSIONS, MAX_FILE_BYTES, Maker, PlainDataError, Record, Table, recorder
+from livelav.core.inert import MAX_FILE_BYTES, Maker, PlainDataError, Record, Table, recorder
 
+MAX_DIMENSIONS = 16
 _KINDS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 _OLD, _NEW = "numpy.core", "numpy._core"  # its name changed with numpy 2
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from livelav.core import inert
+from livelav.core import inert, inert_torch
 from livelav.core.errors import WeightsError
 from livelav.core.values import EMBEDDING_DIM, Floats
 from livelav.encode.seanet import Conv, Layer, Lstm, LstmLayer, PadMode, Residual, Seanet, Window
@@ -141,7 +141,7 @@ def _pad_mode(word: Any) -> PadMode:
 
 
 def _read_torch(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], PadMode]:
-    tree = inert.read_torch(path.read_bytes())
+    tree = inert_torch.read_torch(path.read_bytes())
     pad_mode: PadMode = "reflect"
     if isinstance(tree, dict) and isinstance(tree.get("pretrained"), str):
         name = tree["pretrained"][:60]
@@ -155,7 +155,7 @@ def _read_torch(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[
     tensors = {
         name.split(".", 2)[2]: value.array()
         for name, value in tree.items()
-        if isinstance(name, str) and name.startswith(_PREFIXES) and isinstance(value, inert.Tensor)
+        if isinstance(name, str) and name.startswith(_PREFIXES) and isinstance(value, inert_torch.Tensor)
     }
     return tensors, {}, pad_mode
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from livelav.core import inert
 from livelav.core.errors import CheckpointError, ModelError
-from livelav.core.inert import Maker, Record, Storage, Table
+from livelav.core.inert import Maker, Record, Table
 from livelav.core.inert_numpy import NUMPY
+from livelav.core.inert_torch import LEGACY_MAGIC, TORCH, Storage, read_legacy, read_torch
 from livelav.core.normals import normals
 from livelav.core.values import W_DIM
 from livelav.generate.foreign import Parts, from_nvidia, from_rosinality, from_tensorflow
@@ -51,18 +52,20 @@ def read_foreign(path: Path) -> Foreign:
         return _assemble(_parts(_read(path)))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}; {REMEDY}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"cannot read {path}: it takes more memory than there is; {REMEDY}") from error
     except (inert.PlainDataError, CheckpointError, ModelError) as error:
         raise CheckpointError(f"cannot read {path}: {error}; {REMEDY}") from error
 
 
 def _read(path: Path) -> bytes:
     """All of it, once it looks like a file that might be meant."""
+    facts = path.stat()
+    if not S_ISREG(facts.st_mode):  # a device or pipe might never end, or never begin
+        raise CheckpointError("no regular file")
+    if facts.st_size > inert.MAX_FILE_BYTES:
+        raise CheckpointError(f"{facts.st_size} bytes, more than the {inert.MAX_FILE_BYTES} that are read")
     with path.open("rb") as file:
-        facts = path.stat()
-        if not S_ISREG(facts.st_mode):
-            raise CheckpointError("no regular file")
-        if facts.st_size > inert.MAX_FILE_BYTES:
-            raise CheckpointError(f"{facts.st_size} bytes, more than the {inert.MAX_FILE_BYTES} that are read")
         if file.read(2)[:1] not in (b"\x80", b"P"):
             raise CheckpointError("neither a pickle nor a torch file")
         file.seek(0)
@@ -72,12 +75,12 @@ def _read(path: Path) -> bytes:
 def _parts(content: bytes) -> Parts:
     limit_bytes = len(content)
     if content[:2] == b"PK":
-        tree = inert.read_torch(content, _ROSINALITY)
+        tree = read_torch(content, _ROSINALITY)
     else:
         left = inert.budget()
         tree = inert.read_pickle(io.BytesIO(content), _nvidia(left), left=left)
-        if type(tree) is int and tree == inert.LEGACY_MAGIC:
-            tree = inert.read_legacy(content, _ROSINALITY, left)
+        if type(tree) is int and tree == LEGACY_MAGIC:
+            tree = read_legacy(content, _ROSINALITY, left)
     del content
     if type(tree) is tuple and len(tree) == 3:
         return from_tensorflow(tree[2], limit_bytes)
@@ -92,10 +95,12 @@ def _described(tree: Any) -> str:
     if type(tree) is dict:
         names = [key[:30] for key in list(tree)[:8] if type(key) is str]
         return f"a dictionary of {', '.join(names) or 'nothing with a name'}"
-    return f"a {tree.kind}" if type(tree) is Record else f"a {type(tree).__name__}"
+    if type(tree) is tuple:
+        return f"{len(tree)} things in a row"
+    return f"a single {tree.kind}" if type(tree) is Record else "something else"
 
 
-_ROSINALITY: Table = {**inert.TORCH, **NUMPY, ("argparse", "Namespace"): inert.recorder("namespace")}
+_ROSINALITY: Table = {**TORCH, **NUMPY, ("argparse", "Namespace"): inert.recorder("namespace")}
 
 
 def _nvidia(left: inert.Budget) -> Table:
@@ -106,16 +111,17 @@ def _nvidia(left: inert.Budget) -> Table:
         if type(content) is not bytes:
             raise inert.PlainDataError("a storage that is not made of bytes")
         if id(content) not in known:
-            storage = inert.read_legacy(content, inert.TORCH, left)
+            storage = read_legacy(content, TORCH, left)
             if type(storage) is not Storage:
                 raise inert.PlainDataError("a storage that holds something else")
             known[id(content)] = content, storage  # `content` is kept, so that its id stays its own
         return known[id(content)][1]
 
     return {
-        **inert.TORCH,
+        **TORCH,
         **NUMPY,
         ("builtins", "set"): inert.recorder("set"),
+        ("__builtin__", "set"): inert.recorder("set"),
         ("dnnlib.util", "EasyDict"): Maker(lambda: {}),
         ("dnnlib.tflib.network", "Network"): inert.recorder("tensorflow"),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): inert.recorder("module"),
@@ -155,8 +161,8 @@ def _config(parts: Parts) -> Config:
     if const[1:] != (4, 4):
         raise CheckpointError(f"a picture that is not square: it grows from {const[1]} x {const[2]}, not 4 x 4")
     blocks = sorted(int(m[1]) for name in found if (m := re.fullmatch(r"synthesis\.b(\d{1,9})\.conv1\.weight", name)))
-    if blocks != [4 << i for i in range(len(blocks))]:
-        raise CheckpointError(f"a generator of blocks {', '.join(map(str, blocks[:12]))} px")
+    if not blocks or blocks != [4 << i for i in range(len(blocks))]:
+        raise CheckpointError(f"a generator of blocks of {', '.join(map(str, blocks[:12])) or 'no'} px")
     resolution = blocks[-1]
     channels = {block: _shape(found, f"synthesis.b{block}.conv1.weight", 4)[0] for block in blocks}
     layers = len([name for name in found if re.fullmatch(r"mapping\.fc\d+\.weight", name)])
@@ -198,7 +204,7 @@ def _check_latents(found: Mapping[str, NDArray[Any]], layers: int, labels: int) 
 def _shape(found: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> tuple[int, ...]:
     if name not in found:
         some = ", ".join(sorted(found)[:4])
-        raise CheckpointError(f"no StyleGAN2 generator: it has no {name}, but {some or 'nothing'}")
+        raise CheckpointError(f"no StyleGAN2 generator: it has {some or 'nothing'}, and no {name}")
     shape = found[name].shape
     if len(shape) != dimensions or not math.prod(shape):
         raise CheckpointError(f"{name} of shape {list(shape)}")

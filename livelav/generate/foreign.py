@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from livelav.core import inert_numpy
 from livelav.core.errors import CheckpointError
-from livelav.core.inert import Record, Tensor
+from livelav.core.inert import Record
+from livelav.core.inert_torch import Tensor
 from livelav.generate.layout import FIR
 
 MOST_PARTS = 1000  # modules or tensors of one network; a generator of 2048 px has 75 and 220
@@ -48,24 +49,24 @@ def from_nvidia(network: Any, limit_bytes: int) -> Parts:
             for name, value in _dict(state.get(kind, {})).items():
                 if value is not None:
                     described[f"{path}{name}"] = value
-        layer = path.removesuffix(".").rpartition(".")[2]
+        # the modules' own attributes, for what was left at its default is not among the arguments
+        layer, dense = path.removesuffix(".").rpartition(".")[2], re.fullmatch(r"mapping\.fc\d+\.", path)
         if layer in ("conv0", "conv1", "torgb"):
             clamps.add(_number(state.get("conv_clamp")))
-        if layer in ("conv0", "conv1") or re.fullmatch(r"mapping\.fc\d+\.", path):
+        if dense or layer in ("conv0", "conv1"):
             _expect("activation", state.get("activation", "lrelu"), "lrelu")
+        if dense:
+            _expect("learning rate multiplier", _number(state.get("bias_gain", 0.01)), MAPPING_LEARNING_RATE)
         if type(state.get("architecture")) is str:
             architectures.add(state["architecture"])
-        if re.fullmatch(r"mapping\.fc\d+\.", path):
-            _expect("learning rate multiplier", _number(state.get("bias_gain", 0.01)), MAPPING_LEARNING_RATE)
     tensors = _arrays(described, limit_bytes)
     if "synthesis.input.freqs" in tensors:
-        raise CheckpointError(f"a StyleGAN3 generator ({len(tensors)} tensors, all readable): it is of another kind")
+        raise CheckpointError(f"a StyleGAN3 generator of {len(tensors)} tensors, which livelav does not draw")
     if len(clamps) > 1 or len(architectures) > 1:
         raise CheckpointError("a generator whose layers differ in clamp or architecture")
     for name in [name for name in tensors if name.endswith(".resample_filter")]:
         _check_filter(tensors.pop(name))
-    nested = "synthesis_kwargs" in kwargs
-    layout = "stylegan2-ada" if nested else "stylegan3-era stylegan2"
+    layout = "stylegan2-ada" if "synthesis_kwargs" in kwargs else "stylegan3-era stylegan2"
     return Parts(layout, tensors, *(next(iter(found), None) for found in (clamps, architectures)))
 
 
@@ -87,6 +88,7 @@ def from_tensorflow(network: Any, limit_bytes: int) -> Parts:
             _expect("nonlinearity", said.get("nonlinearity", "lrelu"), "lrelu")
             _expect("mapping_nonlinearity", said.get("mapping_nonlinearity", "lrelu"), "lrelu")
             _expect("mapping_lrmul", _number(said.get("mapping_lrmul", 0.01)), MAPPING_LEARNING_RATE)
+            _expect("normalize_latents", said.get("normalize_latents", True), True)
             kernel = said.get("resample_kernel", list(FIR))
             if type(kernel) not in (list, tuple) or list(map(_number, kernel[:10])) != list(FIR):
                 raise CheckpointError("a generator whose upsampling filter is not 1, 3, 3, 1")
@@ -206,8 +208,9 @@ def _modules(network: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
         if not waiting:
             return
         path, module = waiting.pop()
-        meta = module.args[0] if type(module) is Record and module.kind == "module" and module.args else None
-        state = _dict(_dict(meta).get("state"))
+        if type(module) is not Record or module.kind != "module" or not module.args:
+            raise CheckpointError(f"{path.removesuffix('.') or 'G_ema'} is no network")
+        state = _dict(_dict(module.args[0]).get("state"))
         yield path, state
         for name, child in _dict(state.get("_modules", {})).items():
             if child is not None:
@@ -224,7 +227,9 @@ def _components(network: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 def _network_state(network: Any) -> dict[Any, Any]:
-    return _dict(network.state if type(network) is Record and network.kind == "tensorflow" else None)
+    if type(network) is not Record or network.kind != "tensorflow":
+        raise CheckpointError("the third of three things in a row is no network of TensorFlow")
+    return _dict(network.state)
 
 
 def _arrays(described: Mapping[str, Any], limit_bytes: int) -> dict[str, Array]:
@@ -262,9 +267,9 @@ def _number(value: Any) -> float | None:
     return inert_numpy.number(value)
 
 
-def _expect(what: str, found: Any, due: str | float) -> None:
+def _expect(what: str, found: Any, due: str | float | bool) -> None:
     if found != due:
-        said = found if type(found) in (str, float) else type(found).__name__
+        said = found if type(found) in (str, float, bool) else type(found).__name__
         raise CheckpointError(f"a generator with {what} {str(said)[:40]} where {due} is due")
 
 
