@@ -1,10 +1,9 @@
 """Makes a model of livelav's out of a stranger's checkpoint: the body of the process that `importing` starts.
 
-    python -m livelav.converting       # a Request as one line of JSON on stdin, which then stays open
-
-It leaves name.safetensors, name.json and name.png in a folder, and says how far it is in lines of JSON on stdout. What
-a file may cost is bounded here: memory by the system's own limit (Windows has none), each step's time by a timer that
-no computation can hold up. It ends when its stdin does, so it never outlives whoever asked.
+It takes a Request as one line of JSON on stdin, which then stays open: it ends when that does, so it never outlives
+whoever asked. It leaves name.safetensors, name.json and name.png in a folder, and says how far it is in lines of JSON
+on stdout. What a file may cost is bounded here: memory by the system's own limit (Windows has none), each step's time
+by a timer that no computation can hold up.
 """
 
 import contextlib
@@ -39,6 +38,8 @@ def main() -> None:
     """Converts what the request on stdin names."""
     request = Request(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_leave_with_stdin, name="stdin-watch", daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(5)  # a show may run on the same machine
     use_one_thread()
     _limit_memory(request.memory_bytes)
 
@@ -122,7 +123,3 @@ def _leave_with_stdin() -> None:
     while os.read(0, 1 << 12):
         pass
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

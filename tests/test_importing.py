@@ -208,6 +208,14 @@ def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path, monkeypatc
     assert not (tmp_path / "was-run").exists()
 
 
+def test_what_lies_beside_a_file_is_not_run(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch", "resource", "psutil", "livelav"):
+        (source.parent / f"{name}.py").write_text("open('was-run', 'w').close()")
+    monkeypatch.chdir(source.parent)
+    assert import_model(Path(source.name)).is_new
+    assert not (source.parent / "was-run").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", ada()[:-1000]], ids=["empty", "None", "truncated"])
 def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.pkl"
@@ -242,7 +250,7 @@ def test_the_process_that_converts_may_die(source: Path) -> None:
     def kill_it(step: str, _share: float) -> None:
         if step == "statistics":
             for child in psutil.Process().children():
-                if "livelav.converting" in child.cmdline():
+                if any("livelav.converting" in word for word in child.cmdline()):
                     child.kill()
 
     assert "ended with -9" in refused(ModelError, source, progress=kill_it)
