@@ -4,7 +4,7 @@ For scripts and notebooks:
 
     enc = livelav.load_encoder()                        # the embedded encoder, or a name or a file
     emb, state = enc.step(samples, enc.initial_state())  # [n] float32 -> [frames, 128]
-    gen = livelav.load_generator("default")
+    gen = livelav.load_generator("default")              # or a name, or any checkpoint that can be imported
     ws = livelav.Mapper(gen.stats, enc, seed=7).step(features, livelav.Settings()).ws
     img = gen.synthesize(ws)                            # [num_ws, 512] -> [height, width, 4] uint8
 """
@@ -23,7 +23,7 @@ _WHERE = {
     "Mapper": "livelav.mapping.mapper",
     "Settings": "livelav.core.params",
     "load_encoder": "livelav.encode.encoder",
-    "load_generator": "livelav.generate.library",
+    "load_generator": "livelav.importing",
 }
 __all__ = [*_WHERE]  # noqa: PLE0604
 

@@ -34,7 +34,8 @@ def _table_flags(command: F) -> F:
         command = click.option(choice.flag, argument(choice.name), metavar="WORD", help=choice.help + listed)(command)
     for p in reversed(PARAMS):
         text = f"{p.help} [{p.lo:g}..{p.hi:g}{f' {p.unit}' if p.unit else ''}; {p.default:g}]"
-        command = click.option(p.flag, argument(p.name), metavar="VALUE", help=text)(command)
+        names = [name for name in (p.alias, p.flag) if name]
+        command = click.option(*names, argument(p.name), metavar="VALUE", help=text)(command)
     return command
 
 
@@ -224,6 +225,28 @@ def models_list(as_json: bool) -> None:
         click.echo(f"{entry.name:20} {entry.kind:10} {entry.state:10} {entry.note}")
 
 
+@models.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="what to call it [the file's own name]")
+@click.option("--licence", metavar="TEXT", help="what its authors allow, for its card [unknown]")
+@click.option("--json", "as_json", is_flag=True)
+def models_import(file: Path, name: str | None, licence: str | None, as_json: bool) -> None:
+    """Make a model of yours out of a StyleGAN2 checkpoint, .pkl or .pt. Nothing in the file is run."""
+    from livelav.catalogue import card
+    from livelav.importing import bring
+
+    imported = bring(file, name, licence, quiet=as_json)
+    facts = card(imported.name)
+    if as_json:
+        click.echo(json.dumps({"new": imported.is_new, **facts}, indent=2))
+        return
+    said = "is now" if imported.is_new else "was imported before, as"
+    labels = f", {facts['labels']} labels (--label)" if facts["labels"] else ""
+    click.echo(f"{file} {said} {imported.name}: {facts['resolution']} px{labels}, licence {facts['licence']}")
+    click.echo(f"pictures of it: {imported.path.with_suffix('.png')}")
+    click.echo(f"play it: livelav --model {imported.name}")
+
+
 @models.command("info")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
@@ -268,11 +291,13 @@ def models_fetch(name: str, yes: bool) -> None:
 
 @models.command("remove")
 @click.argument("name")
-def models_remove(name: str) -> None:
-    """Delete a fetched or imported model."""
+@click.option("--json", "as_json", is_flag=True)
+def models_remove(name: str, as_json: bool) -> None:
+    """Delete a fetched or imported model, with its card and pictures."""
     from livelav.catalogue import remove
 
-    click.echo(f"removed {remove(name)}")
+    removed = remove(name)
+    click.echo(json.dumps({"removed": removed}) if as_json else f"removed {removed}")
 
 
 @cli.group()

@@ -55,7 +55,7 @@ class Score:
             words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked in the scene
             return Mapper(stats, encoder, key.seed, **words, track=track if key.mode == "track" else None)
 
-        self._blend = Blend(mapper, scene.key, stats, self._hop_s)
+        self._blend = Blend(mapper, scene.key, self._hop_s)
         self._chain = Chain(encoder, self._blend)
         self._frames: deque[Frame] = deque(maxlen=2)
 

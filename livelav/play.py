@@ -22,6 +22,7 @@ from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
 from livelav.engine import LiveConfig, run_live
+from livelav.importing import playable
 from livelav.show.container import checked_path
 from livelav.show.record import RecordConfig
 from livelav.show.sheet import contact_sheet
@@ -207,12 +208,14 @@ def play(
         tell(f"{trouble}; playing without that bank")
     for trouble in EFFECT_TROUBLES:
         tell(f"{trouble}; playing without that effect")
+    model = playable(scene.choices["model"])  # last: all that may be refused at once has been
     config = replace(
         config,
+        scene=replace(scene, choices={**scene.choices, "model": model}),
         preset=before.preset if before else absolute(preset),
         songs=songs,
         banks=tuple(banks),
-        synth=replace(config.synth, trace=trace),
+        synth=replace(config.synth, model=model, trace=trace),
         link=link,
         size=size,
         fps=rate_hz,

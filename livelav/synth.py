@@ -23,7 +23,7 @@ from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats
 from livelav.encode.encoder import Encoder, load_encoder
-from livelav.generate.library import load_generator
+from livelav.generate.library import Generator, load_generator
 from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
@@ -103,6 +103,16 @@ class _Trace:
         )
 
 
+def _label_troubles(generator: Generator, settings: Settings) -> list[str]:
+    """What is wrong with the label that a show begins with."""
+    label, labels = settings["generate.label"], generator.stats.labels
+    if label and not labels:
+        return [f"model {generator.name} has no labels: generate.label {label:g} changes nothing"]
+    if label > max(labels - 1, 0):
+        return [f"model {generator.name} has labels 0 to {labels - 1}: {label:g} is taken for the last"]
+    return []
+
+
 class _Synth:
     def __init__(self, config: SynthConfig, shared: SynthShared, events: Connection, clock: Clock) -> None:
         self._config, self._shared, self._clock = config, shared, clock
@@ -132,7 +142,7 @@ class _Synth:
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
         board["beat_confidence"] = 0.0  # before it was started in place of another, too
-        for text in self._generator.warnings:
+        for text in (*self._generator.warnings, *_label_troubles(self._generator, self._settings)):
             events.send({"kind": "warning", "text": text})
         events.send(
             {
@@ -156,7 +166,7 @@ class _Synth:
             words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked before they were packed
             return Mapper(stats, encoder, key.seed, **words)
 
-        return Blend(mapper, key, stats, 1.0 / encoder.frame_rate)
+        return Blend(mapper, key, 1.0 / encoder.frame_rate)
 
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()

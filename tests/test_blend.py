@@ -20,7 +20,7 @@ def mapper(key):
 
 
 def blend(key=ONE):
-    return Blend(mapper, key, STATS, DT_S)
+    return Blend(mapper, key, DT_S)
 
 
 def heard(count, seed=0):

@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "rtmidi": {"control"},
     "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
-    "rich": {"cli", "play", "catalogue", "rendering"},
+    "rich": {"cli", "play", "catalogue", "progress"},
 }
 HEAVY = (
     "torch",

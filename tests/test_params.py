@@ -68,7 +68,7 @@ def test_the_table_is_consistent() -> None:
     for p in PARAMS:
         assert math.isfinite(p.lo) and math.isfinite(p.hi) and p.lo < p.hi
         assert p.checked(p.default) == p.default
-        assert p.curve == "lin" or p.lo > 0
+        assert p.curve == "lin" or (p.lo == 0 if p.curve == "count" else p.lo > 0)
         assert p.help
     for choice in CHOICES:
         assert choice.checked(choice.default) == choice.default

@@ -33,11 +33,12 @@ class Param:
     lo: float
     hi: float
     unit: str = ""
-    curve: Literal["lin", "log"] = "lin"
+    curve: Literal["lin", "log", "count"] = "lin"  # count: from 0, the first few widely spaced
     cc: int | None = None
     # song: a preset that does not name it puts it to its default. evening: it stays, unless a preset names it.
     # operator: no preset may name it.
     scope: Literal["song", "evening", "operator"] = "song"
+    alias: str = ""  # a shorter flag
     help: str = ""
 
     @property
@@ -49,12 +50,16 @@ class Param:
         knob = min(max(knob, 0.0), 1.0)
         if self.curve == "log":
             return min(max(self.lo * math.pow(self.hi / self.lo, knob), self.lo), self.hi)
+        if self.curve == "count":
+            return min(math.expm1(knob * math.log1p(self.hi)), self.hi)
         return self.lo + (self.hi - self.lo) * knob
 
     def knob(self, value: float) -> float:
         """The inverse of `value`."""
         if self.curve == "log":
             return math.log(value / self.lo, self.hi / self.lo)
+        if self.curve == "count":
+            return math.log1p(value) / math.log1p(self.hi)
         return (value - self.lo) / (self.hi - self.lo)
 
     def checked(self, value: float) -> float:
@@ -79,6 +84,15 @@ _OWN: tuple[Param, ...] = (
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.25, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
+    Param(
+        "generate.label",
+        0.0,
+        0.0,
+        4095.0,
+        curve="count",
+        alias="--label",
+        help="which class of pictures, from 0, of a model that has several; between two: both",
+    ),
     Param("show.brightness", 1.0, 0.0, 1.0, scope="evening", help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
@@ -141,7 +155,7 @@ class Choice:
 
 
 _CHOICES: tuple[Choice, ...] = (
-    Choice("model", "default", help="generator: a name from `livelav models list`, or a .safetensors file"),
+    Choice("model", "default", help="generator: a name from `livelav models list`, or a file, .pkl and .pt too"),
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
     Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
     Choice("midi.out", "all", help="controllers whose lights, rings and motors are kept true: the same words"),

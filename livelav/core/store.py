@@ -69,8 +69,8 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
                 if durable:
                     os.fsync(file.fileno())
             os.replace(temporary, path)
-            if durable and os.name == "posix":
-                _sync(path.parent)
+            if durable:
+                sync(path.parent)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):  # it is the file already, and only the folder failed
                 os.unlink(temporary)
@@ -79,8 +79,10 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Waits until the disk has what a folder names."""
+    if os.name != "posix":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -53,10 +53,31 @@ class WStats:
     std: Floats  # [512]
     w_avg: Floats  # [512], the centre that psi pulls to
     resolutions: tuple[int, ...]  # per ws: the size in pixels of the first layer that it modulates
+    label_mean: Floats | None = None  # [labels, 512] each, of a class-conditional model; there the three above are
+    label_std: Floats | None = None  # of all labels together
 
     @property
     def num_ws(self) -> int:
         return len(self.resolutions)
+
+    @property
+    def labels(self) -> int:
+        """How many classes of pictures the model tells apart; 0 where it tells none."""
+        return 0 if self.label_mean is None else len(self.label_mean)
+
+    def at(self, label: float) -> "WStats":
+        """W as that label spreads it, and between two labels as both do; the nearest end where there is no such label.
+
+        A label's centre is its own mean: a model's w_avg is that of all, which is a picture of nothing.
+        """
+        if self.label_mean is None or self.label_std is None:
+            return self
+        label = min(max(label, 0.0), self.labels - 1.0)
+        low = int(label)
+        high, share = min(low + 1, self.labels - 1), np.float32(label - low)
+        mean = self.label_mean[low] + share * (self.label_mean[high] - self.label_mean[low])
+        std = self.label_std[low] + share * (self.label_std[high] - self.label_std[low])
+        return WStats(mean, std, mean, self.resolutions)
 
 
 @dataclass(frozen=True, slots=True)

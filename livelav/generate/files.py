@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 
 from livelav.core.errors import ModelError
 from livelav.core.store import write_atomic
-from livelav.core.values import W_DIM, WStats
+from livelav.core.values import W_DIM, Floats, WStats
 from livelav.generate.layout import Config
 
 FORMAT = "livelav.stylegan2.1"
@@ -42,12 +42,23 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    path: Path, config: Config, tensors: Tensors, w_mean: NDArray[np.floating], w_std: NDArray[np.floating]
+    path: Path,
+    config: Config,
+    tensors: Tensors,
+    w_mean: NDArray[np.floating],
+    w_std: NDArray[np.floating],
+    by_label: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
 ) -> None:
     """Writes a generator atomically, its tensors in the dtypes given. Raises StorageError, or ModelError where
-    `tensors` are not those of `config`."""
+    `tensors` are not those of `config`.
+
+    `w_mean` and `w_std` [512]; `by_label` the same of each label, [labels, 512], where `config` has labels.
+    """
     whole = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     whole |= {"stats.w_mean": np.asarray(w_mean, np.float32), "stats.w_std": np.asarray(w_std, np.float32)}
+    if by_label:
+        mean, std = by_label
+        whole |= {"stats.label_mean": np.asarray(mean, np.float32), "stats.label_std": np.asarray(std, np.float32)}
     _check(config, whole, str(path))
     # one key: safetensors writes several in an order that changes from run to run
     header = {"format": FORMAT, "config": config.as_dict()}
@@ -58,8 +69,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads and checks a whole file. Raises ModelError: missing, not ours, truncated, of another architecture."""
     if path.suffix.lower() in FOREIGN:
         raise ModelError(
-            f"cannot read {path}: only {SUFFIX} files in livelav's own layout are read in this version; "
-            f"`livelav models list` names what there is"
+            f"cannot play {path} as it is: `livelav models import {path}` makes it a model of yours, and "
+            f"`livelav --model {path}` does so and plays it"
         )
     content = _read(path)
     try:
@@ -77,6 +88,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         std=np.asarray(tensors.pop("stats.w_std"), np.float32),
         w_avg=np.asarray(tensors["mapping.w_avg"], np.float32),
         resolutions=config.ws_resolutions,
+        label_mean=_float32(tensors.pop("stats.label_mean", None)),
+        label_std=_float32(tensors.pop("stats.label_std", None)),
     )
     return Checkpoint(config, tensors, stats, hashlib.sha256(content).hexdigest())
 
@@ -136,8 +149,14 @@ def _config(header: Mapping[str, Any], path: Path) -> Config:
     return Config.from_dict(values)
 
 
+def _float32(array: NDArray[np.floating] | None) -> Floats | None:
+    return None if array is None else np.asarray(array, np.float32)
+
+
 def _check(config: Config, tensors: Tensors, what: str) -> None:
     expected = config.tensor_shapes | {"stats.w_mean": (W_DIM,), "stats.w_std": (W_DIM,)}
+    if config.labels:
+        expected |= {"stats.label_mean": (config.labels, W_DIM), "stats.label_std": (config.labels, W_DIM)}
     for name, shape in expected.items():
         if name not in tensors:
             raise ModelError(f"{what} lacks the tensor {name}: not a whole generator of its config; write it anew")

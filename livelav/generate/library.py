@@ -23,7 +23,7 @@ from livelav.generate.static import StaticNetwork, static_network
 PREFERENCE = ("openvino", "torch")
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
-_LONGEST_NAME = 64
+LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def list_models() -> tuple[str, ...]:
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     """The file meant: a plain name is looked up among the models, anything else is a path. Raises ModelError."""
     text = os.fspath(name_or_path)
-    if not _is_name(text):
+    if not is_name(text):
         return Path(text)
     models = _models()
     if text not in models:
@@ -120,8 +120,11 @@ class ModelInfo:
     num_ws: int
     parameters: int
     sha256: str
+    labels: int  # classes of pictures that it tells apart; 0: none
+    layout: str  # of the file that it was imported from; empty where it was not
+    imported_from: str  # that file's name
     licence: str  # "unknown" without a card
-    trained: bool | None  # None without a card
+    trained: bool | None  # None where no card says so
     w_std_mean: float  # how wide W is: its standard deviation, averaged over the dimensions
     w_std_min: float
     w_std_max: float
@@ -133,6 +136,7 @@ def model_info(name_or_path: str | os.PathLike[str]) -> ModelInfo:
     path = find_model(name_or_path)
     checkpoint, card = read_checkpoint(path), read_card(path)
     config, std = checkpoint.config, checkpoint.stats.std
+    source = card.get("source")
     return ModelInfo(
         name=path.stem,
         path=str(path),
@@ -144,6 +148,9 @@ def model_info(name_or_path: str | os.PathLike[str]) -> ModelInfo:
         num_ws=config.num_ws,
         parameters=sum(tensor.size for tensor in checkpoint.tensors.values()),
         sha256=checkpoint.sha256,
+        labels=config.labels,
+        layout=str(card.get("layout", "")),
+        imported_from=str(source["name"]) if isinstance(source, dict) and "name" in source else "",
         licence=str(card.get("licence", "unknown")),
         trained=not card["untrained"] if isinstance(card.get("untrained"), bool) else None,
         w_std_mean=float(std.mean()),
@@ -154,17 +161,18 @@ def model_info(name_or_path: str | os.PathLike[str]) -> ModelInfo:
 
 
 def remove_model(name: str) -> None:
-    """Deletes one of the user's models and its card. Raises ModelError for a shipped or unknown one, StorageError
-    where the folder may not be written."""
+    """Deletes one of the user's models, its card and its pictures. Raises ModelError for a shipped or unknown one,
+    StorageError where the folder may not be written."""
     path = models_dir() / f"{name}{SUFFIX}"
-    if not _is_name(name) or not os.path.isfile(path):
+    if not is_name(name) or not os.path.isfile(path):
         own = sorted(name for name, path in _models().items() if path.parent != _shipped_dir())
         raise ModelError(
             f"no model {name!r} of your own to remove{nearest(name, own)}; you have: {', '.join(own) or 'none'}"
         )
     try:
         path.unlink()
-        path.with_suffix(".json").unlink(missing_ok=True)
+        for suffix in (".json", ".png"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot remove {path}: {error.strerror}; change the folder's permissions") from error
 
@@ -212,13 +220,14 @@ def _models() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in (models_dir(), _shipped_dir()):
         for path in listing(folder, SUFFIX):
-            if _is_name(path.stem) and is_generator(path):
+            if is_name(path.stem) and is_generator(path):
                 found[path.stem] = path
     return found
 
 
-def _is_name(text: str) -> bool:
-    return len(text) <= _LONGEST_NAME and _SLUG.fullmatch(text) is not None
+def is_name(text: str) -> bool:
+    """Whether a model can be called that; all else that names one is a path."""
+    return len(text) <= LONGEST_NAME and _SLUG.fullmatch(text) is not None
 
 
 def _shipped_dir() -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from livelav.core.params import Settings
 from livelav.core.scene import MappingKey
-from livelav.core.values import Controls, Features, WStats
+from livelav.core.values import Controls, Features
 from livelav.mapping.mapper import Mapper
 
 _MOST = 4  # mappings that run side by side, however fast a hand changes its mind
@@ -28,8 +28,8 @@ class _Part:
 class Blend:
     """Steps like a Mapper. `go_to` another mapping, and it gets there within so much sound."""
 
-    def __init__(self, make: Callable[[MappingKey], Mapper], key: MappingKey, stats: WStats, dt_s: float) -> None:
-        self._make, self._stats, self._dt_s = make, stats, dt_s
+    def __init__(self, make: Callable[[MappingKey], Mapper], key: MappingKey, dt_s: float) -> None:
+        self._make, self._dt_s = make, dt_s
         self._parts = [_Part(key, make(key), 1.0)]  # the last one is gone to
         self._rate = 0.0  # share that moves with each frame
 
@@ -64,8 +64,8 @@ class Blend:
         weights = [sin(0.5 * pi * part.share) for part in self._parts]
         norm = sqrt(sum(weight * weight for weight in weights))
         made = [part.mapper.step(features, settings) for part in self._parts]
-        w_avg = self._stats.w_avg
-        ws = w_avg + sum(weight / norm * (one.ws - w_avg) for weight, one in zip(weights, made, strict=True))
+        centre = goal.mapper.centre
+        ws = centre + sum(weight / norm * (one.ws - centre) for weight, one in zip(weights, made, strict=True))
         noise = sum(part.share * one.noise for part, one in zip(self._parts, made, strict=True))
         return Controls(np.asarray(ws, np.float32), noise, features.captured_s)
 

@@ -3,6 +3,7 @@
     embedding -> A e -> normalise -> leaky tanh, scale to W -> + onset, chroma -> leaky integrator
               -> moving average per layer group (coarse, middle, fine) -> psi -> ws
 
+The label of a class-conditional model moves the statistics that W is scaled by, and nothing else.
 Runs in the synth process, or in an offline render with the same result.
 """
 
@@ -11,7 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from livelav.core.params import BY_NAME, Settings
-from livelav.core.values import Controls, EmbeddingStats, Features, WStats
+from livelav.core.values import Controls, EmbeddingStats, Features, Floats, WStats
+from livelav.mapping.labels import LabelGlide
 from livelav.mapping.modulation import Placement, loudness, push, scale_to_w
 from livelav.mapping.normalize import Normalizer, projected_stats
 from livelav.mapping.projection import chroma_vectors, onset_direction, projection
@@ -55,20 +57,27 @@ class Mapper:
     ) -> None:
         """`stats` is the generator's W. Mode `track` takes a whole file's embedding statistics as `track`."""
         assert (track is not None) == (mode == "track"), "statistics of a track belong to mode 'track', and only to it"
-        self._stats, self._placement = stats, placement
+        self._placement = placement
+        self._labels = LabelGlide(stats)
         self._dt_s = 1.0 / encoder.frame_rate
         self._projection = projection(seed)
         self._direction, self._vectors = onset_direction(seed), chroma_vectors(seed)
         self._normalizer = Normalizer(*projected_stats(self._projection, track or encoder.stats), mode == "running")
         self._attack = Decay(_ATTACK_S)
         self._glide = Glide()
-        self._integrator = LeakyIntegrator(np.append(stats.mean, np.float32(0.0)))
+        self._integrator = LeakyIntegrator(np.zeros(len(stats.mean) + 1, np.float32))
         self._averages: MovingAverages | None = None
         self._groups = np.array([layer_group(r) for r in stats.resolutions])
 
+    @property
+    def centre(self) -> Floats:
+        """[512]: what psi pulls to in the last frame."""
+        return self._labels.now.w_avg
+
     def step(self, features: Features, settings: Settings) -> Controls:
         """One frame. Finite features give finite ws, whatever the settings."""
-        dt_s, stats = self._dt_s, self._stats
+        dt_s = self._dt_s
+        stats = self._labels.step(settings["generate.label"], dt_s)
         y, slope, onset, chroma, noise, psi = self._glide.step([settings[name] for name in _GLIDING], dt_s)
         n = self._normalizer.step(
             self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
@@ -77,12 +86,14 @@ class Mapper:
         attack = self._attack.step(features.onset, dt_s)
         w = w + stats.std * push(attack, features.chroma, self._direction, self._vectors, (onset, chroma))
 
-        # loudness rides behind w through the same integrator, so that noise breathes as fast as the picture
-        s = self._integrator.step(np.append(w, np.float32(loudness(features.rms))), dt_s, settings["smoothing.leak"])
+        # What is smoothed is the way from the mean, which a label may move meanwhile. Loudness rides behind it through
+        # the same integrator, so that noise breathes as fast as the picture.
+        moved = np.append(w - stats.mean, np.float32(loudness(features.rms)))
+        s = self._integrator.step(moved, dt_s, settings["smoothing.leak"])
         windows = [max(settings[name] / dt_s, 1.0) for name in _WINDOWS]
         if self._averages is None:
             longest = int(max(BY_NAME[name].hi for name in _WINDOWS) / dt_s) + 1
             self._averages = MovingAverages(len(stats.mean), longest, windows)
-        groups = np.stack(self._averages.step(s[:-1] - stats.mean, windows)) + stats.mean
+        groups = np.stack(self._averages.step(s[:-1], windows)) + stats.mean
         ws = stats.w_avg + psi * (groups[self._groups] - stats.w_avg)
         return Controls(ws.astype(np.float32), 1.0 + noise * float(s[-1]), features.captured_s)

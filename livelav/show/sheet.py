@@ -15,8 +15,11 @@ CELL_PX = 480
 GAP_PX = 6
 
 
-def contact_sheet(source: Path | Sequence[Bytes], path: Path, moments: int = 12, columns: int = 4) -> None:
+def contact_sheet(
+    source: Path | Sequence[Bytes], path: Path, moments: int = 12, columns: int = 4, cell_px: int = CELL_PX
+) -> None:
     """Writes a PNG of `moments` evenly spread pictures of a video, or of the given ones [height, width, 3 or 4].
+    Each is brought to `cell_px` in width.
 
     Raises StorageError where the video cannot be read or the sheet not be written.
     """
@@ -26,7 +29,7 @@ def contact_sheet(source: Path | Sequence[Bytes], path: Path, moments: int = 12,
     if not pictures:
         raise StorageError(f"no picture in {source}; record longer")
     height, width = pictures[0].shape[:2]
-    cell = CELL_PX, max(round(CELL_PX * height / width), 1)
+    cell = cell_px, max(round(cell_px * height / width), 1)
     rows = -(-len(pictures) // columns)
     sheet = Pixmap.new("RGB", (columns * (cell[0] + GAP_PX) - GAP_PX, rows * (cell[1] + GAP_PX) - GAP_PX))
     for number, picture in enumerate(pictures):
