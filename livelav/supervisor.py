@@ -100,6 +100,7 @@ class Child:
         self._polled_s = self._watched_s = 0.0
         self.was_live = False
         self.finished = False
+        self._dismissed = False
         self.restarts = 0
 
     @property
@@ -152,6 +153,17 @@ class Child:
         """Whatever becomes of it, it is not started again before `begin`; to end is for the child itself."""
         self.start_at_s = math.inf
 
+    def dismiss(self) -> None:
+        """Ends it at once and for good, without waiting: `poll` gives back what it held, and then it `is_gone`."""
+        self._dismissed = self.finished = True
+        if self._process is not None:
+            self._process.kill()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of one that was dismissed."""
+        return self._dismissed and self._process is None
+
     def crashes(self, now_s: float) -> int:
         """How often it died or hung in the last minute."""
         while self._crashes and now_s - self._crashes[0] > _CRASH_MEMORY_S:
@@ -160,6 +172,10 @@ class Child:
 
     def poll(self, now_s: float) -> list[Event]:
         """What the child said since the last call; starts it again where it died or hung."""
+        if self._dismissed:
+            if self._process is not None and self._process.exitcode is not None:
+                self._reap()
+            return []
         if self._process is None:
             if now_s >= self.start_at_s and not self.finished:
                 self.start(now_s)
@@ -198,6 +214,8 @@ class Child:
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join(0.5)
+        if self._process.exitcode is not None:
+            self._process.close()  # now, and not when somebody else starts a process
         self._process = None
         for end in (self._events, self._words):
             if end is not None:
