@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from livelav.core.background import call_forward
 from livelav.core.errors import one_line
 from livelav.core.shm import Board
 
@@ -158,6 +159,11 @@ class Child:
         self._dismissed = self.finished = True
         if self._process is not None:
             self._process.kill()
+
+    def hurry(self) -> None:
+        """Lets it stand back no longer: somebody waits for it."""
+        if self.pid is not None:
+            call_forward(self.pid)
 
     @property
     def is_gone(self) -> bool:

@@ -22,6 +22,7 @@ from livelav.supervisor import Child, Event
 from livelav.synth import SynthConfig, SynthShared
 
 _APART_S = 0.5  # from one start to the next at least: nobody is to make us start processes all the time
+_PATIENCE_S = 4.0  # for so long one that comes may stand back while it loads
 _HASTY_S = 1.0  # what is left of a crossfade takes that long at most once a third model is asked for
 _LONGEST_STEP_S = 0.25  # after a stall the crossfade goes on from where it was
 _UNSEEN_S = 0.1  # between two images of one that is not seen yet
@@ -51,6 +52,7 @@ class _Player:
     loaded: Event = field(default_factory=dict)
     words: list[str] = field(default_factory=list)  # warnings while nobody saw it
     goes_s: float | None = None  # when it may be seen, once it is ready
+    is_hurried: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -162,7 +164,11 @@ class Synths:
             return self._fade(there, asked, 0.0 if is_frozen else dt_s)
         elif asked.loads != there.model:
             self._let_go(1 - self._at)
-        elif there.is_ready and not is_frozen:
+        elif not there.is_ready:
+            if now_s - self._started_s > _PATIENCE_S and not there.is_hurried:
+                there.child.hurry()
+                there.is_hurried = True
+        elif not is_frozen:
             if there.goes_s is None:  # one that is ready before its beat begins with that, a late one with the next
                 there.goes_s = asked.due_s if asked.model == there.model else now_s
             if asked.model == there.model and asked.shown_s >= there.goes_s:

@@ -52,6 +52,9 @@ class PretendedChild:
     def crashes(self, now_s):
         return self.deaths
 
+    def hurry(self):
+        self._log.append(("hurry", self.model))
+
     def dismiss(self):
         self._dismissed = True
         self._log.append(("dismiss", self.model))
@@ -205,6 +208,15 @@ def test_while_one_loads_the_newest_wins_and_processes_are_not_started_all_the_t
     starts = [model for what, model in show.log if what == "start"]
     assert starts[-1] == "number 99" and len(starts) <= 100 * TURN_S / 0.5 + 2
     assert set(show.balances[:100]) == {0.0}, "what nobody wants any more was never seen"
+
+
+def test_one_that_takes_long_is_told_once_to_stand_back_no_longer():
+    show = Show(loading_turns=600)
+    show.model = "second"
+    show.turn(200)
+    assert show.log == [("start", "second")]
+    show.until(show.plays("second"))
+    assert show.log == [("start", "second"), ("hurry", "second"), ("dismiss", "first")]
 
 
 def test_back_to_what_plays_while_another_loads_ends_that(show):

@@ -1,7 +1,8 @@
 """Stands back for a while: work that nobody waits for leaves the processor to others where the system lets it return.
 
 Linux gives niceness to each thread, and to new ones that of the thread which makes them; an ordinary user may raise it
-but not lower it again. So it is raised only by who may undo that: for good would be worse than not at all.
+but not lower it again. So it is raised only by who may undo that: for good would be worse than not at all. Where others
+leave nothing over, whoever waits after all calls the process forward.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_NICE = 5  # a third of the weight; with 10 a loaded machine of two cores lets nothing get done
+_NICE = 5  # a third of the weight
 _CAP_SYS_NICE = 1 << 23
 
 
@@ -28,6 +29,12 @@ def in_the_background() -> Iterator[None]:
         _set_all(before)
 
 
+def call_forward(pid: int) -> None:
+    """Gives a process of ours that stands back the same right to the processor as this one has."""
+    if may_return():
+        _set_all(os.getpriority(os.PRIO_PROCESS, 0), str(pid))
+
+
 def may_return() -> bool:
     """Whether niceness that this process raises can be lowered again."""
     if not sys.platform.startswith("linux"):
@@ -43,7 +50,8 @@ def may_return() -> bool:
     return 20 - resource.getrlimit(resource.RLIMIT_NICE)[0] <= os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def _set_all(nice: int) -> None:
-    for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+def _set_all(nice: int, process: str = "self") -> None:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, int(thread), nice)
