@@ -129,11 +129,11 @@ class Desk:
         if isinstance(command, SetParam):
             self.scenes.set({command.name: command.value})
         elif isinstance(command, SetChoice) and command.name == "model":
-            self.scenes.take_model(command.value, self.beat.tempo)
+            self.scenes.take_model(command.value, now_s, self.beat.tempo)
         elif isinstance(command, SetChoice):
             self.scenes.choose(command.name, command.value)
         elif isinstance(command, StepModel):
-            self.scenes.step_model(command.steps, self.beat.tempo)
+            self.scenes.step_model(command.steps, now_s, self.beat.tempo)
         elif isinstance(command, SceneCommand):
             self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):

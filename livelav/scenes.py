@@ -28,6 +28,7 @@ from livelav.generate.library import list_models
 _UNDONE = 50  # changes of scene that can be undone
 _LONGEST_BASE = 56  # characters of a name that a number is added to
 _UNSEEN = 0.01  # weight of a drive that has all but faded
+_LISTED_S = 1.0
 _ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
@@ -77,7 +78,8 @@ class Scenes:
         self._fade_s = 0.0
         self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
-        self.models = list_models()  # those that there were when somebody last asked for one
+        self.models = list_models()  # those that there were when somebody last asked for another
+        self._listed_s = float("-inf")
         self.troubles: list[str] = []  # that nobody was told of so far
 
     # -- what is, and what comes
@@ -205,9 +207,10 @@ class Scenes:
             return
         self._place = replace(self._place, scene=replace(self.scene, choices=choices))
 
-    def take_model(self, name: str, tempo: Tempo) -> None:
+    def take_model(self, name: str, now_s: float, tempo: Tempo) -> None:
         """A hand chose that generator. Only a name of the library is taken: strangers' words come here, too."""
-        self.models = list_models()
+        if name not in self.models:
+            self._list_models(now_s)
         if name not in self.models:
             self.troubles.append(
                 f"no model {name[:40]!r}{nearest(name[:40], self.models)}; `livelav models list` names what there is"
@@ -217,11 +220,17 @@ class Scenes:
             self._place = self._place.with_model(name)
             self._fade_s = self._morph_s(tempo)
 
-    def step_model(self, steps: int, tempo: Tempo) -> None:
+    def step_model(self, steps: int, now_s: float, tempo: Tempo) -> None:
         """To the generator that is so many names on."""
-        self.models = list_models()
+        self._list_models(now_s)
         at = self.models.index(self.model) if self.model in self.models else -1 if steps > 0 else 0
-        self.take_model(self.models[(at + steps) % len(self.models)], tempo)
+        self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
+
+    def _list_models(self, now_s: float) -> None:
+        """Looks what there is now; every file's head is read, so nobody can have that done all the time."""
+        if now_s - self._listed_s >= _LISTED_S:
+            self._listed_s = now_s
+            self.models = list_models()
 
     def stay_with_model(self, instead: str, refused: str) -> None:
         """What was asked for cannot be had; the one that plays goes on, until another is asked for."""

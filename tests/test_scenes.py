@@ -469,12 +469,12 @@ def test_a_model_by_hand_moves_nothing_else_is_undone_and_panic_is_the_presets(l
     one.perform(Recall("in-lava"), 0.0, BEAT)
     one.step(MORPH_S, BEAT)
     before = one.settings
-    one.take_model("moss", BEAT)
+    one.take_model("moss", 0.0, BEAT)
     assert (one.model, one.settings, one.preset, one.is_changed) == ("moss", before, "in-lava", True)
-    one.take_model("moss", BEAT)
+    one.take_model("moss", 0.0, BEAT)
     one.perform(Undo(), 5.0, BEAT)
     assert (one.model, one.is_changed) == ("lava", False), "what changed nothing is not undone"
-    one.take_model("moss", BEAT)
+    one.take_model("moss", 0.0, BEAT)
     one.perform(Panic(), 6.0, BEAT)
     assert (one.model, one.wanted.seconds) == ("lava", 0.0)
 
@@ -482,20 +482,34 @@ def test_a_model_by_hand_moves_nothing_else_is_undone_and_panic_is_the_presets(l
 @pytest.mark.parametrize("name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "x" * 10_000])
 def test_only_names_of_the_library_are_taken(library: tuple[str, ...], name: str) -> None:
     one = scenes(MODEL_SONGS)
-    one.take_model(name, BEAT)
+    one.take_model(name, 0.0, BEAT)
     assert one.model == "default"
     assert len(one.troubles) == 1 and len(one.troubles[0]) < 200
+
+
+def test_models_that_came_since_are_known_and_the_folder_is_not_read_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names, looks = ["default"], []
+    monkeypatch.setattr("livelav.scenes.list_models", lambda: looks.append(1) or tuple(names))
+    one = scenes(MODEL_SONGS)
+    for turn in range(100):
+        one.take_model(f"nobody-{turn}", 50.0 + turn / 100, BEAT)
+    assert len(looks) == 2
+    names.append("lava")
+    one.take_model("lava", 51.0, BEAT)
+    assert one.model == "lava"
 
 
 def test_models_are_stepped_through_round_their_end_also_from_a_file(library: tuple[str, ...]) -> None:
     one = scenes(MODEL_SONGS)
     seen = []
     for steps in (1, 1, 1, -1, -1):
-        one.step_model(steps, BEAT)
+        one.step_model(steps, 0.0, BEAT)
         seen.append(one.model)
     assert seen == ["lava", "moss", "default", "moss", "lava"]
     begun = Scenes(replace(START, choices={**START.choices, "model": "/somewhere/own.safetensors"}), None, MODEL_SONGS)
-    begun.step_model(1, BEAT)
+    begun.step_model(1, 0.0, BEAT)
     assert begun.model == "default"
     begun.perform(Undo(), 0.0, BEAT)
     assert begun.model == "/somewhere/own.safetensors", "what the show began with can be come back to"
@@ -504,7 +518,7 @@ def test_models_are_stepped_through_round_their_end_also_from_a_file(library: tu
 def test_swap_and_vary_take_the_model_along(library: tuple[str, ...]) -> None:
     one = scenes(MODEL_SONGS)
     one.perform(Swap(), 0.0, BEAT)
-    one.take_model("moss", BEAT)
+    one.take_model("moss", 0.0, BEAT)
     one.perform(Vary(), 0.0, BEAT)
     assert one.model == "moss"
     for model in ("default", "moss", "default"):
@@ -522,7 +536,7 @@ def test_a_cued_presets_model_is_known_before_its_beat(library: tuple[str, ...])
     one.perform(Undo(), 2.2, BEAT)
     assert one.coming_model == "moss"
     one.perform(Recall("calm"), 2.3, BEAT)
-    one.take_model("lava", BEAT)
+    one.take_model("lava", 0.0, BEAT)
     assert one.coming_model == "lava"
     one.step(4.0, BEAT)
     assert (one.preset, one.model) == ("calm", "lava"), "calm names none: what was chosen meanwhile stays"
@@ -543,7 +557,7 @@ def test_a_model_that_cannot_be_had_is_given_up_in_what_plays_is_cued_and_was_re
 
 def test_the_model_is_kept_with_where_the_show_stands_and_in_what_is_saved(library: tuple[str, ...]) -> None:
     one = scenes(MODEL_SONGS)
-    one.take_model("moss", BEAT)
+    one.take_model("moss", 0.0, BEAT)
     kept = json.loads(Running(one.scene, None).as_json())
     assert kept["choices"]["model"] == "moss"
     path, text = one.to_save(new=True)
