@@ -116,8 +116,9 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     stolen = library / "stolen.safetensors"
     stolen.write_bytes((library / "small.safetensors").read_bytes())
     pids = show.pids()
-    for name in ("nobody", "../../etc/passwd", str(library / "small.safetensors")):
+    for sent, name in enumerate(("nobody", "../../etc/passwd", str(library / "small.safetensors")), start=1):
         show.send("/model", name)
+        show.run.wait_for(lambda s, sent=sent: s["osc"]["messages"] == sent, "it was heard")
     show.send("/model", "broken")
     pid = show.comes()
     assert gone([pid], 20.0)
@@ -131,8 +132,8 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     code, err = show.end()
     assert code == 0
     assert err.count("damaged or truncated") == err.count("instead of broken") == err.count("instead of stolen") == 1
-    assert err.count("no model") == 1, "of many in a turn the last counts"
-    assert len(err.splitlines()) == 3, err
+    assert err.count("no model") == 3, "and no file is loaded that was named so"
+    assert len(err.splitlines()) == 5, err
 
 
 def test_a_synth_that_took_over_is_started_again_with_its_model(show):
