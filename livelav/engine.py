@@ -44,7 +44,7 @@ from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
-from livelav.supervisor import Child, Event
+from livelav.supervisor import AGAIN, Child, Event
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
 from livelav.synths import Asked, Synths
 
@@ -428,7 +428,7 @@ class Live:
             self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
             self.synth.args = (safe, shared)
         elif not self.synth.was_live:
-            reasons = [text for _, text in self._warnings if "starting it again" not in text]
+            reasons = [text for _, text in self._warnings if AGAIN not in text]
             raise LivelavError(
                 f"no generator runs here ({reasons[-1] if reasons else 'it gives no reason'}); "
                 "`livelav doctor` says what is missing"

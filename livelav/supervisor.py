@@ -26,6 +26,10 @@ from livelav.core.shm import Board
 
 Event = dict[str, Any]
 
+AGAIN = ": starting it again"  # the end of a restart's text
+
+STARTING_S = 60.0  # for so long one may load before it counts as hung
+
 _CRASH_MEMORY_S = 60.0
 _STALL_S = 0.3
 _BACKOFF_S = (0.0, 0.2, 0.5, 1.0)  # at most: a hung synth, too, is to be back within 5 s
@@ -82,7 +86,7 @@ class Child:
         args: tuple[Any, ...],
         board: Board,
         hung_after_s: float,
-        starting_s: float = 60.0,
+        starting_s: float = STARTING_S,
         is_told: bool = False,
     ) -> None:
         """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`.
@@ -90,7 +94,7 @@ class Child:
         The board of one that `is_told` something has `taken`, too: how often it took words from its pipe.
         """
         self._ctx, self.name, self._target, self.args, self.board = ctx, name, target, args, board
-        self.hung_after_s, self._starting_s = hung_after_s, starting_s
+        self.hung_after_s, self.starting_s = hung_after_s, starting_s
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
         self._is_told = is_told
@@ -197,7 +201,7 @@ class Child:
             self._watched_s = now_s  # the machine slept, or stopped us too: that proves nothing against the child
         self._polled_s = now_s
         silent_s = now_s - max(self.board["heartbeat_s"], self._watched_s)
-        hung = silent_s > (self.hung_after_s if live else self._starting_s)
+        hung = silent_s > (self.hung_after_s if live else self.starting_s)
         if (dead or hung) and not self.finished:
             why = f"ended with code {self._process.exitcode}" if dead else f"gave no sign for {silent_s:.1f} s"
             events += self._drain()
@@ -205,7 +209,7 @@ class Child:
             self._crashes.append(now_s)
             self.restarts += 1
             self.start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
-            events.append({"kind": "restart", "text": f"{self.name} {why}: starting it again"})
+            events.append({"kind": "restart", "text": f"{self.name} {why}{AGAIN}"})
         return events
 
     def _drain(self) -> list[Event]:

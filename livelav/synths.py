@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from livelav.core.shm import Board
-from livelav.supervisor import Child, Event
+from livelav.supervisor import AGAIN, STARTING_S, Child, Event
 from livelav.synth import SynthConfig, SynthShared
 
 _APART_S = 0.5  # from one start to the next at least: nobody is to make us start processes all the time
+_JOINING_S = 300.0  # for so long one that comes may load: nobody waits for it
 _PATIENCE_S = 4.0  # for so long one that comes may stand back while it loads
 _HASTY_S = 1.0  # what is left of a crossfade takes that long at most once a third model is asked for
 _LONGEST_STEP_S = 0.25  # after a stall the crossfade goes on from where it was
@@ -204,12 +205,14 @@ class Synths:
         self._at, self._share = 1 - self._at, 0.0
         config, seat = there.child.args
         there.child.args = (replace(config, joins=False), seat)  # from now on everybody waits for it
+        there.child.starting_s = STARTING_S
         return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
 
     def _start(self, model: str, now_s: float) -> None:
         seat = self._seats[1 - self._at]
         seat.turn["apart_s"] = _UNSEEN_S
         child = self._make(replace(self._config, model=model), seat)
+        child.starting_s = _JOINING_S
         child.start(now_s)
         self._players[1 - self._at] = _Player(model, child, seat)
         self._started_s = now_s
@@ -243,7 +246,8 @@ class Synths:
                     return [self._refusal(there, event["text"])]
                 case "restart":
                     self._let_go(1 - self._at)
-                    return [self._refusal(there, there.words[-1] if there.words else "its process died")]
+                    ended = str(event["text"]).removesuffix(AGAIN)
+                    return [self._refusal(there, there.words[-1] if there.words else ended)]
         return []
 
     def _refusal(self, there: _Player, reason: str) -> Event:
