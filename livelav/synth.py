@@ -173,11 +173,12 @@ class _Synth:
     def catch_up(self) -> None:
         """Hears what was played while it was not there, as far as the ring goes back, if sound comes at all."""
         ring = self._shared.ring
-        _, captured_s, _ = ring.anchor(ring.writes - 1)
+        now, captured_s, _ = ring.anchor(ring.writes - 1)
         if self._clock.now_s() - captured_s > _SILENT_AFTER_S:
             return
         self._reader.rewind()
-        while block := self._reader.read():
+        # what comes meanwhile is for `run`: on a busy machine this may take as long as the sound does
+        while self._reader.position < now and (block := self._reader.read()):
             self._frames = [*self._frames, *self._chain.push(block, self._settings)][-2:]
 
     def run(self) -> None:
