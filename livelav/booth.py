@@ -23,6 +23,7 @@ from livelav.control.commands import (
     Command,
     PickNamed,
     RecallNumber,
+    SetChoice,
     SetParam,
     Toggle,
 )
@@ -37,14 +38,21 @@ if TYPE_CHECKING:
     from livelav.engine import Live
 
 VIEW_BYTES = 1 << 17  # of which a set list of 500 songs takes a third
-OPERATORS = ("key", "act", "pick", "set", "recall")  # events of the operator's process that are meant for the desk
+OPERATORS = (
+    "key",
+    "act",
+    "pick",
+    "set",
+    "recall",
+    "model",
+)  # events of the operator's process that are meant for the desk
 
 _VIEW_S, _FIGURES_S = 0.1, 0.5
 _ROWS_A_VIEW = (
     3  # whose controls are looked up anew: with all rows, three controllers would cost a quarter of a picture
 )
 _LONGEST = 160  # characters of what strangers call their devices, presets and notes
-_MOST_SONGS = 600
+_MOST_SONGS, _MOST_MODELS = 600, 100
 _CRASHES_TO_REST = 3  # in a minute
 
 
@@ -71,6 +79,8 @@ def asked(event: Event) -> Command | None:
             return PickNamed(name)
         case {"kind": "recall", "number": int(number)} if 1 <= number <= _MOST_SONGS:
             return RecallNumber(number)
+        case {"kind": "model", "name": str(name)}:
+            return SetChoice("model", name)
         case {"kind": "set", "name": str(name), "value": float(value)} if name in BY_NAME:
             try:
                 return SetParam(name, BY_NAME[name].checked(value))
@@ -88,7 +98,7 @@ class Booth:
         child.rest()
         self._view = view
         self._is_open = False
-        self._told = b"", False  # the last view, and whether the window was open then
+        self._told = b"", False, 0  # the last view, whether the window was open then, and who played
         self._told_s = self._figures_s = float("-inf")
         self._figures: list[HudRow] = []
         self._movers: dict[str, str] = {}
@@ -132,10 +142,11 @@ class Booth:
         if now_s - self._figures_s >= _FIGURES_S:
             self._figures_s = now_s
             self._figures = live.hud_text.figures(live, now_s)
-        told = json.dumps(self.view(live, now_s), ensure_ascii=False).encode(errors="replace"), self._is_open
+        view = json.dumps(self.view(live, now_s), ensure_ascii=False).encode(errors="replace")
+        told = view, self._is_open, live.synths.at
         if told != self._told:
             self._told = told
-            self._view.publish(np.frombuffer(told[0], np.uint8), float(self._is_open))
+            self._view.publish(np.frombuffer(view, np.uint8), float(self._is_open), float(live.synths.at))
 
     def view(self, live: Live, now_s: float) -> dict[str, Any]:
         """All that the window shows but meters: plain JSON values, bounded."""
@@ -163,6 +174,9 @@ class Booth:
             "next": [_cut(following.preset), _cut(following.notes)] if following else None,
             "number": None if scenes.number is None else scenes.number - 1,  # in `songs`
             "songs": [_cut(one.preset) for one in scenes.songs[:_MOST_SONGS]],
+            "models": [_cut(name) for name in scenes.models[:_MOST_MODELS]],
+            "model": _cut(scenes.model),
+            "plays": _cut(live.synths.model),
             "switches": _switches(live),
             "figures": [[_cut(label), _cut(text), warns] for label, text, warns in self._figures],
             "alarms": [[_cut(label), _cut(text), warns] for label, text, warns in statistics.alarms(live, now_s)],

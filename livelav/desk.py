@@ -22,6 +22,7 @@ from livelav.control.commands import (
     SetDrive,
     SetParam,
     ShowState,
+    StepModel,
     Toggle,
 )
 from livelav.control.feedback import Told
@@ -127,8 +128,12 @@ class Desk:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, SetParam):
             self.scenes.set({command.name: command.value})
+        elif isinstance(command, SetChoice) and command.name == "model":
+            self.scenes.take_model(command.value, now_s, self.beat.tempo)
         elif isinstance(command, SetChoice):
             self.scenes.choose(command.name, command.value)
+        elif isinstance(command, StepModel):
+            self.scenes.step_model(command.steps, now_s, self.beat.tempo)
         elif isinstance(command, SceneCommand):
             self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):

@@ -1,6 +1,7 @@
 """The live show: makes the shared memory, the processes and the picture's loop, and takes them all down again.
 
     capture process -> ring -> synth process -> newest image -> this process: shaders, present
+                         \\---> (another one, while the model changes) --^
                          \\--------------------------------------------------> recorder process (if asked for)
 
 Main's thread never waits for another process: without a new image the last one stays and drifts in the shader. It is
@@ -44,15 +45,15 @@ from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
 from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.show.surface import Surface
-from livelav.supervisor import Child, Event
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, run_synth
+from livelav.supervisor import AGAIN, Child, Event
+from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
+from livelav.synths import Asked, Synths
 
 _LARGEST_IMAGE = LARGEST * LARGEST * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
 _MIDI_HUNG_S = 2.5  # closing an output of JACK's may take its library a second
 _OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
-_TICKS_HUNG = 8  # a large model on a small processor may take its time
 _CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
@@ -93,10 +94,9 @@ class Shared:
     ring: SampleRing
     wanted: Latest
     pace: Board
-    images: Latest
+    seats: tuple[SynthShared, SynthShared]  # one for the synth that plays, one for that which comes
     pictures: Latest
     capture: Board
-    synth: Board
     recorder: Board
     midi: Board
     asked: Latest
@@ -104,21 +104,26 @@ class Shared:
     operator: Board
     view: Latest
     main: Board
-    step_ms: Histogram
-    tick_ms: Histogram
     latency_ms: Histogram
     stop: StopFlag
 
 
 def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -> Shared:
+    ring, wanted, pace, stop = SampleRing(ctx), Latest(ctx, PACKED, "f8"), Board(ctx, PACE_FIELDS), StopFlag(ctx)
+
+    def seat() -> SynthShared:
+        turn, images = Board(ctx, TURN_FIELDS), Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS)
+        return SynthShared(
+            ring, wanted, pace, turn, images, Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), stop
+        )
+
     return Shared(
-        ring=SampleRing(ctx),
-        wanted=Latest(ctx, PACKED, "f8"),
-        pace=Board(ctx, PACE_FIELDS),
-        images=Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS),
+        ring=ring,
+        wanted=wanted,
+        pace=pace,
+        seats=(seat(), seat()),
         pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS),
         capture=Board(ctx, CAPTURE_FIELDS),
-        synth=Board(ctx, SYNTH_FIELDS),
         recorder=Board(ctx, RECORD_FIELDS),
         midi=Board(ctx, MIDI_FIELDS),
         asked=Latest(ctx, 2, "f8"),
@@ -126,10 +131,8 @@ def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -
         operator=Board(ctx, OPERATOR_FIELDS),
         view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
         main=Board(ctx, MAIN_FIELDS),
-        step_ms=Histogram(ctx),
-        tick_ms=Histogram(ctx),
         latency_ms=Histogram(ctx),
-        stop=StopFlag(ctx),
+        stop=stop,
     )
 
 
@@ -167,11 +170,11 @@ class Live:
             ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
             shared.capture, _CAPTURE_HUNG_S, _CAPTURE_OPENS_S,
         )  # fmt: skip
-        synth_shared = SynthShared(
-            shared.ring, shared.wanted, shared.pace, shared.images, shared.synth,
-            shared.step_ms, shared.tick_ms, shared.stop,
-        )  # fmt: skip
-        self.synth = Child(ctx, "synth", run_synth, (config.synth, synth_shared), shared.synth, _SYNTH_HUNG_S)
+
+        def make_synth(synth: SynthConfig, seat: SynthShared) -> Child:
+            return Child(ctx, "synth", run_synth, (synth, seat), seat.board, _SYNTH_HUNG_S)
+
+        self.synths = Synths(shared.seats, make_synth, config.synth)
         self.recorder = None
         if record:
             self.recorder = Child(
@@ -187,8 +190,9 @@ class Live:
             link_arguments = (shared.asked, shared.link, shared.stop)
             self.link = Child(ctx, "link", run_link, link_arguments, shared.link, _LINK_HUNG_S)
         operator_shared = OperatorShared(
-            shared.view, shared.ring, shared.capture, shared.synth, shared.operator, shared.stop
-        )
+            shared.view, shared.ring, shared.capture, tuple(seat.board for seat in shared.seats), shared.operator,
+            shared.stop,
+        )  # fmt: skip
         operator = Child(
             ctx, "operator", run_operator, (OperatorConfig(actions()), operator_shared),
             shared.operator, _OPERATOR_HUNG_S,
@@ -214,6 +218,11 @@ class Live:
         return [child for child in (self.capture, self.synth, self.recorder, *self._hands, operator) if child]
 
     @property
+    def synth(self) -> Child:
+        """The one that plays."""
+        return self.synths.child
+
+    @property
     def _hands(self) -> list[Child]:
         """Those that are asked between two pictures."""
         return [child for child in (self.midi, self.link) if child]
@@ -237,8 +246,8 @@ class Live:
         config, shared = self._config, self.shared
         self._surface = open_surface()
         self._presenter = Presenter(
-            self._surface, shared.images, shared.pace, shared.main, shared.latency_ms, self._clock, config.fps,
-            (config.record, shared.pictures) if config.record else None,
+            self._surface, (shared.seats[0].images, shared.seats[1].images), shared.pace, shared.main,
+            shared.latency_ms, self._clock, config.fps, (config.record, shared.pictures) if config.record else None,
         )  # fmt: skip
         if config.fullscreen:
             self.desk.apply(Toggle("fullscreen"), now_s)
@@ -284,8 +293,21 @@ class Live:
         choices = desk.scenes.scene.choices
         if not self.shared.main["first_s"]:
             self._prepare()
-        self._presenter.present(desk.played, choices, desk.state, lambda: self.hud_text.rows(self, now_s), level)
+        self._change_synths()
+        self._presenter.present(
+            desk.played, choices, desk.state, lambda: self.hud_text.rows(self, now_s), level, self.synths.balance
+        )
         return True
+
+    def _change_synths(self) -> None:
+        """Lets the models come and go as the desk has them."""
+        assert self._presenter is not None, "start first"
+        now_s, scenes = self._clock.now_s(), self.desk.scenes
+        due_s = scenes.due_s(now_s, self.desk.beat.tempo)
+        shown_s = now_s + self._presenter.ahead_s
+        asked = Asked(scenes.model, scenes.coming_model, scenes.wanted.seconds, due_s, shown_s)
+        for event in self.synths.step(asked, now_s, self.desk.state.freeze):
+            self._on_event(self.synth, event, now_s)
 
     def _prepare(self) -> None:
         """One scene of the set in each turn, while the models are being loaded and nothing is to be seen."""
@@ -299,7 +321,7 @@ class Live:
         now_s = self._clock.now_s()
         said = [(child, event) for child in self._hands for event in child.poll(now_s)]
         self._take_heard(now_s)
-        heard = self.shared.synth
+        heard = self.synths.board
         self.desk.take([event for _, event in said], now_s, heard["rms"], heard["onset"], self._presenter.ahead_s)
         self._tell()
         for child, event in said:
@@ -318,7 +340,7 @@ class Live:
 
     def _take_heard(self, now_s: float) -> None:
         """What the synth hears of the beat, where that is news."""
-        board = self.shared.synth
+        board = self.synths.board
         bpm, beat_s, confidence = heard = board["beat_bpm"], board["beat_s"], board["beat_confidence"]
         if bpm and heard != self._heard:
             self._heard = heard
@@ -350,11 +372,12 @@ class Live:
 
     def _watch(self, now_s: float) -> None:
         """Looks after the children, takes in what they say, and keeps the figures."""
-        self.synth.hung_after_s = max(_SYNTH_HUNG_S, _TICKS_HUNG * self.shared.synth["tick_s"])
         for child in self.children:
-            if child not in (*self._hands, self.booth.child):  # which were asked a moment ago
+            if child not in (*self._hands, self.booth.child, self.synth):  # which are asked elsewhere
                 for event in child.poll(now_s):
                     self._on_event(child, event, now_s)
+        for event in self.synths.poll(now_s):
+            self._on_event(self.synth, event, now_s)
         if self.synth.crashes(now_s) >= _CRASHES_TO_FALL_BACK:
             self._fall_back(now_s)
         if now_s - self._note_s > _NOTE_S:
@@ -382,6 +405,9 @@ class Live:
                 self.loaded = event
                 for waiting in (self.capture, *self._hands):
                     waiting.start_at_s = min(waiting.start_at_s, now_s)
+            case "refused":
+                self.desk.scenes.stay_with_model(self.synths.model, event["model"])
+                self._warn(event["text"], now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
             case "error" if child is self.capture and not child.was_live and self._fallback:
@@ -412,7 +438,7 @@ class Live:
             self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
             self.synth.args = (safe, shared)
         elif not self.synth.was_live:
-            reasons = [text for _, text in self._warnings if "starting it again" not in text]
+            reasons = [text for _, text in self._warnings if AGAIN not in text]
             raise LivelavError(
                 f"no generator runs here ({reasons[-1] if reasons else 'it gives no reason'}); "
                 "`livelav doctor` says what is missing"
@@ -448,7 +474,7 @@ class Live:
                 if self.shared.main["first_s"] and self._ended:  # else it was cut off
                     self.desk.keep(now_s, ended=True)
                 self.desk.keeper.close()
-            for child in self.children:
+            for child in (*self.children, *self.synths.others):
                 for event in child.stop(max(now_s + _STOP_S - self._clock.now_s(), 0.05)):
                     if event["kind"] in {"error", "warning"}:
                         tell(event["text"])

@@ -1,4 +1,4 @@
-"""The picture's loop: the newest image through the shaders to the display, at its pace, and into the recording.
+"""The picture's loop: the newest images through the shaders to the display, at its pace, and into the recording.
 
 Never waits for another process: without a new image the last one stays and moves in the shader. Knows no process, no
 command and no setting's meaning. Runs in main's first thread, which owns the surface.
@@ -34,7 +34,7 @@ class Presenter:
     def __init__(
         self,
         surface: Surface,
-        images: Latest,
+        images: tuple[Latest, Latest],
         pace: Board,
         board: Board,
         latency_ms: Histogram,
@@ -42,7 +42,10 @@ class Presenter:
         fps: float,
         record: tuple[RecordConfig, Latest] | None = None,
     ) -> None:
-        """`board` has MAIN_FIELDS, `pace` PACE_FIELDS; `record` is what to record and where pictures go for it."""
+        """`images` are the two streams that `present` goes between; `board` has MAIN_FIELDS, `pace` PACE_FIELDS;
+
+        `record` is what to record and where pictures go for it.
+        """
         self._surface, self._images, self._clock = surface, images, clock
         self._pace, self._board, self._latency_ms = pace, board, latency_ms
         self._renderer = Renderer(surface.ctx, surface.software)
@@ -54,7 +57,7 @@ class Presenter:
         self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
         self._quick = 0
         self._draw_s = 0.0
-        self._seen = 0
+        self._seen = [0, 0]  # the number of either stream's newest image
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._heard_s = now_s
         if record:
@@ -88,14 +91,15 @@ class Presenter:
         state: ShowState,
         hud_rows: Callable[[], Sequence[HudRow]],
         level: float,
+        balance: float = 0.0,
     ) -> None:
         """One picture, by the scene's `choices`. `hud_rows` and the sound's `level` 0..1 are for the HUD, the first
 
-        asked for while it is shown.
+        asked for while it is shown. `balance` is 0 for the first stream of images alone, 1 for the second.
         """
         surface, board, begin_s = self._surface, self._board, self._clock.now_s()
         self._keep_pace(begin_s, state.freeze)
-        image = None if state.freeze else self._newest(begin_s)
+        image = None if state.freeze else self._newest(balance, begin_s)
         rms, onset = self._heard
         aspect: Any = choices["show.aspect"]  # checked, wherever it came from
         moment = Moment(
@@ -108,6 +112,7 @@ class Presenter:
             order=choices["chain.order"],
             pattern=state.pattern,
             shown_s=begin_s,
+            balance=balance,
         )
         board["scale"] = self._governor.scale if self._governor else 1.0
         self._renderer.draw(surface.fbo, surface.size, moment, board["scale"])
@@ -148,20 +153,34 @@ class Presenter:
         """Gives the surface back."""
         self._surface.close()
 
-    def _newest(self, now_s: float) -> Image | None:
-        """The image that came since the last picture, handed to the renderer."""
-        new = self._images.read(self._seen)
+    def _newest(self, balance: float, now_s: float) -> Image | None:
+        """The image that came since the last picture in the stream that is seen most; what came in either is handed to
+
+        the renderer.
+        """
+        leading = int(balance >= 0.5)
+        if 0.0 < balance < 1.0:
+            self._take(1 - leading)
+        new = self._take(leading)
         if new is None:
             if now_s - self._heard_s > _HEARD_S:
                 self._heard = 0.0, 0.0
             return None
-        self._seen, flat, facts = new
-        image = Image(flat.reshape(int(facts["height"]), int(facts["width"]), 4), facts["captured_s"])
-        self._renderer.set_image(image)
+        image, facts = new
         self._heard, self._heard_s = (facts["rms"], facts["onset"]), now_s
         if not self._board["first_s"]:
             self._board["first_s"] = now_s
         return image
+
+    def _take(self, stream: int) -> tuple[Image, dict[str, float]] | None:
+        """A stream's newest image, if it was not taken before, and what was heard with it."""
+        new = self._images[stream].read(self._seen[stream])
+        if new is None:
+            return None
+        self._seen[stream], flat, facts = new
+        image = Image(flat.reshape(int(facts["height"]), int(facts["width"]), 4), facts["captured_s"])
+        self._renderer.set_image(image, stream)
+        return image, facts
 
     def _record(self, now_s: float) -> None:
         if self._pixels is None or now_s < self._record_pacer.due_s:

@@ -1,7 +1,9 @@
 """Presets on stage: what is played now, recalled by hand, faded to, undone. The one place that settings change in.
 
 Holds the evening's order of presets. A preset's file is read when it is recalled, so that what was edited meanwhile
-counts; only names of the list are taken, from whoever sends them. Knows no device: the time is passed in. Runs in main.
+counts; only names of the list are taken, from whoever sends them, and of models only names of the library. Says which
+model is to be seen; how it gets there is no concern of this module. Knows no device: the time is passed in. Runs in
+main.
 """
 
 import contextlib
@@ -14,7 +16,7 @@ from random import Random
 
 from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
 from livelav.core.drive import Drive, Driven
-from livelav.core.errors import ParamError, PresetError
+from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
@@ -22,10 +24,12 @@ from livelav.core.scene import Fade, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
+from livelav.generate.library import list_models
 
 _UNDONE = 50  # changes of scene that can be undone
 _LONGEST_BASE = 56  # characters of a name that a number is added to
 _UNSEEN = 0.01  # weight of a drive that has all but faded
+_LISTED_S = 1.0
 _ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
@@ -36,7 +40,11 @@ class _Place:
     scene: Scene
     preset: str | None
     number: int | None
-    named: frozenset[str] = frozenset()  # parameters of the evening that the preset sets all the same
+    named: frozenset[str] = frozenset()  # what the preset names, also of what belongs to the evening
+
+    def with_model(self, model: str) -> "_Place":
+        """The same with another generator."""
+        return replace(self, scene=replace(self.scene, choices={**self.scene.choices, "model": model}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,8 @@ class Scenes:
         self._fade_s = 0.0
         self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
+        self.models = list_models()  # those that there were when somebody last asked for another
+        self._listed_s = float("-inf")
         self.troubles: list[str] = []  # that nobody was told of so far
 
     # -- what is, and what comes
@@ -117,6 +127,16 @@ class Scenes:
     def wanted(self) -> Wanted:
         """For the synth."""
         return Wanted(self.settings, self.scene.key, self.scene.choices["generate.between"], self._fade_s)
+
+    @property
+    def model(self) -> str:
+        """The generator that is to be seen: a name, or a file where the show began with one."""
+        return self.scene.choices["model"]
+
+    @property
+    def coming_model(self) -> str:
+        """The one to have ready: that of the preset which waits for its beat, if it names one."""
+        return self._of_tonight(self._cued.place).scene.choices["model"] if self._cued else self.model
 
     def cued(self, now_s: float) -> tuple[str, float] | None:
         """The preset that waits for its beat, and for how many seconds."""
@@ -190,10 +210,44 @@ class Scenes:
         except ParamError as error:
             self.troubles.append(str(error))
             return
-        if not choice.scene or choices["mapping.mode"] == "track":
+        if choice.scope != "song" or choices["mapping.mode"] == "track":
             self.troubles.append(f"{name} cannot become {word[:40]!r} in a running show")
             return
         self._place = replace(self._place, scene=replace(self.scene, choices=choices))
+
+    def take_model(self, name: str, now_s: float, tempo: Tempo) -> None:
+        """A hand chose that generator. Only a name of the library is taken: strangers' words come here, too."""
+        if name not in self.models:
+            self._list_models(now_s)
+        if name not in self.models:
+            self.troubles.append(
+                f"no model {name[:40]!r}{nearest(name[:40], self.models)}; `livelav models list` names what there is"
+            )
+        elif name != self.model:
+            self._leave()
+            self._place = self._place.with_model(name)
+            self._fade_s = self._morph_s(tempo)
+
+    def step_model(self, steps: int, now_s: float, tempo: Tempo) -> None:
+        """To the generator that is so many names on."""
+        self._list_models(now_s)
+        at = self.models.index(self.model) if self.model in self.models else -1 if steps > 0 else 0
+        self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
+
+    def _list_models(self, now_s: float) -> None:
+        """Looks what there is now; every file's head is read, so nobody can have that done all the time."""
+        if now_s - self._listed_s >= _LISTED_S:
+            self._listed_s = now_s
+            self.models = list_models()
+
+    def stay_with_model(self, instead: str, refused: str) -> None:
+        """What was asked for cannot be had; the one that plays goes on, until another is asked for."""
+        if self.model == refused:
+            self._place = self._place.with_model(instead)
+        if self._recalled.scene.choices["model"] == refused:
+            self._recalled = self._recalled.with_model(instead)
+        if self._cued and self._cued.place.scene.choices["model"] == refused:
+            self._cued = replace(self._cued, place=self._cued.place.with_model(instead))
 
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
         """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""
@@ -233,13 +287,14 @@ class Scenes:
         if self._cued and now_s + ahead_s >= self._cued.due_s:
             cue, self._cued = self._cued, None
             self._leave()
-            self._go(cue.place, cue.place, cue.due_s, cue.seconds)
+            place = self._of_tonight(cue.place)
+            self._go(place, place, cue.due_s, cue.seconds)
         self._move(now_s)
 
     def _follow(self, cue: _Cue, now_s: float, tempo: Tempo) -> None:
         """The tempo has changed while something waits for its beat."""
         is_near = cue.due_s - now_s < _ON_THE_BEAT * cue.tempo.period_s
-        due_s = cue.due_s if is_near else self._due_s(now_s, tempo)
+        due_s = cue.due_s if is_near else self.due_s(now_s, tempo)
         self._cued = replace(cue, due_s=due_s, tempo=tempo)
 
     def _move(self, now_s: float) -> None:
@@ -251,7 +306,8 @@ class Scenes:
     def _morph_s(self, tempo: Tempo) -> float:
         return self.settings["preset.morph_beats"] * tempo.period_s or self.settings["preset.morph"]
 
-    def _due_s(self, now_s: float, tempo: Tempo) -> float:
+    def due_s(self, now_s: float, tempo: Tempo) -> float:
+        """The next moment that preset.cue lets something begin at; now, where it asks for none."""
         every, early_s = round(self.settings["preset.cue"]), self.settings["tempo.offset"] / 1000.0
         return tempo.next_s(now_s + early_s, every) - early_s if every else now_s
 
@@ -290,8 +346,8 @@ class Scenes:
         if kept := self.scene.not_taken(preset):
             words = ", ".join(f"{name} {preset.choices[name]}" for name in kept)
             self.troubles.append(f"preset {song.preset} wants {words}: start with it to have that")
-        place = _Place(scene, song.preset, number, frozenset(preset.changes))
-        self._cued = _Cue(place, self._due_s(now_s, tempo), self._morph_s(tempo), tempo)
+        place = _Place(scene, song.preset, number, frozenset((*preset.changes, *preset.choices)))
+        self._cued = _Cue(place, self.due_s(now_s, tempo), self._morph_s(tempo), tempo)
         self.step(now_s, tempo)
         return True
 
@@ -306,6 +362,10 @@ class Scenes:
         self._fade = Fade(self.settings, self._place.scene.settings, now_s, seconds)
         self._fade_s = seconds
         self._move(now_s)
+
+    def _of_tonight(self, asked: _Place) -> _Place:
+        """A preset that names no model is played with the one that plays."""
+        return asked if "model" in asked.named else asked.with_model(self.model)
 
     def _tonight(self, place: _Place) -> _Place:
         """A place asked for, or left, a while ago: the evening's own parameters have moved since."""

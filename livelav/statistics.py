@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
@@ -29,6 +30,8 @@ TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 def record(live: Live, now_s: float) -> dict[str, Any]:
     """The statistics record: plain JSON values."""
     shared, board, source, loaded = live.shared, live.shared.main, live.source, live.loaded
+    synth, (first, second) = live.synths.board, live.shared.seats
+    made = live.synths.count("images")
     seconds = max(now_s - board["first_s"], 0.0) if board["first_s"] else 0.0
 
     def per_second(count: float) -> float:
@@ -44,22 +47,26 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
             "rate": int(shared.capture["rate_hz"]),
             "channels": int(shared.capture["channels"]),
         },
-        "encoder": {"name": loaded.get("encoder"), "frame_rate": shared.synth["frame_rate"]},
+        "encoder": {"name": loaded.get("encoder"), "frame_rate": synth["frame_rate"]},
         "model": {
             "name": loaded.get("model"),
-            "resolution": int(shared.synth["resolution"]),
+            "resolution": int(synth["resolution"]),
             "sha256": loaded.get("sha256"),
         },
         "backend": loaded.get("backend"),
         "capture": {
             **picked(shared.capture, "blocks", "samples", "xruns", "reconnects", "cleaned"),
-            "overruns": int(shared.synth["overruns"]),  # the ring's writer never waits: its reader knows what it missed
+            # the ring's writer never waits: its readers know what they missed
+            "overruns": int(live.synths.count("overruns")),
         },
-        "encode": {"frames": int(shared.synth["frames"]), "step_ms": shared.step_ms.percentiles(50, 99)},
+        "encode": {
+            "frames": int(live.synths.count("frames")),
+            "step_ms": first.step_ms.percentiles(50, 99, also=second.step_ms),
+        },
         "generate": {
-            "images": int(shared.synth["images"]),
-            "fps": per_second(shared.synth["images"]),
-            "tick_ms": shared.tick_ms.percentiles(50, 99),
+            "images": int(made),
+            "fps": per_second(made),
+            "tick_ms": first.tick_ms.percentiles(50, 99, also=second.tick_ms),
         },
         "present": {
             "presented": int(board["presented"]),
@@ -84,10 +91,10 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
         "settings": live.desk.settings.as_dict(),
         "features": {
             "rms_db": round(shared.capture["level_db"], 1),
-            "onset": round(shared.synth["onset"], 3),
+            "onset": round(synth["onset"], 3),
         },
-        "ws": rounded({name: shared.synth[name] for name in ("spread", "step", "distance")}),
-        "restarts": {child.name: child.restarts for child in live.children},
+        "ws": rounded({name: synth[name] for name in ("spread", "step", "distance")}),
+        "restarts": {child.name: child.restarts for child in live.children} | {"synth": live.synths.restarts},
         "peak_rss_mb": {
             "main": round(board["peak_rss_mb"]),
             **{child.name: round(child.board["peak_rss_mb"]) for child in live.children},
@@ -109,15 +116,15 @@ class HudText:
         wanted = 1.0 / shared.pace["period_s"]
         latency = f"{board['latency_ms']:.0f} ms" if new else "-"
         softer = f", at {100 * board['scale']:.0f} %" if 0 < board["scale"] < 1 else ""
-        restarts = sum(child.restarts for child in live.children)
-        lost = shared.synth["overruns"]
+        restarts = sum(child.restarts for child in live.children) - live.synth.restarts + live.synths.restarts
+        synth, lost = live.synths.board, live.synths.count("overruns")
         rows: list[HudRow] = [
             ("picture", f"{presented:.0f} a second, {new:.0f} new{softer}", 0 < presented < 0.8 * wanted),
             ("latency", latency, bool(new) and board["latency_ms"] > 100),
             ("source", str(live.source.get("name", "none yet")), shared.capture["live"] == 0),
             ("encoder", str(live.loaded.get("encoder", "loading")), False),
-            ("model", f"{live.loaded['model']} on {live.loaded['backend']}" if live.loaded else "loading", False),
-            ("spread", f"{shared.synth['spread']:.2f} of W, step {shared.synth['step']:.3f}", False),
+            ("model", _model(live), False),
+            ("spread", f"{synth['spread']:.2f} of W, step {synth['step']:.3f}", False),
             ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
             ("restarts", str(restarts), restarts > 0),
         ]
@@ -170,6 +177,16 @@ def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.0f} h" if seconds >= 36_000 else f"{seconds / 60:.0f} min"
+
+
+def _model(live: Live) -> str:
+    """What generates, and what is on its way to."""
+    plays = f"{live.loaded['model']} on {live.loaded['backend']}" if live.loaded else "loading"
+    if coming := live.synths.coming:
+        model, does = coming
+        name = Path(model).stem
+        return plays + {"loads": f", loading {name}", "waits": f", {name} waits", "fades": f", going to {name}"}[does]
+    return plays
 
 
 def _picked(desk: Desk) -> HudRow:

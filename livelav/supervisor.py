@@ -20,10 +20,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from livelav.core.background import call_forward
 from livelav.core.errors import one_line
 from livelav.core.shm import Board
 
 Event = dict[str, Any]
+
+AGAIN = ": starting it again"  # the end of a restart's text
+
+STARTING_S = 60.0  # for so long one may load before it counts as hung
 
 _CRASH_MEMORY_S = 60.0
 _STALL_S = 0.3
@@ -81,7 +86,7 @@ class Child:
         args: tuple[Any, ...],
         board: Board,
         hung_after_s: float,
-        starting_s: float = 60.0,
+        starting_s: float = STARTING_S,
         is_told: bool = False,
     ) -> None:
         """`board` has `heartbeat_s` and `live` (1 once the child works); before that it has `starting_s`.
@@ -89,7 +94,7 @@ class Child:
         The board of one that `is_told` something has `taken`, too: how often it took words from its pipe.
         """
         self._ctx, self.name, self._target, self.args, self.board = ctx, name, target, args, board
-        self.hung_after_s, self._starting_s = hung_after_s, starting_s
+        self.hung_after_s, self.starting_s = hung_after_s, starting_s
         self._process: BaseProcess | None = None
         self._events: Connection | None = None
         self._is_told = is_told
@@ -100,6 +105,7 @@ class Child:
         self._polled_s = self._watched_s = 0.0
         self.was_live = False
         self.finished = False
+        self._dismissed = False
         self.restarts = 0
 
     @property
@@ -152,6 +158,22 @@ class Child:
         """Whatever becomes of it, it is not started again before `begin`; to end is for the child itself."""
         self.start_at_s = math.inf
 
+    def dismiss(self) -> None:
+        """Ends it at once and for good, without waiting: `poll` gives back what it held, and then it `is_gone`."""
+        self._dismissed = self.finished = True
+        if self._process is not None:
+            self._process.kill()
+
+    def hurry(self) -> None:
+        """Lets it stand back no longer: somebody waits for it."""
+        if self.pid is not None:
+            call_forward(self.pid)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of one that was dismissed."""
+        return self._dismissed and self._process is None
+
     def crashes(self, now_s: float) -> int:
         """How often it died or hung in the last minute."""
         while self._crashes and now_s - self._crashes[0] > _CRASH_MEMORY_S:
@@ -160,6 +182,10 @@ class Child:
 
     def poll(self, now_s: float) -> list[Event]:
         """What the child said since the last call; starts it again where it died or hung."""
+        if self._dismissed:
+            if self._process is not None and self._process.exitcode is not None:
+                self._reap()
+            return []
         if self._process is None:
             if now_s >= self.start_at_s and not self.finished:
                 self.start(now_s)
@@ -175,7 +201,7 @@ class Child:
             self._watched_s = now_s  # the machine slept, or stopped us too: that proves nothing against the child
         self._polled_s = now_s
         silent_s = now_s - max(self.board["heartbeat_s"], self._watched_s)
-        hung = silent_s > (self.hung_after_s if live else self._starting_s)
+        hung = silent_s > (self.hung_after_s if live else self.starting_s)
         if (dead or hung) and not self.finished:
             why = f"ended with code {self._process.exitcode}" if dead else f"gave no sign for {silent_s:.1f} s"
             events += self._drain()
@@ -183,7 +209,7 @@ class Child:
             self._crashes.append(now_s)
             self.restarts += 1
             self.start_at_s = now_s + _BACKOFF_S[min(self.crashes(now_s), len(_BACKOFF_S)) - 1]
-            events.append({"kind": "restart", "text": f"{self.name} {why}: starting it again"})
+            events.append({"kind": "restart", "text": f"{self.name} {why}{AGAIN}"})
         return events
 
     def _drain(self) -> list[Event]:
@@ -198,6 +224,8 @@ class Child:
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join(0.5)
+        if self._process.exitcode is not None:
+            self._process.close()  # now, and not when somebody else starts a process
         self._process = None
         for end in (self._events, self._words):
             if end is not None:

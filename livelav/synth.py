@@ -2,8 +2,13 @@
 
 Reads sound as it comes and ticks at the pace at which main presents, timed so that an image is ready just before it
 is shown. When no sound comes it hears silence, so that the picture comes to rest by the same mapping that moved it.
+
+One that joins a running show, to take over from another, stands back while it loads, begins with the last seconds of
+sound that the ring still holds, so that it moves as if it had been there all the time, and draws rarely until it is
+seen.
 """
 
+import contextlib
 import gc
 import math
 import signal
@@ -15,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from livelav.chain import Chain, Frame
+from livelav.core.background import in_the_background
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import LivelavError
 from livelav.core.metrics import PeakMemory
@@ -34,6 +40,7 @@ SYNTH_FIELDS = (
     "resolution", "frame_rate", "tick_s", "peak_rss_mb", "beat_bpm", "beat_s", "beat_confidence",
 )  # fmt: skip
 IMAGE_FIELDS = ("captured_s", "height", "width", "rms", "onset")
+TURN_FIELDS = ("apart_s",)  # at least so long from one image to the next: for one that nobody sees yet
 
 _SILENT_AFTER_S = 0.2
 _POLL_S = 0.001
@@ -50,6 +57,7 @@ class SynthConfig:
     encoder: str
     noise: Literal["const", "random", "none"]
     trace: Path | None = None  # where to leave what was heard and the ws it made, for tests of live against offline
+    joins: bool = False  # a show that runs already
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class SynthShared:
     ring: SampleRing
     wanted: Latest  # PACKED numbers
     pace: Board
+    turn: Board
     images: Latest
     board: Board
     step_ms: Histogram
@@ -70,7 +79,10 @@ def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> N
     """The process's main function. A LivelavError while loading is sent as an `error` event."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        synth = _Synth(config, shared, events, MonotonicClock())
+        with in_the_background() if config.joins else contextlib.nullcontext():
+            synth = _Synth(config, shared, events, MonotonicClock())
+            if config.joins:
+                synth.catch_up()
     except LivelavError as error:
         events.send({"kind": "error", "text": str(error)})
         return
@@ -168,6 +180,17 @@ class _Synth:
 
         return Blend(mapper, key, 1.0 / encoder.frame_rate)
 
+    def catch_up(self) -> None:
+        """Hears what was played while it was not there, as far as the ring goes back, if sound comes at all."""
+        ring = self._shared.ring
+        now, captured_s, _ = ring.anchor(ring.writes - 1)
+        if self._clock.now_s() - captured_s > _SILENT_AFTER_S:
+            return
+        self._reader.rewind()
+        # what comes meanwhile is for `run`: on a busy machine this may take as long as the sound does
+        while self._reader.position < now and (block := self._reader.read()):
+            self._frames = [*self._frames, *self._chain.push(block, self._settings)][-2:]
+
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()
         due_s = self._accounted_s = self._clock.now_s()
@@ -176,7 +199,7 @@ class _Synth:
             now_s = self._clock.now_s()
             shared.board["heartbeat_s"] = now_s
             heard = self._hear(now_s)
-            if self._frames and now_s >= due_s:
+            if self._frames and now_s >= max(due_s, self._began_s + shared.turn["apart_s"]):
                 self._tick()
                 shared.board["live"] = 1.0
                 due_s = self._next_tick_s(self._clock.now_s())

@@ -48,7 +48,10 @@ class Run:
 
         found = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            line = " ".join(child.cmdline())
+            try:
+                line = " ".join(child.cmdline())
+            except psutil.NoSuchProcess:  # it has ended meanwhile
+                continue
             found["tracker" if "resource_tracker" in line else f"child{child.pid}"] = child.pid
         return found
 

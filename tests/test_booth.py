@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from livelav.booth import VIEW_BYTES, actions, asked
-from livelav.control.commands import ACTIONS, KEYS, NAMED_ACTIONS, PickNamed, RecallNumber, SetParam
+from livelav.control.commands import ACTIONS, KEYS, NAMED_ACTIONS, PickNamed, RecallNumber, SetChoice, SetParam
 from livelav.core.drive import Drive
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.setlists import MOST, Song
@@ -71,6 +71,7 @@ def test_the_largest_view_fits_its_slot(live: Live) -> None:
     wide = "\N{GRINNING FACE}" * 4_000  # four bytes a character, and more of them than anybody may show
     songs = tuple(Song("n" * 64, wide[:500]) for _ in range(MOST + 200))
     live.desk.scenes.songs = songs
+    live.desk.scenes.models = ("m" * 64,) * 1000
     live.desk.scenes._place = replace(live.desk.scenes._place, preset=wide, number=7)
     live.source = {"name": wide}
     live.loaded = {"encoder": wide, "model": wide, "backend": wide}
@@ -119,6 +120,7 @@ def test_after_some_views_the_controls_of_every_row_are_known(live: Live) -> Non
         ({"kind": "pick", "name": "show.hue"}, PickNamed("show.hue")),
         ({"kind": "recall", "number": 3}, RecallNumber(3)),
         ({"kind": "set", "name": "show.hue", "value": -180.0}, SetParam("show.hue", -180.0)),
+        ({"kind": "model", "name": "lava"}, SetChoice("model", "lava")),  # of which only names of the library count
     ],
 )
 def test_what_hands_do_there_is_a_command(event, command) -> None:
@@ -141,6 +143,7 @@ def test_what_hands_do_there_is_a_command(event, command) -> None:
         {"kind": "set", "name": "show.hue", "value": float("inf")},
         {"kind": "set", "name": "show.hue", "value": "1"},
         {"kind": "set", "name": "model", "value": 1.0},
+        {"kind": "model", "name": 1},
         {"kind": "quit"},
         {},
     ],

@@ -24,6 +24,7 @@ def view(**changes: Any) -> dict[str, Any]:
         "preset": "calm", "changed": False, "fade_left_s": 0.0, "cued": None, "notes": "", "next": ["pulse", ""],
         "number": 0, "songs": ["calm", "pulse", "storm"], "switches": {"operator": True},
         "figures": [["picture", "60", False]], "alarms": [],
+        "models": ["default", "lava"], "model": "lava", "plays": "default",
     }  # fmt: skip
     return plain | changes
 
@@ -34,7 +35,7 @@ CROWDED = view(
     driven={p.name: (LONG, p.hi) for p in PARAMS},
     preset=LONG, changed=True, fade_left_s=29.9, cued=[LONG, 16.0], notes=LONG, next=[LONG, LONG], number=499,
     songs=[LONG] * 500, switches={name: True for name, _, _ in actions()}, figures=[[LONG, LONG, True]] * 20,
-    alarms=[["!", LONG, True]] * 9,
+    alarms=[["!", LONG, True]] * 9, models=[LONG] * 100, model=LONG, plays=LONG,
 )  # fmt: skip
 
 

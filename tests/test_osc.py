@@ -25,6 +25,7 @@ from livelav.control.commands import (
     SetChoice,
     SetDrive,
     SetParam,
+    StepModel,
     Toggle,
 )
 from livelav.control.osc import (
@@ -279,6 +280,12 @@ def test_a_preset_is_recalled_by_name_by_number_and_by_a_button() -> None:
     assert "`/preset`" in reference()
 
 
+def test_a_model_is_asked_for_by_name() -> None:
+    assert command(Message("/model", ("lava",))) == SetChoice("model", "lava")
+    assert command(Message("/next-model", (1.0,))) == StepModel(1)
+    assert reference().count("`/model`") == 1
+
+
 def test_choices_of_a_scene_have_addresses() -> None:
     assert command(Message("/chain/order", ("echo", "zoom"))) == SetChoice("chain.order", "echo zoom")
     assert command(Message("/show/aspect", ("fit",))) == SetChoice("show.aspect", "fit")
@@ -295,7 +302,8 @@ def test_choices_of_a_scene_have_addresses() -> None:
         Message("/mapping/norm", ("1",)),
         Message("/mapping/norm", (None,)),
         Message("/mapping/*", (1.0,)),
-        Message("/model", ("x",)),
+        Message("/model"),
+        Message("/model", (1.0,)),
         Message("/blackout", ("x",)),
         Message("/preset"),
         Message("/preset", (0.0,)),

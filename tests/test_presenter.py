@@ -1,5 +1,6 @@
 """The picture's loop on a real headless surface, with a clock that is moved by hand."""
 
+import itertools
 import multiprocessing
 
 import numpy as np
@@ -37,20 +38,29 @@ class Stage:
         ctx = multiprocessing.get_context("spawn")
         self.clock = FakeClock(100.0)
         self.display = Display(self.clock)
-        self.images = Latest(ctx, 64 * 64 * 4, "u1", IMAGE_FIELDS)
+        self.streams = tuple(Latest(ctx, 64 * 64 * 4, "u1", IMAGE_FIELDS) for _ in range(2))
+        self.balance = 0.0
         self.pace, self.board, self.latency = Board(ctx, PACE_FIELDS), Board(ctx, MAIN_FIELDS), Histogram(ctx)
-        self.presenter = Presenter(self.display, self.images, self.pace, self.board, self.latency, self.clock, FPS)
+        self.presenter = Presenter(self.display, self.streams, self.pace, self.board, self.latency, self.clock, FPS)
         self.state, self.settings = ShowState(), Settings()
 
-    def publish(self, seed, onset=0.0):
+    def publish(self, seed, onset=0.0, stream=0, side=64):
         soft = np.random.default_rng(seed).integers(0, 255, (4, 4, 4)).astype(np.uint8)
-        self.images.publish(np.kron(soft, np.ones((16, 16, 1), np.uint8)), self.clock.now_s(), 64, 64, 0.1, onset)
+        pixels = np.kron(soft, np.ones((side // 4, side // 4, 1), np.uint8))
+        self.streams[stream].publish(pixels, self.clock.now_s(), side, side, 0.1, onset)
+
+    def publish_waves(self, stream, side, turns):
+        """A picture without flat places, as generators make them."""
+        across = np.linspace(0.0, 2 * np.pi * turns, side)
+        waves = [np.add.outer(np.sin(across + k), np.cos(1.3 * across - k)) for k in range(4)]
+        pixels = np.stack([(127 + 60 * wave).astype(np.uint8) for wave in waves], axis=-1)
+        self.streams[stream].publish(pixels, self.clock.now_s(), side, side, 0.1, 0.0)
 
     def present(self, n=1):
         """Pixels after n pictures."""
         for _ in range(n):
             self.clock.sleep(self.presenter.left_s())
-            self.presenter.present(self.settings, CHOICES, self.state, list, 0.0)
+            self.presenter.present(self.settings, CHOICES, self.state, list, 0.0, self.balance)
         return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
 
 
@@ -134,3 +144,48 @@ def test_what_is_due_within_half_a_picture_of_the_next_one_belongs_to_it(stage):
     stage.display.refresh_s = 1 / 144
     stage.present(1000)
     assert stage.presenter.ahead_s == pytest.approx(1.5 / 144, rel=0.01)
+
+
+def test_a_crossfade_is_continuous_from_the_one_stream_to_the_other_whatever_their_sizes(stage):
+    stage.settings = Settings().with_values({"show.drift": 0.0})
+    stage.publish_waves(0, 64, 0.7)
+    stage.publish_waves(1, 32, 1.1)
+    first = stage.present(100)
+    step = np.abs(stage.present().astype(int) - first).mean()
+    pictures = []
+    for share in np.linspace(0.0, 1.0, 201):
+        stage.balance = float(share * share * (3.0 - 2.0 * share))  # as it is faded in a show
+        pictures.append(stage.present().astype(int))
+    steps = [np.abs(after - before).mean() for before, after in itertools.pairwise(pictures)]
+    assert np.abs(pictures[-1] - pictures[0]).mean() > 10, "they are two"
+    assert max(steps) < 3 * np.mean(steps), "no step is a jump"
+    assert np.abs(stage.present().astype(int) - pictures[-1]).mean() < 2 * step + 0.5, "it has arrived"
+
+
+def test_images_are_counted_in_the_stream_that_is_seen_most_and_the_unseen_one_is_not_read(stage):
+    stage.publish(1)
+    stage.publish(2, stream=1)
+    stage.present()
+    assert (stage.board["presented"], stage.latency.count) == (1, 1)
+    stage.balance = 0.4
+    stage.present()
+    assert stage.latency.count == 1, "the other one is not in the lead"
+    stage.balance = 0.6
+    stage.publish(3, stream=1)
+    stage.present()
+    assert stage.latency.count == 2
+
+
+def test_a_cut_to_a_stream_without_an_image_leaves_the_last_picture(stage):
+    stage.publish(1)
+    assert stage.present().std() > 10
+    stage.balance = 1.0
+    assert stage.present(3).std() > 10
+    stage.publish(2, stream=1)
+    stage.balance = 0.0
+    stage.present()
+    stage.balance = 1.0
+    second = stage.present()
+    assert second.std() > 10
+    stage.state = ShowState(freeze=True)
+    assert stage.present(5).std() > 10

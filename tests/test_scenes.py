@@ -1,5 +1,6 @@
 """Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Sw
 from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
+from livelav.core.running import Running
 from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
@@ -213,15 +215,15 @@ def test_a_broken_preset_leaves_everything_as_it_is() -> None:
         assert "staying with what is played" in one.troubles.pop()
 
 
-def test_a_preset_of_another_model_says_that_the_running_show_keeps_its_own() -> None:
+def test_a_preset_of_another_encoder_says_that_the_running_show_keeps_its_own() -> None:
     own = config_dir() / "presets"
     own.mkdir(parents=True, exist_ok=True)
-    (own / "other.toml").write_text('schema = 1\n[choices]\nmodel = "ffhq"\nmapping.mode = "fixed"\n')
+    (own / "other.toml").write_text('schema = 1\n[choices]\nencoder = "encodec-24khz"\nmapping.mode = "fixed"\n')
     one = scenes((Song("other"),))
     one.perform(RecallNumber(1), 0.0, BEAT)
-    assert one.scene.choices["model"] == "default"
+    assert one.scene.choices["encoder"] == "auto"
     assert one.wanted.key.mode == "fixed"
-    assert "model ffhq" in one.troubles.pop()
+    assert "encoder encodec-24khz" in one.troubles.pop()
 
 
 def test_a_preset_that_was_edited_is_recalled_as_it_is_now() -> None:
@@ -431,3 +433,133 @@ def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> 
         assert one.scene == before and len(one.troubles) == 1 and word in one.troubles.pop()
     one.perform(Panic(), 1.0, BEAT)
     assert one.scene.choices["chain.order"] == "" and not one.is_changed
+
+
+# ---- models
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """What there is; and in MODEL_SONGS a preset for each of two, and `calm`, which names none."""
+    names = ("default", "lava", "moss")
+    monkeypatch.setattr("livelav.scenes.list_models", lambda: names)
+    own = config_dir() / "presets"
+    own.mkdir(parents=True, exist_ok=True)
+    for name in ("lava", "moss"):
+        (own / f"in-{name}.toml").write_text(f'schema = 1\n[choices]\nmodel = "{name}"\n')
+    return names
+
+
+MODEL_SONGS = (Song("in-lava"), Song("calm"), Song("in-moss"))
+
+
+def test_a_preset_that_names_a_model_brings_it_and_one_that_names_none_leaves_it(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS, preset__morph=MORPH_S)
+    for name, model in (("calm", "default"), ("in-lava", "lava"), ("calm", "lava"), ("in-moss", "moss")):
+        one.perform(Recall(name), 0.0, BEAT)
+        assert (one.model, one.troubles) == (model, [])
+    assert one.wanted.seconds == MORPH_S
+    for model in ("lava", "lava", "default", "default"):
+        one.perform(Undo(), 0.0, BEAT)
+        assert one.model == model
+
+
+def test_a_model_by_hand_moves_nothing_else_is_undone_and_panic_is_the_presets(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS, preset__morph=MORPH_S)
+    one.perform(Recall("in-lava"), 0.0, BEAT)
+    one.step(MORPH_S, BEAT)
+    before = one.settings
+    one.take_model("moss", 0.0, BEAT)
+    assert (one.model, one.settings, one.preset, one.is_changed) == ("moss", before, "in-lava", True)
+    one.take_model("moss", 0.0, BEAT)
+    one.perform(Undo(), 5.0, BEAT)
+    assert (one.model, one.is_changed) == ("lava", False), "what changed nothing is not undone"
+    one.take_model("moss", 0.0, BEAT)
+    one.perform(Panic(), 6.0, BEAT)
+    assert (one.model, one.wanted.seconds) == ("lava", 0.0)
+
+
+@pytest.mark.parametrize("name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "x" * 10_000])
+def test_only_names_of_the_library_are_taken(library: tuple[str, ...], name: str) -> None:
+    one = scenes(MODEL_SONGS)
+    one.take_model(name, 0.0, BEAT)
+    assert one.model == "default"
+    assert len(one.troubles) == 1 and len(one.troubles[0]) < 200
+
+
+def test_models_that_came_since_are_known_and_the_folder_is_not_read_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names, looks = ["default"], []
+    monkeypatch.setattr("livelav.scenes.list_models", lambda: looks.append(1) or tuple(names))
+    one = scenes(MODEL_SONGS)
+    for turn in range(100):
+        one.take_model(f"nobody-{turn}", 50.0 + turn / 100, BEAT)
+    assert len(looks) == 2
+    names.append("lava")
+    one.take_model("lava", 51.0, BEAT)
+    assert one.model == "lava"
+
+
+def test_models_are_stepped_through_round_their_end_also_from_a_file(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS)
+    seen = []
+    for steps in (1, 1, 1, -1, -1):
+        one.step_model(steps, 0.0, BEAT)
+        seen.append(one.model)
+    assert seen == ["lava", "moss", "default", "moss", "lava"]
+    begun = Scenes(replace(START, choices={**START.choices, "model": "/somewhere/own.safetensors"}), None, MODEL_SONGS)
+    begun.step_model(1, 0.0, BEAT)
+    assert begun.model == "default"
+    begun.perform(Undo(), 0.0, BEAT)
+    assert begun.model == "/somewhere/own.safetensors", "what the show began with can be come back to"
+
+
+def test_swap_and_vary_take_the_model_along(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS)
+    one.perform(Swap(), 0.0, BEAT)
+    one.take_model("moss", 0.0, BEAT)
+    one.perform(Vary(), 0.0, BEAT)
+    assert one.model == "moss"
+    for model in ("default", "moss", "default"):
+        one.perform(Swap(), 0.0, BEAT)
+        assert one.model == model
+
+
+def test_a_cued_presets_model_is_known_before_its_beat(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS, preset__cue=4.0)
+    one.perform(Recall("in-moss"), 0.1, BEAT)
+    assert (one.model, one.coming_model) == ("default", "moss")
+    one.step(2.0, BEAT)
+    assert (one.model, one.coming_model) == ("moss", "moss")
+    one.perform(Recall("in-lava"), 2.1, BEAT)
+    one.perform(Undo(), 2.2, BEAT)
+    assert one.coming_model == "moss"
+    one.perform(Recall("calm"), 2.3, BEAT)
+    one.take_model("lava", 0.0, BEAT)
+    assert one.coming_model == "lava"
+    one.step(4.0, BEAT)
+    assert (one.preset, one.model) == ("calm", "lava"), "calm names none: what was chosen meanwhile stays"
+
+
+def test_a_model_that_cannot_be_had_is_given_up_in_what_plays_is_cued_and_was_recalled(
+    library: tuple[str, ...],
+) -> None:
+    one = scenes(MODEL_SONGS, preset__cue=4.0)
+    one.perform(Recall("in-moss"), 0.1, BEAT)
+    one.stay_with_model("default", "moss")
+    assert one.coming_model == "default"
+    one.step(2.0, BEAT)
+    assert (one.preset, one.model, one.is_changed) == ("in-moss", "default", False)
+    one.stay_with_model("lava", "something-else")
+    assert one.model == "default"
+
+
+def test_the_model_is_kept_with_where_the_show_stands_and_in_what_is_saved(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS)
+    one.take_model("moss", 0.0, BEAT)
+    kept = json.loads(Running(one.scene, None).as_json())
+    assert kept["choices"]["model"] == "moss"
+    path, text = one.to_save(new=True)
+    path.write_text(text)
+    assert load_preset(path).choices["model"] == "moss"

@@ -223,3 +223,29 @@ def test_durations_out_of_range_count_at_the_ends(ms: float) -> None:
     histogram.add(ms)
     found = histogram.percentile(0.5)
     assert found is not None and 0.9e-3 < found < 1.1e6
+
+
+def test_a_reader_that_joins_late_may_hear_what_was_played_before(ring: SampleRing) -> None:
+    reader = RingReader(ring)
+    reader.rewind()
+    assert reader.read() is None, "nothing was"
+    for number in range(40):
+        ring.write(np.full((128, 2), number, np.float32), number * 0.01, 48_000.0)
+    late = RingReader(ring)
+    late.rewind()
+    heard = []
+    while block := late.read():
+        heard.append(block.samples[:, 0])
+    played = np.concatenate(heard)
+    assert np.array_equal(played, np.repeat(np.arange(24, 40), 128)), "half of what the ring holds, to the last sample"
+    assert late.overruns == 0
+    ring.write(np.ones((10, 2), np.float32), 1.0, 48_000.0)
+    assert len(late.read().samples) == 10, "and then what comes"
+
+
+def test_two_histograms_are_told_as_one() -> None:
+    one, other, both = (Histogram(CTX) for _ in range(3))
+    for n in range(1, 200):
+        (one if n % 3 else other).add(n)
+        both.add(n)
+    assert one.percentiles(1, 50, 99, also=other) == both.percentiles(1, 50, 99)

@@ -155,6 +155,23 @@ def test_a_child_is_told_only_what_it_has_room_for_and_a_new_one_begins_anew(mak
     assert wait_for(child, "echo")["number"] == 7
 
 
+def test_one_that_is_dismissed_is_gone_for_good_and_main_did_not_wait(make_child):
+    child, _ = make_child(work)
+    pid = wait_for(child, "hello")["pid"]
+    os.kill(pid, signal.SIGSTOP)  # also where it hears nothing any more
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    child.dismiss()
+    until_s = time.monotonic() + DEADLINE_S
+    while not child.is_gone and time.monotonic() < until_s:
+        assert child.poll(time.monotonic()) == []
+        time.sleep(0.005)
+    assert child.is_gone and child.pid is None and child.restarts == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert before is None or len(os.listdir("/proc/self/fd")) < before, "its pipes are closed"
+    assert child.poll(time.monotonic() + 1000) == [] and child.stop(1.0) == []
+
+
 def test_stop_is_followed_and_last_words_are_heard(make_child):
     child, stop = make_child(work)
     wait_for(child, "hello")

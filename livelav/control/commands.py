@@ -82,6 +82,13 @@ class StepPreset:
 
 
 @dataclass(frozen=True, slots=True)
+class StepModel:
+    """So many generators on among all that there are, round their end."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """Back to what was played before the last recall."""
 
@@ -180,7 +187,7 @@ ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
 BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
-Action = ShowCommand | SceneCommand | BeatCommand | Save | PickCommand
+Action = ShowCommand | SceneCommand | StepModel | BeatCommand | Save | PickCommand
 Command = SetParam | SetDrive | SetChoice | Action
 
 NUDGE_S = 0.01
@@ -202,6 +209,8 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "swap": Swap(),
     "vary": Vary(),
     "panic": Panic(),
+    "next-model": StepModel(1),
+    "previous-model": StepModel(-1),
     "tap": Tap(),
     "resync": Resync(),
     "tempo-double": ScaleTempo(2.0),
@@ -234,6 +243,8 @@ KEYS: Mapping[str, Key] = {
     "X": Key(ACTIONS["swap"], "A/B: the first time keep this, then go between it and what it became"),
     "V": Key(ACTIONS["vary"], "vary all knobs by chance (U undoes)"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
+    "CTRL+M": Key(ACTIONS["next-model"], "next model (generator)"),
+    "CTRL+SHIFT+M": Key(ACTIONS["previous-model"], "previous model"),
     "CTRL+S": Key(ACTIONS["save"], "save the preset"),
     "CTRL+SHIFT+S": Key(ACTIONS["save-new"], "save as a new preset"),
     "T": Key(ACTIONS["tap"], "tap the tempo"),

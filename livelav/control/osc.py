@@ -4,8 +4,9 @@
     /blackout                      an action; with an argument, 0 does nothing: buttons send 1 and, let go, 0
 
 Packets are from strangers: whatever the bytes are, they are read in bounded time and memory, nothing is saved or ended
-by them, only presets of the evening's list are loaded, and nobody is answered. A value outside of its range stops at
-the end, as a knob does. Bound to loopback unless told otherwise; never waits. Runs in main.
+by them, only presets of the evening's list and models of the library are loaded, by name, and nobody is answered. A
+value outside of its range stops at the end, as a knob does. Bound to loopback unless told otherwise; never waits. Runs
+in main.
 
 Source: Open Sound Control 1.0 specification (packets, type tags); 1.1 for T, F, N, I.
 """
@@ -185,9 +186,9 @@ def knob_address(param: Param) -> str:
 _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
     knob_address(p): (p, True) for p in PARAMS
 }
-_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scene}
+_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scope == "song"}
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
-_PRESET, _DRIVE = "/preset", "/drive"
+_PRESET, _MODEL, _DRIVE = "/preset", "/model", "/drive"
 
 
 def command(message: Message) -> Command | None:
@@ -197,6 +198,8 @@ def command(message: Message) -> Command | None:
         return None if first == 0.0 or isinstance(first, str) else ACTIONS[_ACTIONS[message.address]]
     if message.address == _PRESET:
         return _recalled(first)
+    if message.address == _MODEL:
+        return SetChoice("model", first) if isinstance(first, str) else None
     if message.address.startswith(_DRIVE):
         return _driven(message.address.removeprefix(_DRIVE), first)
     if message.address in _CHOICES:
@@ -348,5 +351,6 @@ def reference() -> str:
         lines.append(f"| `{at}` | {words} | {choice.help} |")
     lines += [f"| `/{name}` | none, or 1 | what the key does |" for name in NAMED_ACTIONS if f"/{name}" in _ACTIONS]
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
+    lines.append(f"| `{_MODEL}` | a name of `livelav models list`, no file | crossfades to that generator |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
     return "\n".join(lines) + "\n"

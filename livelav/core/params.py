@@ -123,13 +123,20 @@ class Choice:
     name: str
     default: str
     options: tuple[str, ...] = ()
-    scene: bool = False  # whether a preset that is recalled changes it in a running show
+    # start: it is the whole show's. song: a recalled preset changes it, to its default where it does not name it.
+    # evening: it stays, unless a preset names it.
+    scope: Literal["start", "song", "evening"] = "start"
     several: bool = False  # any number of the options, with spaces or commas between, each once
     help: str = ""
 
     @property
     def flag(self) -> str:
         return flag(self.name)
+
+    @property
+    def scene(self) -> bool:
+        """Whether a running show can change it: it belongs to scenes then, and to what is undone."""
+        return self.scope != "start"
 
     def words(self, value: str) -> tuple[str, ...]:
         """What a value of `several` names."""
@@ -155,22 +162,35 @@ class Choice:
 
 
 _CHOICES: tuple[Choice, ...] = (
-    Choice("model", "default", help="generator: a name from `livelav models list`, or a file, .pkl and .pt too"),
+    Choice(
+        "model",
+        "default",
+        scope="evening",
+        help="generator: a name from `livelav models list`, or a file, .pkl and .pt too",
+    ),
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
     Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
     Choice("midi.out", "all", help="controllers whose lights, rings and motors are kept true: the same words"),
     Choice("osc", "9000", help="UDP port to take OSC from, of this machine alone; or HOST:PORT, or off"),
     Choice("osc.out", "off", help="port, or HOST:PORT, that is told by OSC what changes; or off"),
     Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),
-    Choice("mapping.mode", "running", ("running", "fixed", "track"), scene=True, help="normalisation statistics"),
+    Choice("mapping.mode", "running", ("running", "fixed", "track"), scope="song", help="normalisation statistics"),
     Choice(
-        "mapping.placement", "inside", ("inside", "outside"), scene=True, help="leaky tanh before or after scaling to W"
+        "mapping.placement",
+        "inside",
+        ("inside", "outside"),
+        scope="song",
+        help="leaky tanh before or after scaling to W",
     ),
     Choice("generate.noise", "const", ("const", "random", "none"), help="noise maps"),
     Choice(
-        "generate.between", "newest", ("newest", "interpolate"), scene=True, help="ws of a tick: newest, or between two"
+        "generate.between",
+        "newest",
+        ("newest", "interpolate"),
+        scope="song",
+        help="ws of a tick: newest, or between two",
     ),
-    Choice("show.aspect", "fill", ("fit", "fill"), scene=True, help="how a square picture meets a wide window"),
+    Choice("show.aspect", "fill", ("fit", "fill"), scope="song", help="how a square picture meets a wide window"),
 )
 
 
@@ -208,7 +228,7 @@ CHOICES: tuple[Choice, ...] = (
         "chain.order",
         "",
         tuple(effect.name for effect in EFFECTS),
-        scene=True,
+        scope="song",
         several=True,
         help="effects in the order in which they act; those not named follow as listed",
     ),

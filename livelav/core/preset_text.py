@@ -10,7 +10,7 @@ from livelav.core.params import CHOICES, PARAMS
 from livelav.core.presets import SCHEMA, leaves, problems_in
 from livelav.core.scene import Scene
 
-_ALSO = ("model", "encoder")  # choices that a preset names although a running show cannot change them
+_ALSO = ("encoder",)  # choices that a preset names although a running show cannot change them
 _DIGITS = 6
 
 

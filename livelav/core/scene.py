@@ -54,10 +54,11 @@ class Scene:
     def after(self, preset: Preset) -> "Scene":
         """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
 
-        the evening and not to a song (volume, master brightness, the model) stays as it is.
+        the evening and not to a song (volume, master brightness, the model) stays as it is, unless it is named.
         """
         stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"}
-        fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scene}
+        fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scope == "song"}
+        fresh |= {c.name: preset.choices[c.name] for c in CHOICES if c.scope == "evening" and c.name in preset.choices}
         settings = Settings().with_values({**stay, **preset.changes})
         return Scene(settings, {**self.choices, **fresh}, preset.seed or 0, preset.drives, preset.binds)
 

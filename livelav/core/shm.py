@@ -108,6 +108,14 @@ class RingReader:
         self.position, _, _ = ring.anchor(self._write - 1)
         self.overruns = 0
 
+    def rewind(self) -> None:
+        """Goes back as far as there is time to read on from before the writer comes round: some seconds of sound."""
+        ring, write = self._ring, self._ring.writes
+        while write > 0 and ring.holds(write - 1, ring.anchor(write - 2)[0], share=1 / 2):
+            write -= 1
+        self._write = write
+        self.position, _, _ = ring.anchor(write - 1)
+
     def read(self, most: int = 1 << 14) -> Block | None:
         """The next samples (at most `most`, all of one rate), or None where none are new."""
         ring = self._ring
@@ -222,17 +230,18 @@ class Histogram(_Shared):
     def count(self) -> int:
         return int(self._arrays["counts"].sum())
 
-    def percentile(self, q: float) -> float | None:
+    def percentile(self, q: float, also: "Histogram | None" = None) -> float | None:
         """The duration in ms that a share `q` (0..1) stays under, to 1 %; None where nothing was counted."""
-        cumulative = np.cumsum(self._arrays["counts"])
+        counts = self._arrays["counts"]
+        cumulative = np.cumsum(counts + also._arrays["counts"] if also else counts)
         if cumulative[-1] == 0:
             return None
         bucket = int(np.searchsorted(cumulative, q * cumulative[-1]))
         return 1e-3 * math.exp((bucket + 0.5) * self._STEP)
 
-    def percentiles(self, *qs: int) -> dict[str, float | None]:
-        """{"p50": ms, ...} for whole percents."""
-        return {f"p{q}": None if (ms := self.percentile(q / 100)) is None else round(ms, 3) for q in qs}
+    def percentiles(self, *qs: int, also: "Histogram | None" = None) -> dict[str, float | None]:
+        """{"p50": ms, ...} for whole percents, of what was counted here and in `also`, if that is given."""
+        return {f"p{q}": None if (ms := self.percentile(q / 100, also)) is None else round(ms, 3) for q in qs}
 
 
 class StopFlag(_Shared):

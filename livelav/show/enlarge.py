@@ -35,15 +35,27 @@ class _Stages:
             one.release()
 
 
-class Enlarger:
-    """Holds the newest image and its enlargement."""
+class Passes:
+    """The two programs; streams of images may share them."""
 
-    def __init__(self, ctx: moderngl.Context, software: bool, folder: Path | None = None) -> None:
-        """`software`: the processor draws. Raises DisplayError where a shader does not compile."""
-        self._ctx = ctx
+    def __init__(self, ctx: moderngl.Context, folder: Path | None = None) -> None:
+        """Raises DisplayError where a shader does not compile."""
+        self.across = mesh(ctx, build(ctx, "full.vert", "across.frag", folder=folder), EVERYWHERE)
+        self.down = mesh(ctx, build(ctx, "full.vert", "down.frag", folder=folder), EVERYWHERE)
+
+    def close(self) -> None:
+        """Gives them back."""
+        for one in (self.across, self.down):
+            release(one)
+
+
+class Enlarger:
+    """Holds the newest image of one stream and its enlargement."""
+
+    def __init__(self, ctx: moderngl.Context, software: bool, passes: Passes) -> None:
+        """`software`: the processor draws."""
+        self._ctx, self._passes = ctx, passes
         self._side = SOFTWARE_SIDE if software else SIDE
-        self._across = mesh(ctx, build(ctx, "full.vert", "across.frag", folder=folder), EVERYWHERE)
-        self._down = mesh(ctx, build(ctx, "full.vert", "down.frag", folder=folder), EVERYWHERE)
         self._stages: _Stages | None = None
         self._spline = Spline(1)  # of the image's height
         self._stale = False
@@ -66,12 +78,6 @@ class Enlarger:
         self._stages.levels.write(self._spline(level))
         self._stale = True
 
-    def forget(self) -> None:
-        """Back to before the first image."""
-        if self._stages is not None:
-            self._stages.release()
-        self._stages, self.range = None, LevelRange()
-
     def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
         """The enlargement, graded: float, rgb from 0 (a little over 1 at edges), level in alpha.
 
@@ -83,25 +89,28 @@ class Enlarger:
         if self._stale:
             stages.image.use(0)
             stages.levels.use(1)
-            set_uniforms(self._across.program, image=0, levels=1, width=stages.wide.width)
+            set_uniforms(self._passes.across.program, image=0, levels=1, width=stages.wide.width)
             stages.into_wide.use()
-            self._across.render()
+            self._passes.across.render()
         if self._stale or self._grade != (hue_deg, saturation):
             stages.wide.use(0)
             matrix = tuple(grade(hue_deg, saturation).T.ravel())
-            set_uniforms(self._down.program, source=0, height=stages.full.height, grade=matrix)
+            set_uniforms(self._passes.down.program, source=0, height=stages.full.height, grade=matrix)
             stages.into_full.use()
-            self._down.render()
+            self._passes.down.render()
             self.version += 1
         self._stale, self._grade = False, (hue_deg, saturation)
         return stages.full
 
-    def close(self) -> None:
-        """Gives textures and programs back."""
+    @property
+    def has_image(self) -> bool:
+        return self._stages is not None
+
+    def forget(self) -> None:
+        """Gives the textures back: until the next image there is none."""
         if self._stages is not None:
             self._stages.release()
-        for one in (self._across, self._down):
-            release(one)
+            self._stages, self.range = None, LevelRange()
 
 
 def _stages(ctx: moderngl.Context, width: int, height: int, side: int) -> _Stages:

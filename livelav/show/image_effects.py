@@ -33,7 +33,7 @@ class ImageEffects:
     def texture(
         self,
         enlarged: moderngl.Texture,
-        version: int,
+        version: object,
         effects: Sequence[Effect],
         settings: Settings,
         time_s: float,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from livelav.show.panels import Panels
 
 OPERATOR_FIELDS = ("heartbeat_s", "drawn", "peak_rss_mb", "live")
-VIEW_FIELDS = ("open",)  # 0: the window is to close
+VIEW_FIELDS = ("open", "seat")  # open 0: the window is to close; which of the synths plays
 REMEDY = "`pip install imgui-bundle`, or H for the HUD"
 
 _PERIOD_S, _SOFTWARE_PERIOD_S = 1 / 25, 1 / 10  # between two drawings while the sound moves something
@@ -52,7 +52,7 @@ class OperatorShared:
     view: Latest
     ring: SampleRing
     capture: Board
-    synth: Board
+    synths: tuple[Board, ...]  # of either seat; the view says which one plays
     board: Board
     stop: StopFlag
 
@@ -74,7 +74,8 @@ def run_operator(config: OperatorConfig, shared: OperatorShared, events: Connect
     """Body of the operator's process: returns when the window is closed, by a hand or by main, or `stop` is set.
 
     Sends what hands do: {"kind": "key" | "act" | "pick", "name"}, {"kind": "set", "name", "value"}, {"kind": "recall",
-    "number"}; {"kind": "warning", "text"} where no window can be had; and in the end {"kind": "ended"}.
+    "number"}, {"kind": "model", "name"}; {"kind": "warning", "text"} where no window can be had; and in the end
+    {"kind": "ended"}.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
     if hasattr(os, "nice"):
@@ -120,6 +121,7 @@ class Operator:
         self._view: dict[str, Any] = {}
         self._seen = 0
         self._open = True
+        self._seat = 0
         self._drawn: tuple[int, Meters] | None = None  # what is on the screen
         self._looked_s = self._hand_s = self._kept_s = float("-inf")
 
@@ -147,7 +149,7 @@ class Operator:
     def _read(self) -> None:
         if new := self._shared.view.read(self._seen):
             self._seen, payload, facts = new
-            self._open = facts["open"] > 0
+            self._open, self._seat = facts["open"] > 0, int(facts["seat"])
             self._view = json.loads(payload.tobytes()) if len(payload) else self._view
 
     def _draw(self, now_s: float) -> None:
@@ -172,7 +174,7 @@ class Operator:
         while block := self._reader.read():
             self._ear.hear(block, now_s)
         self._ear.step(now_s)
-        capture, synth = self._shared.capture, self._shared.synth
+        capture, synth = self._shared.capture, self._shared.synths[self._seat]
         return Meters(
             level_db=round(capture["level_db"]),
             peak=round(self._ear.peak, 2),

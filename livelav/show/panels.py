@@ -30,6 +30,7 @@ _METER_DB = -60.0  # the left end of the level's bar
 _STEP_TOP = 0.1  # of W: the right end of its bar
 _BUTTON = 1.8  # letters from row to row of buttons
 _COLUMNS = 3  # of buttons, and of presets at most
+_MODEL_ROWS = 2
 _FIGURES, _ALARMS = 3, 3  # lines at the foot
 _HELP = (
     "arrows pick and turn   Enter does or writes it   Tab goes to the presets and back   L learns   all keys act here"
@@ -242,8 +243,11 @@ class Panels:
             for number, (text, colour) in enumerate(lines):
                 brush.say(inside.row(number, line), text, colour, 1.1 if number == 0 else 0.95)
             foot_h = rows * button_h
-            room = inside.h - len(lines) * line - foot_h - 0.5 * letter
+            models_h = 1.4 * letter * min(-(-len(self._view["models"]) // _COLUMNS), _MODEL_ROWS)
+            room = inside.h - len(lines) * line - foot_h - models_h - 0.8 * letter
             self._songs(Box(inside.x, inside.y + (len(lines) + 0.2) * line, inside.w, room), 1.4 * letter)
+            models_y = inside.y + inside.h - foot_h - models_h
+            self._models(Box(inside.x, models_y, inside.w, models_h), 1.4 * letter)
             foot = Box(inside.x, inside.y + inside.h - foot_h + 0.3 * letter, inside.w, foot_h)
             self._buttons("preset", foot, _COLUMNS, button_h)
             if self._in_presets:
@@ -288,6 +292,24 @@ class Panels:
             brush.say(inner, str(at + 1), WHITE if is_played else DIM, 0.74)
             after = max(brush.width("00"), brush.width(str(at + 1), 0.74) + 0.3 * brush.letter)
             brush.say(Box(inner.x + after, inner.y, inner.w - after, inner.h), name, WHITE if is_played else GREY, 0.95)
+
+    def _models(self, box: Box, line: float) -> None:
+        """The generators that there are, the page with the one asked for; framed until it plays."""
+        brush, names, asked = self.brush, self._view["models"], self._view["model"]
+        fits = _COLUMNS * _MODEL_ROWS
+        page = (names.index(asked) if asked in names else 0) // fits * fits
+        for at, name in enumerate(names[page : page + fits]):
+            row, column = divmod(at, _COLUMNS)
+            cell = box.row(row, line).part(column / _COLUMNS, (column + 1) / _COLUMNS)
+            cell = Box(cell.x, cell.y, cell.w - 0.3 * brush.letter, cell.h - 2.0)
+            if brush.hit(f"model {at}", cell):
+                self._ask("model", name=name)
+            is_hot, plays = imgui.is_item_hovered(), name == self._view["plays"]
+            if plays or is_hot:
+                brush.rect(cell, FILL if plays else TRACK, 0.15)
+            if name == asked and not plays:
+                brush.frame(cell, WHITE)
+            brush.say(cell.narrowed(0.3 * brush.letter), name, WHITE if plays else GREY, 0.95)
 
     def _foot(self, box: Box) -> None:
         """The machine's figures; below them, always at the same place, what is wrong."""

@@ -8,7 +8,7 @@ Source of the look: level sets of a signed mix of the image's own channels, with
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from livelav.core.effects import Effect
 from livelav.core.params import EFFECTS, Settings
 from livelav.core.values import Bytes, Image
 from livelav.show.chain import MOVING, Acting, EffectChain, hand_over
-from livelav.show.enlarge import Enlarger
+from livelav.show.crossfade import Crossfade, Seen
 from livelav.show.flashes import SAMPLED, FlashLimiter, places
 from livelav.show.image_effects import ImageEffects
 from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
@@ -47,10 +47,11 @@ class Moment:
     order: str = ""  # of effects: `chain.order`
     pattern: bool = False  # the test pattern instead
     shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
+    balance: float = 0.0  # between the two streams of images: 0 the first alone, 1 the second
 
 
 class Renderer:
-    """Keeps the newest image on the card and draws it as often as it is asked to."""
+    """Keeps the newest images on the card and draws them as often as it is asked to."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Renderer:
         Raises DisplayError where a shader does not compile.
         """
         self._ctx = ctx
-        self._enlarger = Enlarger(ctx, software, folder)
+        self._images = Crossfade(ctx, software, folder)
         self.chain = EffectChain(ctx, folder, effects)
         self._image_effects = ImageEffects(ctx, self.chain, folder)
         self.chain.program("picture.frag", ())
@@ -83,9 +84,9 @@ class Renderer:
         self._target_size = (0, 0)
         self._copy: moderngl.Framebuffer | None = None  # for readers of another size than the target's
 
-    def set_image(self, image: Image) -> None:
-        """Takes a new image: RGBA, square; the next `draw` shows it."""
-        self._enlarger.set_image(image)
+    def set_image(self, image: Image, stream: int = 0) -> None:
+        """Takes a new image of one of the two streams: RGBA, square; the next `draw` shows it."""
+        self._images.set_image(image, stream)
 
     def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, scale: float = 1.0) -> None:
         """Draws into `target`, of `size` pixels. Black before the first image.
@@ -96,7 +97,7 @@ class Renderer:
         self._moment, self._frames = moment, dt * FRAME_HZ
         self._acting = acting = self.chain.acting(moment.settings, moment.order)
         self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
-        self._enlarger.range.step(dt)
+        self._images.step(dt)
         self._target, self._target_size = target, size
         was_between, self._is_between = self._is_between, acting.has_echo or scale < 1.0
         if self._is_between:
@@ -105,7 +106,7 @@ class Renderer:
             inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
             last = texture_of(self._between[0])
             last.filter = moderngl.LINEAR, moderngl.LINEAR
-            last.use(2)  # units 0 and 1 are the enlarger's
+            last.use(2)  # units 0 and 1 are those that images are made through
             self._paint(inner, inner.size)
             self._between.reverse()
         self._limit()
@@ -116,10 +117,10 @@ class Renderer:
     ) -> None:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second. Before the first image only."""
-        self._enlarger.set_image(Image(np.zeros((256, 256, 4), np.uint8), 0.0))
+        self._images.set_image(Image(np.zeros((256, 256, 4), np.uint8), 0.0), stream=0)
         for scale in scales:
             self.draw(target, _PREPARING, Moment(settings, 0.0, order=order), scale)
-        self._enlarger.forget()
+        self._images.forget()
         self._release_between()
         self._limiter = FlashLimiter()
 
@@ -157,7 +158,7 @@ class Renderer:
 
     def close(self) -> None:
         """Gives textures, buffers and programs back."""
-        self._enlarger.close()
+        self._images.close()
         self._release_between()
         self._release_copy()
         texture_of(self._sample).release()
@@ -190,7 +191,7 @@ class Renderer:
         made.render()
 
     def _paint(self, target: moderngl.Framebuffer, size: Size, light: float = 1.0) -> None:
-        settings, pose, levels = self._moment.settings, self._pose, self._enlarger.range
+        settings, pose = self._moment.settings, self._pose
         seen = self._seen()  # draws into framebuffers of its own: before `target.use`
         made = self.chain.program("picture.frag", self._acting.picture)
         target.use()
@@ -200,8 +201,8 @@ class Renderer:
             target.clear(0.0, 0.0, 0.0, 1.0)
         if seen is None:
             return
-        seen.use(0)
-        density = settings["show.density"] / (SPREADS * levels.spread)
+        seen.texture.use(0)
+        density = settings["show.density"] / (SPREADS * seen.spread)
         self._set(
             made.program,
             self._acting.picture,
@@ -215,21 +216,23 @@ class Renderer:
             phases=pose.phases,
             contour=settings["show.contour"],
             density=density,
-            phase=pose.lines - levels.centre * density,
+            phase=pose.lines - seen.centre * density,
             halo=pose.glow,
             **self._place(size),
             light=light,
         )
         made.render(moderngl.TRIANGLE_STRIP)
 
-    def _seen(self) -> moderngl.Texture | None:
+    def _seen(self) -> Seen | None:
         """The enlarged image with the effects that work on it; None before the first."""
         settings = self._moment.settings
-        enlarged = self._enlarger.texture(settings["show.hue"], settings["show.saturation"])
-        if enlarged is None:
+        seen = self._images.seen(self._moment.balance, settings["show.hue"], settings["show.saturation"])
+        if seen is None:
             return None
-        effects, version = self._acting.image, self._enlarger.version
-        return self._image_effects.texture(enlarged, version, effects, settings, self._time_s, self._frames)
+        texture = self._image_effects.texture(
+            seen.texture, seen.version, self._acting.image, settings, self._time_s, self._frames
+        )
+        return replace(seen, texture=texture)
 
     def _set(self, program: moderngl.Program, effects: Sequence[Effect], **values: Any) -> None:
         """Gives a program its uniforms, and those that its effects have."""

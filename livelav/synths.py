@@ -1,0 +1,255 @@
+"""The synths of a show: which one plays, which one comes, and the way from the one to the other.
+
+A generator is changed by a second synth process, which loads, compiles, hears what was played and draws beside the one
+that plays; then the picture crossfades and the first one goes. Whatever is wrong with the new model ends the new
+process and nothing else.
+
+    seat 0   plays ............................ fades ] gone         next comes ...
+    seat 1            loads ... ready, waits  [ fades   plays .....................
+    balance  0                                0 ----> 1
+
+There are two seats, with shared memory that is made once: who sits down there goes on counting where the last one
+stopped, and no change can leak any. Makes no process: the engine hands in how a child is made. Runs in main; the time
+is passed in, and nothing here waits.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from livelav.core.shm import Board
+from livelav.supervisor import AGAIN, STARTING_S, Child, Event
+from livelav.synth import SynthConfig, SynthShared
+
+_APART_S = 0.5  # from one start to the next at least: nobody is to make us start processes all the time
+_JOINING_S = 300.0  # for so long one that comes may load: nobody waits for it
+_PATIENCE_S = 4.0  # for so long one that comes may stand back while it loads
+_HASTY_S = 1.0  # what is left of a crossfade takes that long at most once a third model is asked for
+_LONGEST_STEP_S = 0.25  # after a stall the crossfade goes on from where it was
+_UNSEEN_S = 0.1  # between two images of one that is not seen yet
+_BUSY = 0.6  # of a picture's time: if two ticks take longer, either draws every other time while both are seen
+_HUNG_S, _TICKS_HUNG = 2.5, 8  # a large model on a small processor may take its time
+_CRASHES = 3  # of one that is faded to
+
+MakeChild = Callable[[SynthConfig, SynthShared], Child]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted of the synths now."""
+
+    model: str  # that is to be seen
+    loads: str  # that is to be ready: the one of a preset that waits for its beat, else `model`
+    seconds: float  # that a crossfade takes
+    due_s: float  # when something that is asked for now may begin
+    shown_s: float  # when the next picture is shown
+
+
+@dataclass(slots=True)
+class _Player:
+    model: str  # by the word that it was asked for with
+    child: Child
+    seat: SynthShared
+    loaded: Event = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)  # warnings while nobody saw it
+    goes_s: float | None = None  # when it may be seen, once it is ready
+    is_hurried: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.loaded) and self.seat.board["live"] > 0
+
+
+class Synths:
+    """Asked once a turn. Its events are those of a child, and besides `refused`: a `model` that could not be had."""
+
+    def __init__(self, seats: Sequence[SynthShared], make: MakeChild, config: SynthConfig) -> None:
+        """`make` gives a child that runs `run_synth`; `config` is of the one that begins."""
+        self._seats, self._make = tuple(seats), make
+        self._config = replace(config, trace=None, joins=True)  # of those that come
+        self._players: list[_Player | None] = [_Player(config.model, make(config, seats[0]), seats[0]), None]
+        self._at = 0  # the seat of the one that plays, or that is faded from
+        self._leaving: list[Child] = []
+        self._left_restarts = 0
+        self._is_fading = False
+        self._share = 0.0  # of the way to the other seat
+        self._stepped_s = 0.0
+        self._started_s = float("-inf")
+
+    # -- what is
+
+    @property
+    def _here(self) -> _Player:
+        player = self._players[self._at]
+        assert player is not None, "one of them always plays"
+        return player
+
+    @property
+    def _there(self) -> _Player | None:
+        return self._players[1 - self._at]
+
+    @property
+    def child(self) -> Child:
+        """The one that plays, or that is faded from."""
+        return self._here.child
+
+    @property
+    def others(self) -> list[Child]:
+        """All besides that are still there."""
+        return [*([self._there.child] if self._there else []), *self._leaving]
+
+    @property
+    def board(self) -> Board:
+        """Figures of the one that plays."""
+        return self._here.seat.board
+
+    @property
+    def at(self) -> int:
+        """Its seat."""
+        return self._at
+
+    @property
+    def model(self) -> str:
+        """Its model, by the word that it was asked for with."""
+        return self._here.model
+
+    @property
+    def coming(self) -> tuple[str, Literal["loads", "waits", "fades"]] | None:
+        """(model, what it does) of the one that comes."""
+        if there := self._there:
+            return there.model, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
+        return None
+
+    @property
+    def balance(self) -> float:
+        """Of the picture between the seats' images: 0 the first seat's alone, 1 the second's. Slow at its ends."""
+        eased = self._share * self._share * (3.0 - 2.0 * self._share)
+        return 1.0 - eased if self._at else eased
+
+    @property
+    def restarts(self) -> int:
+        """How often one of them was started again."""
+        return self._left_restarts + sum(player.child.restarts for player in self._players if player)
+
+    def count(self, figure: str) -> float:
+        """A figure of the boards that is counted up, over the whole show."""
+        return sum(seat.board[figure] for seat in self._seats)
+
+    # -- what happens
+
+    def poll(self, now_s: float) -> list[Event]:
+        """What the one that plays said, and what became of the one that comes."""
+        for child in self._leaving:
+            child.poll(now_s)
+        self._leaving = [child for child in self._leaving if not child.is_gone]
+        for player in filter(None, self._players):
+            tick_s = player.seat.board["tick_s"]
+            player.child.hung_after_s = max(_HUNG_S, _TICKS_HUNG * tick_s)
+        events = self._heard(self._here, now_s)
+        if there := self._there:
+            events += self._heard(there, now_s) if self._is_fading else self._heard_coming(there, now_s)
+            if self._is_fading and there.child.crashes(now_s) >= _CRASHES:
+                events.append(self._refusal(there, "it keeps dying"))  # main asks for another, and the fade goes back
+        return events
+
+    def step(self, asked: Asked, now_s: float, is_frozen: bool = False) -> list[Event]:
+        """One turn: what is asked for is loaded, faded to, let go. While the show `is_frozen` no fade goes on."""
+        dt_s = min(max(now_s - self._stepped_s, 0.0), _LONGEST_STEP_S)
+        self._stepped_s = now_s
+        here, there = self._here, self._there
+        if there is None:
+            is_free = here.child.was_live and not self._leaving
+            if asked.loads != here.model and is_free and now_s - self._started_s >= _APART_S:
+                self._start(asked.loads, now_s)
+        elif self._is_fading:
+            return self._fade(there, asked, 0.0 if is_frozen else dt_s)
+        elif asked.loads != there.model:
+            self._let_go(1 - self._at)
+        elif not there.is_ready:
+            if now_s - self._started_s > _PATIENCE_S and not there.is_hurried:
+                there.child.hurry()
+                there.is_hurried = True
+        elif not is_frozen:
+            if there.goes_s is None:  # one that is ready before its beat begins with that, a late one with the next
+                there.goes_s = asked.due_s if asked.model == there.model else now_s
+            if asked.model == there.model and asked.shown_s >= there.goes_s:
+                self._is_fading = True
+                self._share_out(there)
+        return []
+
+    def _share_out(self, there: _Player) -> None:
+        """Two that are seen at once are to take no more of the processor than one would."""
+        period_s = there.seat.pace["period_s"]
+        ticks_s = sum(player.seat.board["tick_s"] for player in (self._here, there))
+        for player in (self._here, there):
+            player.seat.turn["apart_s"] = 1.9 * period_s if ticks_s > _BUSY * period_s else 0.0
+
+    def _fade(self, there: _Player, asked: Asked, dt_s: float) -> list[Event]:
+        """Goes on with a crossfade: to the one that is asked for, or to the nearer one where that is neither."""
+        seconds, known = asked.seconds, (self._here.model, there.model)
+        if asked.model not in known or asked.loads not in known:
+            seconds = min(seconds, _HASTY_S)
+        onwards = asked.model == there.model or (asked.model != self._here.model and self._share >= 0.5)
+        if dt_s > 0:
+            step = dt_s / seconds if seconds > 0 else 1.0
+            self._share = min(max(self._share + (step if onwards else -step), 0.0), 1.0)
+        if self._share in (0.0, 1.0) and dt_s > 0:
+            self._is_fading = False
+            self._let_go(self._at if onwards else 1 - self._at)
+            (there if onwards else self._here).seat.turn["apart_s"] = 0.0
+            if onwards:
+                return self._take_over(there)
+        return []
+
+    def _take_over(self, there: _Player) -> list[Event]:
+        self._at, self._share = 1 - self._at, 0.0
+        config, seat = there.child.args
+        there.child.args = (replace(config, joins=False), seat)  # from now on everybody waits for it
+        there.child.starting_s = STARTING_S
+        return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
+
+    def _start(self, model: str, now_s: float) -> None:
+        seat = self._seats[1 - self._at]
+        seat.turn["apart_s"] = _UNSEEN_S
+        child = self._make(replace(self._config, model=model), seat)
+        child.starting_s = _JOINING_S
+        child.start(now_s)
+        self._players[1 - self._at] = _Player(model, child, seat)
+        self._started_s = now_s
+
+    def _let_go(self, at: int) -> None:
+        player = self._players[at]
+        assert player is not None, "nobody sits there"
+        player.child.dismiss()
+        self._left_restarts += player.child.restarts
+        self._leaving.append(player.child)
+        self._players[at] = None
+
+    def _heard(self, player: _Player, now_s: float) -> list[Event]:
+        """What one said that is seen."""
+        events = player.child.poll(now_s)
+        for event in events:
+            if event["kind"] == "loaded":
+                player.loaded = event
+        return [event for event in events if event["kind"] != "loaded" or player is self._here]
+
+    def _heard_coming(self, there: _Player, now_s: float) -> list[Event]:
+        """What one said that nobody sees yet: it has one chance."""
+        for event in there.child.poll(now_s):
+            match event["kind"]:
+                case "loaded":
+                    there.loaded = event
+                case "warning":
+                    there.words.append(event["text"])
+                case "error":
+                    self._let_go(1 - self._at)
+                    return [self._refusal(there, event["text"])]
+                case "restart":
+                    self._let_go(1 - self._at)
+                    ended = str(event["text"]).removesuffix(AGAIN)
+                    return [self._refusal(there, there.words[-1] if there.words else ended)]
+        return []
+
+    def _refusal(self, there: _Player, reason: str) -> Event:
+        text = f"{reason.rstrip('.')}; staying with model {self._here.model} instead of {there.model}"
+        return {"kind": "refused", "model": there.model, "text": text}
