@@ -17,7 +17,6 @@ import numpy as np
 from livelav import statistics
 from livelav.control.commands import (
     ACTIONS,
-    KEYS,
     NAMED_ACTIONS,
     BeatCommand,
     Command,
@@ -27,6 +26,7 @@ from livelav.control.commands import (
     SetParam,
     Toggle,
 )
+from livelav.control.keys import KEYS
 from livelav.core.errors import ParamError
 from livelav.core.params import BY_NAME
 from livelav.core.shm import Latest

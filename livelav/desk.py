@@ -11,7 +11,6 @@ from typing import Literal
 from livelav.beat import Beat
 from livelav.control.banks import bindings_of
 from livelav.control.commands import (
-    KEYS,
     BeatCommand,
     Command,
     Learn,
@@ -21,12 +20,13 @@ from livelav.control.commands import (
     SetChoice,
     SetDrive,
     SetParam,
-    ShowState,
     StepModel,
     Toggle,
 )
 from livelav.control.feedback import Told
+from livelav.control.keys import KEYS
 from livelav.control.lights import Shown
+from livelav.control.switches import ShowState
 from livelav.core.drive import Pulse, driven
 from livelav.core.errors import MidiError
 from livelav.core.params import Settings

@@ -7,7 +7,7 @@ command and no setting's meaning. Runs in main's first thread, which owns the su
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from livelav.control.commands import ShowState
+from livelav.control.switches import ShowState
 from livelav.core.clock import Clock, Pacer
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
-from livelav.control.commands import key_help
+from livelav.control.keys import key_help
 from livelav.core.metrics import Rate, picked, rounded
 from livelav.core.params import BY_NAME
 from livelav.core.tempo import BEATS_A_BAR

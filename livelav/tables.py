@@ -1,6 +1,6 @@
 """Tables that the README prints from the program's own; a test compares the two."""
 
-from livelav.control.commands import key_help
+from livelav.control.keys import key_help
 from livelav.core.params import CHOICES, PARAMS
 
 

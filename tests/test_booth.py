@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from livelav.booth import VIEW_BYTES, actions, asked
-from livelav.control.commands import ACTIONS, KEYS, NAMED_ACTIONS, PickNamed, RecallNumber, SetChoice, SetParam
+from livelav.control.commands import ACTIONS, NAMED_ACTIONS, PickNamed, RecallNumber, SetChoice, SetParam
+from livelav.control.keys import KEYS
 from livelav.core.drive import Drive
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.setlists import MOST, Song

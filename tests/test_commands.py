@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import (
-    FADE_S,
-    KEYS,
-    PRESET_KEYS,
-    QUIT_AGAIN_S,
-    AskQuit,
-    Quit,
-    ShowState,
-    Toggle,
-    key_help,
-)
+from livelav.control.commands import AskQuit, Quit, Toggle
+from livelav.control.keys import KEYS, PRESET_KEYS, key_help
+from livelav.control.switches import FADE_S, QUIT_AGAIN_S, ShowState
 
 KEY_SWITCHES = [
     ("F", "fullscreen"),

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import FINE_PAIR, Binding, Curve, Mode, default_bindings
-from livelav.control.commands import ACTIONS, SetParam, ShowState, Toggle
+from livelav.control.commands import ACTIONS, SetParam, Toggle
 from livelav.control.feedback import AGAIN_S, BACK_S, EVERY_S, HOLD_S, MOST, Feedback
 from livelav.control.hands import Hands
 from livelav.control.lights import Shown, can_show, is_light, telling, value
 from livelav.control.messages import FINE_TOP, Control, Decoder, Moved
 from livelav.control.mididriver import beside
+from livelav.control.switches import ShowState
 from livelav.core.params import BY_NAME, PARAMS, Settings
 
 NORM = BY_NAME["mapping.norm"]

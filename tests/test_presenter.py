@@ -6,7 +6,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from livelav.control.commands import ShowState
+from livelav.control.switches import ShowState
 from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest

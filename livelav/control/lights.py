@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livelav.control.bindings import FINE_PAIR, NOTHING, Binding
-from livelav.control.commands import ACTIONS, Action, RecallNumber, ShowState, Tap, Toggle
+from livelav.control.commands import ACTIONS, Action, RecallNumber, Tap, Toggle
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control
+from livelav.control.switches import ShowState
 from livelav.core.params import BY_NAME, Settings
 
 _SWITCHES = ("toggle", "momentary", "set", "press")  # modes of pads and buttons: they are lit or dark
