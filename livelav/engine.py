@@ -17,123 +17,34 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from livelav import IMPORTED_S, statistics
-from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
-from livelav.booth import VIEW_BYTES, Booth, actions
-from livelav.control.banks import Bank
 from livelav.control.commands import Quit, Toggle
-from livelav.control.link import LINK_FIELDS, run_link
-from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
-from livelav.core.scene import PACKED, Scene, Wanted
-from livelav.core.setlists import Song
-from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
+from livelav.core.scene import Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
+from livelav.crew import LiveConfig, make_crew, make_shared
 from livelav.desk import OURS, Desk
-from livelav.generate.layout import LARGEST
 from livelav.inputs import Inputs
-from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
-from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
-from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
+from livelav.presenter import Presenter
 from livelav.show.surface import Surface
 from livelav.supervisor import AGAIN, Child, Event
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
-from livelav.synths import Asked, Synths
+from livelav.synths import Asked
 
-_LARGEST_IMAGE = LARGEST * LARGEST * 4
-_CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
-_MIDI_HUNG_S = 2.5  # closing an output of JACK's may take its library a second
-_OPERATOR_HUNG_S = 20.0  # some desktops stop a program while its window is dragged
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
-_CAPTURE_OPENS_S = 5.0  # a driver may hang in opening, too
 _STOP_S = 1.2
 _CRASHES_TO_FALL_BACK = 3
 _CRASHES_TO_REST, _RESTS_S = 5, 30.0  # of the MIDI or Link process in a minute: its library cannot live here now
 _SILENT_S = 3.0
 _WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
 _WARNING_S = 20.0  # for so long a warning stays on the HUD
-
-
-@dataclass(frozen=True, slots=True)
-class LiveConfig:
-    """All that one run is told at its start."""
-
-    capture: CaptureConfig
-    fallback: CaptureConfig | None  # what to play where `capture` cannot even begin
-    synth: SynthConfig
-    scene: Scene
-    midi: MidiConfig | None  # None listens to no controller
-    osc: tuple[str, int] | None  # where OSC is taken from, and where it goes to
-    osc_out: tuple[str, int] | None
-    link: bool = False  # whether to join an Ableton Link session
-    size: tuple[int, int] = (1280, 720)
-    fps: float = 60.0
-    fullscreen: bool = False
-    operator: bool = False  # with the operator's window
-    seconds: float | None = None
-    stats: Path | None = None
-    record: RecordConfig | None = None
-    preset: str | None = None  # that the scene comes from
-    songs: tuple[Song, ...] = ()  # what can be recalled
-    banks: tuple[Bank, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Every piece of shared memory of one run."""
-
-    ring: SampleRing
-    wanted: Latest
-    pace: Board
-    seats: tuple[SynthShared, SynthShared]  # one for the synth that plays, one for that which comes
-    pictures: Latest
-    capture: Board
-    recorder: Board
-    midi: Board
-    asked: Latest
-    link: Board
-    operator: Board
-    view: Latest
-    main: Board
-    latency_ms: Histogram
-    stop: StopFlag
-
-
-def _make_shared(ctx: multiprocessing.context.SpawnContext, picture_size: int) -> Shared:
-    ring, wanted, pace, stop = SampleRing(ctx), Latest(ctx, PACKED, "f8"), Board(ctx, PACE_FIELDS), StopFlag(ctx)
-
-    def seat() -> SynthShared:
-        turn, images = Board(ctx, TURN_FIELDS), Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS)
-        return SynthShared(
-            ring, wanted, pace, turn, images, Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), stop
-        )
-
-    return Shared(
-        ring=ring,
-        wanted=wanted,
-        pace=pace,
-        seats=(seat(), seat()),
-        pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS),
-        capture=Board(ctx, CAPTURE_FIELDS),
-        recorder=Board(ctx, RECORD_FIELDS),
-        midi=Board(ctx, MIDI_FIELDS),
-        asked=Latest(ctx, 2, "f8"),
-        link=Board(ctx, LINK_FIELDS),
-        operator=Board(ctx, OPERATOR_FIELDS),
-        view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
-        main=Board(ctx, MAIN_FIELDS),
-        latency_ms=Histogram(ctx),
-        stop=stop,
-    )
 
 
 @contextlib.contextmanager
@@ -156,7 +67,7 @@ class Live:
         self._clock = MonotonicClock()
         ctx = multiprocessing.get_context("spawn")
         record = config.record
-        self.shared = shared = _make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
+        self.shared = shared = make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
         now_s = self._clock.now_s()
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
@@ -166,38 +77,9 @@ class Live:
         self._told_link: Tempo | None = None
         self._tell()
         self._heard = 0.0, 0.0, 0.0  # the sound's beat, as the synth put it down last
-        self.capture = Child(
-            ctx, "capture", run_capture, (config.capture, shared.ring, shared.capture, shared.stop),
-            shared.capture, _CAPTURE_HUNG_S, _CAPTURE_OPENS_S,
-        )  # fmt: skip
-
-        def make_synth(synth: SynthConfig, seat: SynthShared) -> Child:
-            return Child(ctx, "synth", run_synth, (synth, seat), seat.board, _SYNTH_HUNG_S)
-
-        self.synths = Synths(shared.seats, make_synth, config.synth)
-        self.recorder = None
-        if record:
-            self.recorder = Child(
-                ctx, "recorder", run_recorder, (record, shared.ring, shared.pictures, shared.recorder, shared.stop),
-                shared.recorder, _RECORDER_HUNG_S,
-            )  # fmt: skip
-        self.midi = None
-        if config.midi:
-            arguments = (config.midi, shared.midi, shared.stop)
-            self.midi = Child(ctx, "midi", run_midi, arguments, shared.midi, _MIDI_HUNG_S, is_told=True)
-        self.link = None
-        if config.link:
-            link_arguments = (shared.asked, shared.link, shared.stop)
-            self.link = Child(ctx, "link", run_link, link_arguments, shared.link, _LINK_HUNG_S)
-        operator_shared = OperatorShared(
-            shared.view, shared.ring, shared.capture, tuple(seat.board for seat in shared.seats), shared.operator,
-            shared.stop,
-        )  # fmt: skip
-        operator = Child(
-            ctx, "operator", run_operator, (OperatorConfig(actions()), operator_shared),
-            shared.operator, _OPERATOR_HUNG_S,
-        )  # fmt: skip
-        self.booth = Booth(operator, shared.view)
+        crew = make_crew(ctx, config, shared)
+        self.capture, self.synths, self.recorder = crew.capture, crew.synths, crew.recorder
+        self.midi, self.link, self.booth = crew.midi, crew.link, crew.booth
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)

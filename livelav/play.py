@@ -21,7 +21,8 @@ from livelav.core.running import Running, last_show, put_aside
 from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
 from livelav.core.store import only_instance
-from livelav.engine import LiveConfig, run_live
+from livelav.crew import LiveConfig
+from livelav.engine import run_live
 from livelav.importing import playable
 from livelav.show.container import checked_path
 from livelav.show.record import RecordConfig
