@@ -295,7 +295,9 @@ def _convert(request: Request, faults: Path, progress: Progress) -> None:
         return
     if "error" in said:
         text = str(said["error"]).replace(request.folder, str(models_dir()))
-        raise StorageError(text) if said["of"] == "storage" else ModelError(text)
+        if said["of"] == "storage":
+            raise StorageError(text)
+        raise ModelError(text if request.source in text else f"cannot import {request.source}: {text}")
     lacks_memory = "lacks" in said
     raise ModelError(f"cannot import {request.source}: {_fault(request, step, lacks_memory, faults, child.returncode)}")
 

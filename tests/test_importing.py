@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -216,10 +217,16 @@ def test_what_lies_beside_a_file_is_not_run(source: Path, monkeypatch: pytest.Mo
     assert not (source.parent / "was-run").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04N.", ada()[:-1000]], ids=["empty", "None", "truncated"])
-def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+def infinite() -> bytes:
+    tensors = nvidia_tensors(PLAN)
+    tensors["synthesis.b8.conv0.bias"][3] = np.inf
+    return nvidia_pickle(nvidia_snapshot(PLAN, tensors))
+
+
+@pytest.mark.parametrize("content", [lambda: b"", lambda: ada()[:-1000], infinite], ids=["empty", "truncated", "inf"])
+def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: Callable[[], bytes]) -> None:
     path = tmp_path / "x.pkl"
-    path.write_bytes(content)
+    path.write_bytes(content())
     assert str(path) in refused(ModelError, path)
 
 
