@@ -109,6 +109,8 @@ def import_model(
             f"a licence is one line of 1 to {_LONGEST_LICENCE} characters; leave it out if none was stated"
         )
     before = _stat(source)
+    if is_generator(source):
+        raise ModelError(f"{source} is a model of livelav's already: play it as it is, `livelav --model {source}`")
     sha256 = _sha256(source, before.st_size, progress)
     with _folder(on_wait) as folder:
         if known := _known(folder, sha256, licence):

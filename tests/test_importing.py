@@ -36,7 +36,7 @@ from livelav.core.errors import LivelavError, ModelError, StorageError
 from livelav.core.store import models_dir
 from livelav.generate.checkpoint import read_foreign
 from livelav.generate.files import SUFFIX, read_card, read_checkpoint
-from livelav.generate.library import list_models, load_generator, model_info, remove_model
+from livelav.generate.library import find_model, list_models, load_generator, model_info, remove_model
 from livelav.generate.statistics import w_mean_and_std, w_samples
 from livelav.importing import Limits, import_model, playable
 from livelav.mapping.mapper import Mapper
@@ -236,6 +236,10 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         assert str(path) in refused(ModelError, path)
 
 
+def test_a_file_of_ours_is_one_already() -> None:
+    assert "as it is" in refused(ModelError, find_model("default"))
+
+
 def test_a_file_that_is_far_too_large_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "x.pkl"
     with path.open("wb") as file:
@@ -319,6 +323,7 @@ def test_two_imports_of_one_file_at_once_end_well(source: Path) -> None:
     assert left() == of("its-own-name-7") and check_whole() == {"its-own-name-7"}
 
 
+@pytest.mark.timeout(60 + 30 * KILLS)
 def test_no_kill_leaves_half_a_model(source: Path) -> None:
     began_s = time.monotonic()
     assert Import(source).end()[0] == 0
