@@ -410,6 +410,6 @@ def test_a_strangers_file_is_played(source: Path, tmp_path: Path) -> None:
     stats = json.loads((tmp_path / "s.json").read_text())
     assert (stats["model"]["name"], stats["model"]["resolution"]) == ("its-own-name-7", 32)
     assert stats["settings"]["generate.label"] == 7 and stats["generate"]["images"] > 0
-    assert f"{source.name}: statistics" in err and "has labels 0 to 2: 7 is taken for the last" in err
+    assert f"{source.name}: statistics" in err and "classes" not in err
     code, _, err = run_livelav(tmp_path, *arguments, "--model", "gone.pkl")
     assert code == 1 and err.startswith("livelav: cannot import gone.pkl") and err.count("\n") == 1
