@@ -36,6 +36,8 @@ Tell = Callable[[str, float], None]
 
 def main() -> None:
     """Converts what the request on stdin names."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library may print
     request = Request(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_leave_with_stdin, name="stdin-watch", daemon=True).start()
     if hasattr(os, "nice"):
@@ -43,19 +45,22 @@ def main() -> None:
     use_one_thread()
     _limit_memory(request.memory_bytes)
 
+    def say(**words: Any) -> None:
+        print(json.dumps(words), file=answers, flush=True)
+
     def tell(step: str, share: float) -> None:
         faulthandler.dump_traceback_later(request.patience_s, exit=True)
-        _say({"step": step, "share": share})
+        say(step=step, share=share)
 
     try:
         convert(request, tell)
-        _say({"done": True})
+        say(done=True)
     except LivelavError as error:
-        _say({"error": str(error), "of": "storage" if isinstance(error, StorageError) else "model"})
+        say(error=str(error), of="storage" if isinstance(error, StorageError) else "model")
     except (MemoryError, RuntimeError) as error:  # torch has no error of its own for memory
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        _say({"lacks": "memory"})
+        say(lacks="memory")
 
 
 def convert(request: Request, tell: Tell) -> None:
@@ -99,10 +104,6 @@ def card(request: Request, foreign: Foreign) -> dict[str, Any]:
         "bytes": os.path.getsize(Path(request.folder) / f"{request.name}{SUFFIX}"),
         "made_with": f"livelav {__version__}",
     }
-
-
-def _say(words: dict[str, Any]) -> None:
-    print(json.dumps(words), flush=True)
 
 
 def _limit_memory(more_bytes: int) -> None:

@@ -109,6 +109,8 @@ def import_model(
             f"a licence is one line of 1 to {_LONGEST_LICENCE} characters; leave it out if none was stated"
         )
     before = _stat(source)
+    if is_generator(source):
+        raise ModelError(f"{source} is a model of livelav's already: play it as it is, `livelav --model {source}`")
     sha256 = _sha256(source, before.st_size, progress)
     with _folder(on_wait) as folder:
         if known := _known(folder, sha256, licence):
@@ -295,7 +297,9 @@ def _convert(request: Request, faults: Path, progress: Progress) -> None:
         return
     if "error" in said:
         text = str(said["error"]).replace(request.folder, str(models_dir()))
-        raise StorageError(text) if said["of"] == "storage" else ModelError(text)
+        if said["of"] == "storage":
+            raise StorageError(text)
+        raise ModelError(text if request.source in text else f"cannot import {request.source}: {text}")
     lacks_memory = "lacks" in said
     raise ModelError(f"cannot import {request.source}: {_fault(request, step, lacks_memory, faults, child.returncode)}")
 

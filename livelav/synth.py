@@ -117,11 +117,8 @@ class _Trace:
 
 def _label_troubles(generator: Generator, settings: Settings) -> list[str]:
     """What is wrong with the label that a show begins with."""
-    label, labels = settings["generate.label"], generator.stats.labels
-    if label and not labels:
-        return [f"model {generator.name} has no labels: generate.label {label:g} changes nothing"]
-    if label > max(labels - 1, 0):
-        return [f"model {generator.name} has labels 0 to {labels - 1}: {label:g} is taken for the last"]
+    if settings["generate.label"] and not generator.stats.labels:
+        return [f"model {generator.name} knows no classes: generate.label changes nothing"]
     return []
 
 

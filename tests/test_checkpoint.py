@@ -223,7 +223,8 @@ def test_what_was_read_is_a_file_of_ours(read: Any, tmp_path: Path) -> None:
     ):
         found = read(content)
         path = tmp_path / "ours.safetensors"
-        write_checkpoint(path, found.config, found.tensors, np.zeros(W_DIM), np.ones(W_DIM))
+        by_label = tuple(np.zeros((2, plan.labels, W_DIM))) if plan.labels else None
+        write_checkpoint(path, found.config, found.tensors, np.zeros(W_DIM), np.ones(W_DIM), by_label)
         ours = read_checkpoint(path)
         assert ours.config == found.config
         assert ours.config.labels == plan.labels

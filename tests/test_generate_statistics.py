@@ -9,7 +9,8 @@ from test_stylegan2 import SMALL, seeded_tensors
 
 from livelav.core.normals import normals
 from livelav.core.values import W_DIM
-from livelav.generate.statistics import w_mean_and_std, w_samples
+from livelav.generate.layout import MOST_LABELS
+from livelav.generate.statistics import ALL_COUNT, COUNT, LEAST_COUNT, label_count, w_mean_and_std, w_samples
 
 FIXED = (-0.186257717125202, 0.166245993467793, 1.6998992261158, -0.707022276658087)
 
@@ -43,3 +44,10 @@ def test_classes_take_turns() -> None:
     z = normals(0, 0, (5, W_DIM))
     for i in range(5):
         assert np.allclose(w[i], mapping(tensors, z[i], SMALL.mapping_layers, label=np.eye(3)[i % 3]), atol=1e-4)
+
+
+@pytest.mark.parametrize("labels", [1, 20, 21, 100, 1000, MOST_LABELS])
+def test_many_labels_take_bounded_time_and_few_are_known_well(labels: int) -> None:
+    count = label_count(labels)
+    assert count == COUNT or labels > 20
+    assert LEAST_COUNT <= count <= COUNT and (count == LEAST_COUNT or count * labels <= ALL_COUNT)

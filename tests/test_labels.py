@@ -48,9 +48,9 @@ def test_between_two_labels_both_are_mixed():
     assert np.allclose(mixed.std, 0.75 * STATS.label_std[3] + 0.25 * STATS.label_std[4], atol=1e-6)
 
 
-def test_beyond_the_last_label_is_the_last():
-    assert np.array_equal(STATS.at(4000.0).mean, STATS.label_mean[-1])
-    assert np.array_equal(STATS.at(LABELS - 1).std, STATS.label_std[-1])
+def test_after_the_last_label_comes_the_first():
+    assert np.array_equal(STATS.at(4093.0).mean, STATS.label_mean[4093 % LABELS])
+    assert np.allclose(STATS.at(LABELS - 0.5).std, (STATS.label_std[-1] + STATS.label_std[0]) / 2, atol=1e-6)
 
 
 def test_the_way_to_a_label_is_straight_and_soon_over():

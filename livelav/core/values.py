@@ -66,15 +66,15 @@ class WStats:
         return 0 if self.label_mean is None else len(self.label_mean)
 
     def at(self, label: float) -> "WStats":
-        """W as that label spreads it, and between two labels as both do; the nearest end where there is no such label.
+        """W as that label spreads it, and between two labels as both do. After the last comes the first again, so that
+        a knob or a drive has no dead end, however few labels a model has.
 
         A label's centre is its own mean: a model's w_avg is that of all, which is a picture of nothing.
         """
         if self.label_mean is None or self.label_std is None:
             return self
-        label = min(max(label, 0.0), self.labels - 1.0)
-        low = int(label)
-        high, share = min(low + 1, self.labels - 1), np.float32(label - low)
+        low, share = int(label) % self.labels, np.float32(label % 1.0)
+        high = (low + 1) % self.labels
         mean = self.label_mean[low] + share * (self.label_mean[high] - self.label_mean[low])
         std = self.label_std[low] + share * (self.label_std[high] - self.label_std[low])
         return WStats(mean, std, mean, self.resolutions)
