@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_generate_library import write_small
 
-from live import Run, gone
+from live import DEADLINE_S, Run, gone
 from livelav.control.osc import LOOPBACK, Message, pack
 from livelav.core.running import read_running, running_path
 from livelav.core.store import config_dir, models_dir
@@ -147,6 +147,7 @@ def test_a_synth_that_took_over_is_started_again_with_its_model(show):
     )
 
 
+@pytest.mark.timeout(DEADLINE_S * (SWAPS + 2))
 def test_changes_in_a_row_leave_nothing_behind(show):
     pids, held = [], []
     for model in ("small", "default") * ((SWAPS + 1) // 2):
