@@ -404,6 +404,9 @@ def main() -> None:
     # take the cores from the picture and the generator.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # Processes that we start look for modules where we do, and not in the folder that we were started in first: a
+    # stranger's file may have brought a numpy.py along.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code = cli.main(standalone_mode=False)
     except LivelavError as error:

@@ -124,3 +124,7 @@ def _leave_with_stdin() -> None:
     while os.read(0, 1 << 12):
         pass
     os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from livelav.core import store
+from livelav.core.child import python
 from livelav.core.errors import LivelavError, MidiError
 
 PATIENCE_S = 20.0  # for one probe: importing torch from a cold disk takes seconds
@@ -143,7 +144,7 @@ def _encoder() -> Finding:
 
 def _in_child(what: str, *probe: str) -> Finding:
     """A probe's finding, or what became of its process."""
-    command = [sys.executable, "-m", "livelav.doctor", *probe]
+    command = python("livelav.doctor", *probe)
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False

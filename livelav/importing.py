@@ -23,6 +23,7 @@ from typing import Any
 import filelock
 
 from livelav.catalogue import names
+from livelav.core.child import python
 from livelav.core.errors import ModelError, StorageError, tell
 from livelav.core.inert import MAX_FILE_BYTES
 from livelav.core.store import listing, models_dir, sync, write_json
@@ -36,9 +37,6 @@ LEAST_MEMORY_BYTES, MEMORY_PER_BYTE = 1 << 30, 4  # beyond what Python and torch
 PAINTING_BYTES = 3 << 30  # more for the pictures, which at 2048 px take two thirds of it
 LEAST_PATIENCE_S, SLOWEST_BYTES_S = 60.0, 4e6  # for each step
 
-# Modules come from where ours do: with -m they would come first from the folder that livelav was started in, where
-# a stranger's file may have brought a torch.py along.
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from livelav.converting import main; main()"
 _CHUNK_BYTES = 1 << 22
 _LEFT = ".import-"  # begins the name of a folder that an import works in
 _LONGEST_LICENCE = 200
@@ -271,7 +269,7 @@ def _convert(request: Request, faults: Path, progress: Progress) -> None:
     step = STEPS[0]
     with faults.open("wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+            python("livelav.converting"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8",
             env={**os.environ, "MALLOC_ARENA_MAX": "2", "CUDA_VISIBLE_DEVICES": ""}, **alone,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live import Run, gone, livelav
+from live import DEADLINE_S, Run, gone, livelav
 from livelav.chain import Chain
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
 from livelav.core.params import Settings
@@ -91,6 +92,19 @@ def test_osc_moves_it_and_is_told_what_moved(run):
     assert live.stats["settings"]["mapping.norm"] == 0
     assert {("show.hue", 30.0), ("mapping.norm", 0.0)} <= {(c.name, c.value) for c in mirror.take()}
     mirror.close()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--headless", "--size", "64x64", "--input", "demo", "--osc", "off", "--seconds", "0.5"], ["doctor"], ["devices"]],
+)
+def test_no_module_comes_from_the_folder_that_it_is_started_in(tmp_path, args):
+    """A stranger's zip may hold more than a preset."""
+    for name in ("json", "random", "struct", "multiprocessing", "numpy", "torch", "rtmidi", "sounddevice"):
+        (tmp_path / f"{name}.py").write_text("open('RAN', 'w')")
+    script = shutil.which("livelav", path=Path(sys.executable).parent)
+    subprocess.run([script, *args], cwd=tmp_path, capture_output=True, timeout=DEADLINE_S, check=False)
+    assert not (tmp_path / "RAN").exists()
 
 
 def test_a_taken_osc_port_is_told_and_the_show_goes_on(run):

@@ -7,12 +7,12 @@ A trouble (no server, no PortAudio) is a line in the survey, not an error: the r
 import json
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from livelav.audio.source import Kind
+from livelav.core.child import python
 from livelav.core.errors import SourceError, nearest
 
 _CHILD_S = 4.0
@@ -107,7 +107,7 @@ def _server_devices() -> list[DeviceInfo]:
 
 
 def _portaudio_devices() -> list[DeviceInfo]:
-    command = [sys.executable, "-m", "livelav.audio.portaudio"]
+    command = python("livelav.audio.portaudio")
     try:
         answer = subprocess.run(command, capture_output=True, timeout=_CHILD_S, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as error:

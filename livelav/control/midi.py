@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from livelav.control.messages import TRANSPORT
 from livelav.control.midiclock import ClockFollower
 from livelav.control.mididriver import CLIENT, WAITING, new_input, plain, ports_of
 from livelav.control.midiout import Outputs
+from livelav.core.child import python
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import MidiError
 from livelav.core.metrics import PeakMemory
@@ -319,7 +319,7 @@ def list_ports() -> list[str]:
 
     Raises MidiError where there is no MIDI, or no answer.
     """
-    command = [sys.executable, "-m", "livelav.control.midi"]
+    command = python("livelav.control.midi")
     try:
         answer = subprocess.run(command, capture_output=True, timeout=_ANSWER_S, check=False, stdin=subprocess.DEVNULL)
         told = json.loads(answer.stdout)
