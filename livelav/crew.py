@@ -75,31 +75,29 @@ class Shared:
     stop: StopFlag
 
 
-def make_shared(ctx: SpawnContext, picture_size: int) -> Shared:
+def make_shared(picture_size: int) -> Shared:
     """All of it; pictures for a recorder have `picture_size` bytes."""
-    ring, wanted, pace, stop = SampleRing(ctx), Latest(ctx, PACKED, "f8"), Board(ctx, PACE_FIELDS), StopFlag(ctx)
+    ring, wanted, pace, stop = SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), StopFlag()
 
     def seat() -> SynthShared:
-        turn, images = Board(ctx, TURN_FIELDS), Latest(ctx, _LARGEST_IMAGE, "u1", IMAGE_FIELDS)
-        return SynthShared(
-            ring, wanted, pace, turn, images, Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), stop
-        )
+        turn, images = Board(TURN_FIELDS), Latest(_LARGEST_IMAGE, "u1", IMAGE_FIELDS)
+        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop)
 
     return Shared(
         ring=ring,
         wanted=wanted,
         pace=pace,
         seats=(seat(), seat()),
-        pictures=Latest(ctx, picture_size, "u1", PICTURE_FIELDS),
-        capture=Board(ctx, CAPTURE_FIELDS),
-        recorder=Board(ctx, RECORD_FIELDS),
-        midi=Board(ctx, MIDI_FIELDS),
-        asked=Latest(ctx, 2, "f8"),
-        link=Board(ctx, LINK_FIELDS),
-        operator=Board(ctx, OPERATOR_FIELDS),
-        view=Latest(ctx, VIEW_BYTES, "u1", VIEW_FIELDS),
-        main=Board(ctx, MAIN_FIELDS),
-        latency_ms=Histogram(ctx),
+        pictures=Latest(picture_size, "u1", PICTURE_FIELDS),
+        capture=Board(CAPTURE_FIELDS),
+        recorder=Board(RECORD_FIELDS),
+        midi=Board(MIDI_FIELDS),
+        asked=Latest(2, "f8"),
+        link=Board(LINK_FIELDS),
+        operator=Board(OPERATOR_FIELDS),
+        view=Latest(VIEW_BYTES, "u1", VIEW_FIELDS),
+        main=Board(MAIN_FIELDS),
+        latency_ms=Histogram(),
         stop=stop,
     )
 

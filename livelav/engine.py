@@ -67,7 +67,7 @@ class Live:
         self._clock = MonotonicClock()
         ctx = multiprocessing.get_context("spawn")
         record = config.record
-        self.shared = shared = make_shared(ctx, record.size[0] * record.size[1] * 4 if record else 1)
+        self.shared = shared = make_shared(record.size[0] * record.size[1] * 4 if record else 1)
         now_s = self._clock.now_s()
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)

@@ -144,7 +144,7 @@ def _watched(
 ) -> tuple["Watch", list[float]]:
     """Runs the show, and beside it `target(*args, times, stop)`; returns what was seen, and what that one sent."""
     ctx = multiprocessing.get_context("spawn")
-    stop, (ours, theirs) = StopFlag(ctx), ctx.Pipe(duplex=False)
+    stop, (ours, theirs) = StopFlag(), ctx.Pipe(duplex=False)
     watch = Watch()
     other = ctx.Process(target=target, args=(*args, theirs, stop), daemon=True)
     other.start()

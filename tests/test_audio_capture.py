@@ -61,7 +61,7 @@ class Running:
 
 @contextmanager
 def capturing(request: str, loop: bool = False, retry_first: bool = False) -> Iterator[Running]:
-    ring, board, stop = SampleRing(CTX), Board(CTX, CAPTURE_FIELDS), StopFlag(CTX)
+    ring, board, stop = SampleRing(), Board(CAPTURE_FIELDS), StopFlag()
     events, theirs = CTX.Pipe(duplex=False)
     config = CaptureConfig(SourceRequest(request, loop), retry_first)
     process = CTX.Process(target=run_capture, args=(config, ring, board, stop, theirs))
@@ -80,10 +80,10 @@ def capturing(request: str, loop: bool = False, retry_first: bool = False) -> It
 
 def capture_at_once(path: Path) -> tuple[Floats, Board, list[dict[str, Any]]]:
     """The same loop in this process with a clock that flies: (samples, figures, events)."""
-    ring, board = SampleRing(CTX), Board(CTX, CAPTURE_FIELDS)
+    ring, board = SampleRing(), Board(CAPTURE_FIELDS)
     reader, events = RingReader(ring), list[dict[str, Any]]()
     config = CaptureConfig(SourceRequest(str(path)))
-    Capture(config, ring, board, StopFlag(CTX), events.append, FakeClock(1.0)).run()
+    Capture(config, ring, board, StopFlag(), events.append, FakeClock(1.0)).run()
     blocks = list(iter(reader.read, None))
     return np.concatenate([b.samples for b in blocks]) if blocks else np.zeros((0, 2), np.float32), board, events
 

@@ -1,7 +1,6 @@
 """The picture's loop on a real headless surface, with a clock that is moved by hand."""
 
 import itertools
-import multiprocessing
 
 import numpy as np
 import pytest
@@ -35,12 +34,11 @@ class Display(HeadlessSurface):
 
 class Stage:
     def __init__(self):
-        ctx = multiprocessing.get_context("spawn")
         self.clock = FakeClock(100.0)
         self.display = Display(self.clock)
-        self.streams = tuple(Latest(ctx, 64 * 64 * 4, "u1", IMAGE_FIELDS) for _ in range(2))
+        self.streams = tuple(Latest(64 * 64 * 4, "u1", IMAGE_FIELDS) for _ in range(2))
         self.balance = 0.0
-        self.pace, self.board, self.latency = Board(ctx, PACE_FIELDS), Board(ctx, MAIN_FIELDS), Histogram(ctx)
+        self.pace, self.board, self.latency = Board(PACE_FIELDS), Board(MAIN_FIELDS), Histogram()
         self.presenter = Presenter(self.display, self.streams, self.pace, self.board, self.latency, self.clock, FPS)
         self.state, self.settings = ShowState(), Settings()
 

@@ -107,8 +107,8 @@ def record(
 ) -> tuple[Board, list[dict[str, Any]]]:
     """Runs a recorder over a scripted show; returns its figures and what it said."""
     clock = FakeClock(START_S)
-    ring, pictures = SampleRing(CTX), Latest(CTX, 4 * size[0] * size[1], "u1", PICTURE_FIELDS)
-    board, said = Board(CTX, RECORD_FIELDS), list[dict[str, Any]]()
+    ring, pictures = SampleRing(), Latest(4 * size[0] * size[1], "u1", PICTURE_FIELDS)
+    board, said = Board(RECORD_FIELDS), list[dict[str, Any]]()
     stop = Timeline(clock, count, lambda n: publish(n, pictures, ring))
     Recorder(RecordConfig(path, size, FPS), RingReader(ring), pictures, board, said.append, stop, clock).run()
     return board, said
@@ -321,8 +321,8 @@ def test_a_recorder_started_again_goes_on_in_another_file(tmp_path: Path) -> Non
     path = tmp_path / "take.mp4"
     path.write_bytes(b"what the crash left")
     clock = FakeClock(START_S)
-    ring, pictures = SampleRing(CTX), Latest(CTX, 4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
-    board, said = Board(CTX, RECORD_FIELDS), list[dict[str, Any]]()
+    ring, pictures = SampleRing(), Latest(4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
+    board, said = Board(RECORD_FIELDS), list[dict[str, Any]]()
     board["images"] = 12  # of its former life
     stop = Timeline(clock, 5, lambda n: pictures.publish(flat(9), START_S + n / FPS, *SIZE))
     Recorder(RecordConfig(path, SIZE, FPS), RingReader(ring), pictures, board, said.append, stop, clock).run()
@@ -353,8 +353,8 @@ def wait_for(true: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_what_was_recorded_survives_a_kill(tmp_path: Path, suffix: str) -> None:
     path, count = tmp_path / f"take{suffix}", 6 * FPS
-    ring, pictures = SampleRing(CTX), Latest(CTX, 4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
-    board, rng = Board(CTX, RECORD_FIELDS), np.random.default_rng(0)
+    ring, pictures = SampleRing(), Latest(4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
+    board, rng = Board(RECORD_FIELDS), np.random.default_rng(0)
     start_s = time.monotonic()  # where sound is late, the recorder goes by the real clock
     process, _, _ = started(path, ring, pictures, board)
     for n in range(count):
@@ -373,8 +373,8 @@ def test_what_was_recorded_survives_a_kill(tmp_path: Path, suffix: str) -> None:
 
 def test_ctrl_c_is_left_to_main_and_stop_ends_the_file(tmp_path: Path) -> None:
     path = tmp_path / "take.mp4"
-    ring, pictures = SampleRing(CTX), Latest(CTX, 4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
-    board = Board(CTX, RECORD_FIELDS)
+    ring, pictures = SampleRing(), Latest(4 * SIZE[0] * SIZE[1], "u1", PICTURE_FIELDS)
+    board = Board(RECORD_FIELDS)
     start_s = time.monotonic()
     process, stop, _ = started(path, ring, pictures, board)
     for n in range(10):

@@ -35,13 +35,13 @@ def publish_counts(latest: Latest, total: int, ready: Event) -> None:
 
 @pytest.fixture
 def ring() -> SampleRing:
-    return SampleRing(CTX, CAPACITY)
+    return SampleRing(CAPACITY)
 
 
 @settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=40), most=st.integers(1, 900))
 def test_every_sample_comes_once_and_in_order(sizes: list[int], most: int) -> None:
-    ring = SampleRing(CTX, CAPACITY)
+    ring = SampleRing(CAPACITY)
     reader = RingReader(ring)
     written, read = 0, []
     for n in sizes:
@@ -122,7 +122,7 @@ def test_a_write_larger_than_the_ring_is_read_as_an_overrun(ring: SampleRing) ->
 
 
 def test_readers_of_another_process_never_see_torn_samples() -> None:
-    ring, ready, total = SampleRing(CTX, CAPACITY), CTX.Event(), 2_000_128
+    ring, ready, total = SampleRing(CAPACITY), CTX.Event(), 2_000_128
     reader = RingReader(ring)
     writer = CTX.Process(target=write_ramp, args=(ring, total, ready))
     writer.start()
@@ -144,7 +144,7 @@ def test_readers_of_another_process_never_see_torn_samples() -> None:
 
 
 def test_latest_is_whole_and_never_goes_back() -> None:
-    latest, ready, total = Latest(CTX, 20_000, "i8", ("number",)), CTX.Event(), 3_000
+    latest, ready, total = Latest(20_000, "i8", ("number",)), CTX.Event(), 3_000
     writer = CTX.Process(target=publish_counts, args=(latest, total, ready))
     writer.start()
     ready.set()
@@ -162,7 +162,7 @@ def test_latest_is_whole_and_never_goes_back() -> None:
 
 
 def test_latest_is_empty_until_published_and_read_once() -> None:
-    latest = Latest(CTX, 6, "u1")
+    latest = Latest(6, "u1")
     assert latest.read() is None
     latest.publish(np.arange(6, dtype=np.uint8).reshape(2, 3))
     found = latest.read()
@@ -172,7 +172,7 @@ def test_latest_is_empty_until_published_and_read_once() -> None:
 
 def test_latest_refuses_what_does_not_fit() -> None:
     with pytest.raises(AssertionError, match="7 elements for a slot of 6"):
-        Latest(CTX, 6, "u1").publish(np.zeros(7, np.uint8))
+        Latest(6, "u1").publish(np.zeros(7, np.uint8))
 
 
 def wait_for(stop: StopFlag, board: Board) -> None:
@@ -180,7 +180,7 @@ def wait_for(stop: StopFlag, board: Board) -> None:
 
 
 def test_a_stop_flag_reaches_a_process_that_waits_for_it() -> None:
-    stop, board = StopFlag(CTX), Board(CTX, ("blocks",))
+    stop, board = StopFlag(), Board(("blocks",))
     child = CTX.Process(target=wait_for, args=(stop, board))
     child.start()
     assert not stop.wait(0.01)
@@ -194,7 +194,7 @@ def fill_board(board: Board) -> None:
 
 
 def test_a_board_is_seen_by_the_process_that_did_not_write_it() -> None:
-    board = Board(CTX, ("blocks", "samples"))
+    board = Board(("blocks", "samples"))
     child = CTX.Process(target=fill_board, args=(board,))
     child.start()
     child.join(30)
@@ -204,7 +204,7 @@ def test_a_board_is_seen_by_the_process_that_did_not_write_it() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0.002, 900_000), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
 def test_percentiles_are_within_one_percent(durations: list[float], q: float) -> None:
-    histogram = Histogram(CTX)
+    histogram = Histogram()
     for ms in durations:
         histogram.add(ms)
     true = float(np.quantile(durations, q, method="inverted_cdf"))
@@ -214,12 +214,12 @@ def test_percentiles_are_within_one_percent(durations: list[float], q: float) ->
 
 
 def test_an_empty_histogram_has_no_percentiles() -> None:
-    assert Histogram(CTX).percentiles(50, 99) == {"p50": None, "p99": None}
+    assert Histogram().percentiles(50, 99) == {"p50": None, "p99": None}
 
 
 @pytest.mark.parametrize("ms", [0.0, -1.0, 1e-9, 1e12])
 def test_durations_out_of_range_count_at_the_ends(ms: float) -> None:
-    histogram = Histogram(CTX)
+    histogram = Histogram()
     histogram.add(ms)
     found = histogram.percentile(0.5)
     assert found is not None and 0.9e-3 < found < 1.1e6
@@ -244,7 +244,7 @@ def test_a_reader_that_joins_late_may_hear_what_was_played_before(ring: SampleRi
 
 
 def test_two_histograms_are_told_as_one() -> None:
-    one, other, both = (Histogram(CTX) for _ in range(3))
+    one, other, both = (Histogram() for _ in range(3))
     for n in range(1, 200):
         (one if n % 3 else other).add(n)
         both.add(n)

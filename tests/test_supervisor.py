@@ -59,7 +59,7 @@ def make_child():
     children = []
 
     def make(target, hung_after_s=1.0, **options):
-        board, stop = Board(ctx, ("heartbeat_s", "live", "taken")), StopFlag(ctx)
+        board, stop = Board(("heartbeat_s", "live", "taken")), StopFlag()
         child = Child(ctx, "test", target, (board, stop), board, hung_after_s, **options)
         children.append((child, stop))
         child.start(time.monotonic())
@@ -206,7 +206,7 @@ def test_a_child_leaves_when_main_is_killed():
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    figures, flag = Board(context, ("heartbeat_s", "live")), StopFlag(context)
+    figures, flag = Board(("heartbeat_s", "live")), StopFlag()
     lone = Child(context, "lone", work, (figures, flag), figures, 5.0)
     lone.start(time.monotonic())
     print(wait_for(lone, "hello")["pid"], flush=True)

@@ -1,7 +1,6 @@
 """Which synth plays, which comes, which goes: a show's seats with children that only pretend, and a clock by hand."""
 
 import itertools
-import multiprocessing
 import random
 from dataclasses import replace
 
@@ -65,14 +64,11 @@ class PretendedChild:
 
 
 def make_seats():
-    ctx = multiprocessing.get_context("spawn")
-    ring, wanted, pace, stop = SampleRing(ctx, 1024), Latest(ctx, 1, "f8"), Board(ctx, PACE_FIELDS), StopFlag(ctx)
+    ring, wanted, pace, stop = SampleRing(1024), Latest(1, "f8"), Board(PACE_FIELDS), StopFlag()
 
     def seat():
-        turn, images = Board(ctx, TURN_FIELDS), Latest(ctx, 4, "u1", IMAGE_FIELDS)
-        return SynthShared(
-            ring, wanted, pace, turn, images, Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), stop
-        )
+        turn, images = Board(TURN_FIELDS), Latest(4, "u1", IMAGE_FIELDS)
+        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop)
 
     return seat(), seat()
 

@@ -33,7 +33,7 @@ class Peer:
     """One livelav's Link process, and what it says."""
 
     def __init__(self, ctx: Any, bpm: float, origin_s: float) -> None:
-        self._asked, self.board, self._stop = Latest(ctx, 2, "f8"), Board(ctx, LINK_FIELDS), StopFlag(ctx)
+        self._asked, self.board, self._stop = Latest(2, "f8"), Board(LINK_FIELDS), StopFlag()
         self.ask(bpm, origin_s)
         self._events, theirs = ctx.Pipe(duplex=False)
         self._process = ctx.Process(target=run_link, args=(self._asked, self.board, self._stop, theirs), daemon=True)

@@ -1,8 +1,9 @@
 """What processes share: a sample ring, newest-wins slots, boards of figures, histograms.
 
 Each has exactly one writer; readers only read, so a dead or stopped process never blocks another. All of it lives
-in anonymous shared memory (`multiprocessing.RawArray`): it has no name, is handed to a child when that is
-started, and is gone with the last process that maps it, whatever killed the others.
+in anonymous shared memory of multiprocessing's heap: it has no name, is handed to a child when that is started, and is
+gone with the last process that maps it, whatever killed the others. What nobody writes to takes no memory: room for the
+largest image costs what the images take that come.
 
 Order between processes: data first, the counter that announces it last. x86 keeps that order for plain stores;
 on ARM nothing here forces it, so there a reader may, very rarely, see a block or image that is not yet whole.
@@ -11,7 +12,7 @@ on ARM nothing here forces it, so there a reader may, very rarely, see a block o
 import math
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing.context import SpawnContext
+from multiprocessing.heap import BufferWrapper
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,24 @@ from numpy.typing import NDArray
 from livelav.core.values import Block, Floats
 
 CHANNELS = 2
+_SMALL_BYTES = 1 << 17  # what is counted and looked up begins as zeros; samples and images are read once written
 _ANCHORS = 1 << 12  # writes that are remembered: more than fill the ring
 
 
 class _Shared:
     """Anonymous shared arrays that survive being handed to a spawned child: the views are made anew there."""
 
-    def __init__(self, ctx: SpawnContext, **layout: tuple[str, int]) -> None:
-        self._raw = {name: (code, ctx.RawArray("B", np.dtype(code).itemsize * n)) for name, (code, n) in layout.items()}
+    def __init__(self, **layout: tuple[str, int]) -> None:
+        # not RawArray, which writes zeros to all of it
+        self._raw = {name: (code, BufferWrapper(np.dtype(code).itemsize * n)) for name, (code, n) in layout.items()}
         self._view()
+        for array in self._arrays.values():
+            if array.nbytes <= _SMALL_BYTES:
+                array[:] = 0
 
     def _view(self) -> None:
         self._arrays: dict[str, NDArray[Any]] = {
-            n: np.frombuffer(raw, dtype=code) for n, (code, raw) in self._raw.items()
+            n: np.frombuffer(raw.create_memoryview(), dtype=code) for n, (code, raw) in self._raw.items()
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,8 +60,8 @@ class SampleRing(_Shared):
                                             total - 7/8 capacity                  total           + at most 1/8
     """
 
-    def __init__(self, ctx: SpawnContext, capacity: int = 1 << 18) -> None:
-        super().__init__(ctx, samples=("f4", capacity * CHANNELS), anchors=("f8", _ANCHORS * 3), writes=("i8", 1))
+    def __init__(self, capacity: int = 1 << 18) -> None:
+        super().__init__(samples=("f4", capacity * CHANNELS), anchors=("f8", _ANCHORS * 3), writes=("i8", 1))
         self.capacity = capacity
 
     def write(self, samples: Floats, captured_s: float, rate_hz: float) -> None:
@@ -157,10 +163,9 @@ class Latest(_Shared):
 
     _SLOTS = 3
 
-    def __init__(self, ctx: SpawnContext, capacity: int, dtype: str, fields: Sequence[str] = ()) -> None:
+    def __init__(self, capacity: int, dtype: str, fields: Sequence[str] = ()) -> None:
         """`capacity` elements of `dtype` at most, and one float64 for each of `fields` beside them."""
         super().__init__(
-            ctx,
             payload=(dtype, capacity * self._SLOTS),
             meta=("f8", (len(fields) + 1) * self._SLOTS),
             published=("i8", 1),
@@ -195,8 +200,8 @@ class Latest(_Shared):
 class Board(_Shared):
     """Named float64 figures: one writer, any number of readers; each figure is whole, the set is not atomic."""
 
-    def __init__(self, ctx: SpawnContext, fields: Sequence[str]) -> None:
-        super().__init__(ctx, figures=("f8", len(fields)))
+    def __init__(self, fields: Sequence[str]) -> None:
+        super().__init__(figures=("f8", len(fields)))
         self._index = {name: i for i, name in enumerate(fields)}
 
     def __getitem__(self, name: str) -> float:
@@ -218,8 +223,8 @@ class Histogram(_Shared):
     _STEP = math.log(1.01)
     _BUCKETS = int(math.log(1e9) / _STEP) + 2
 
-    def __init__(self, ctx: SpawnContext) -> None:
-        super().__init__(ctx, counts=("i8", self._BUCKETS))
+    def __init__(self) -> None:
+        super().__init__(counts=("i8", self._BUCKETS))
 
     def add(self, ms: float) -> None:
         """Counts one duration. Writer only."""
@@ -247,8 +252,8 @@ class Histogram(_Shared):
 class StopFlag(_Shared):
     """Raised once by main; the same calls as `multiprocessing.Event`, but nothing in the file system to be left."""
 
-    def __init__(self, ctx: SpawnContext) -> None:
-        super().__init__(ctx, flag=("u1", 1))
+    def __init__(self) -> None:
+        super().__init__(flag=("u1", 1))
 
     def set(self) -> None:
         self._arrays["flag"][0] = 1
