@@ -79,6 +79,13 @@ _OWN: tuple[Param, ...] = (
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.25, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),
     Param("generate.psi", 0.9, 0.0, 1.5, cc=29, help="truncation: 0 the average picture, 1 all of W"),
+    Param("psi.coarse", 1.0, 0.0, 2.0, help="times generate.psi, for the layout alone"),
+    Param("psi.middle", 1.0, 0.0, 2.0, help="times generate.psi, for the form alone"),
+    Param("psi.fine", 1.0, 0.0, 2.0, help="times generate.psi, for the colour alone"),
+    Param("noise.coarse", 1.0, 0.0, 4.0, help="strength of the layout's noise maps; 1 is the model's own"),
+    Param("noise.middle", 1.0, 0.0, 4.0, help="strength of the form's noise maps"),
+    Param("noise.fine", 1.0, 0.0, 4.0, help="strength of the colour's noise maps"),
+    Param("noise.drift", 0.0, 0.0, 4.0, "/s", help="how fast the noise maps change into others and back; 0: frozen"),
     Param("show.brightness", 1.0, 0.0, 1.0, scope="evening", help="master brightness"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
@@ -147,7 +154,7 @@ _CHOICES: tuple[Choice, ...] = (
     Choice("midi.out", "all", help="controllers whose lights, rings and motors are kept true: the same words"),
     Choice("osc", "9000", help="UDP port to take OSC from, of this machine alone; or HOST:PORT, or off"),
     Choice("osc.out", "off", help="port, or HOST:PORT, that is told by OSC what changes; or off"),
-    Choice("backend", "auto", ("auto", "openvino", "torch"), help="engine that runs the generator"),
+    Choice("backend", "auto", ("auto", "openvino", "torch", "tensorrt"), help="engine that runs the generator"),
     Choice("mapping.mode", "running", ("running", "fixed", "track"), scene=True, help="normalisation statistics"),
     Choice(
         "mapping.placement", "inside", ("inside", "outside"), scene=True, help="leaky tanh before or after scaling to W"

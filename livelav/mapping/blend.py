@@ -67,7 +67,7 @@ class Blend:
         w_avg = self._stats.w_avg
         ws = w_avg + sum(weight / norm * (one.ws - w_avg) for weight, one in zip(weights, made, strict=True))
         noise = sum(part.share * one.noise for part, one in zip(self._parts, made, strict=True))
-        return Controls(np.asarray(ws, np.float32), noise, features.captured_s)
+        return Controls(np.asarray(ws, np.float32), np.asarray(noise, np.float32), features.captured_s)
 
     def _share_out(self) -> None:
         """What the goal leaves goes to the others, as they stand to each other."""
