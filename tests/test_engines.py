@@ -30,6 +30,7 @@ from livelav.generate.library import Generator, load_generator, step_down
 from livelav.generate.onnx_graph import onnx_model
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
+from livelav.generate.yardsticks import PlainModule, flop, random_tensors
 from livelav.presenter import PACE_FIELDS
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, _Synth
 
@@ -280,3 +281,21 @@ def test_the_show_goes_on_when_the_engine_fails(tmp_path: Path) -> None:
     assert kinds == ["loaded", "warning", "loaded"]
     assert "the driver went" in events[1]["text"]
     assert events[0]["backend"].startswith("openvino") and events[2]["backend"].startswith("torch cpu")
+
+
+# What they are measured by
+
+
+@pytest.mark.parametrize(
+    ("config", "gmac"),
+    [(Config(256, 4096, 128), 0.94), (Config(512, 8192, 64), 2.84), (Config(1024, 32768, 512), 74.3)],
+)
+def test_the_work_of_an_image_is_that_of_its_convolutions(config: Config, gmac: float) -> None:
+    assert flop(config) / 2e9 == pytest.approx(gmac, rel=0.05)
+
+
+def test_the_plain_module_draws_what_engines_draw() -> None:
+    tensors, ws = random_tensors(CLAMPED), seeded_ws(CLAMPED)
+    plain = PlainModule(CLAMPED, tensors, 1).synthesize(ws)
+    engine = library.build(static_network(CLAMPED, tensors), "torch cpu", 1, precision="fp32").synthesize(ws)
+    assert np.abs(plain.astype(int) - engine[..., :3]).max() <= 1

@@ -128,11 +128,19 @@ def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
 
 
 def _options(device: str, precision: str, threads: int) -> dict[str, Any]:
-    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
-        options["INFERENCE_NUM_THREADS"] = threads
-        options["ENABLE_CPU_PINNING"] = False  # the window and the encoder need the same cores
-    return options
+        return cpu_options(precision, threads)
+    return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+
+
+def cpu_options(precision: str, threads: int) -> dict[str, Any]:
+    """How a network is compiled for the processor."""
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the window and the encoder need the same cores
+    }
 
 
 def _compile(
