@@ -385,10 +385,37 @@ def render(**flags: Any) -> None:
 )
 @click.option("--input", "source", default="demo", show_default=True, help="what --live listens to")
 @click.option("--seconds", default="20", show_default=True, help="how long each run takes, 5 to 3600")
-def bench(as_json: bool, latency: bool, live: bool, hands: bool, source: str, seconds: str) -> None:
+@click.option(
+    "--engines", is_flag=True, help="a table: models by engines and precisions, beside the plain torch module"
+)
+@click.option("--threads", default="0", help="with --engines: of the processor; 0: as many as it has cores")
+@click.option("--large", is_flag=True, help="with --engines: the large model of 1024 px, too, which takes minutes")
+def bench(
+    as_json: bool,
+    latency: bool,
+    live: bool,
+    hands: bool,
+    source: str,
+    seconds: str,
+    engines: bool,
+    threads: str,
+    large: bool,
+) -> None:
     """How fast this machine is: the parts, or the whole."""
-    from livelav.bench import measure, rows
+    from livelav.bench import machine, measure, rows
     from livelav.play import number
+
+    if engines or large:
+        from livelav.bench_engines import engines as measured
+        from livelav.bench_engines import markdown
+
+        table = measured(large, number("--seconds", seconds, 5, 3600), int(number("--threads", threads, 0, 256)))
+        if as_json:
+            click.echo(json.dumps({"version": __version__, "machine": machine(), "engines": table}, indent=2))
+            return
+        for line in markdown(table):
+            click.echo(line)
+        return
 
     figures = measure(latency, live, hands, number("--seconds", seconds, 5, 3600), source)
     if as_json:

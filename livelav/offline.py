@@ -155,4 +155,4 @@ class _Listener:
         return _NOTHING
 
 
-_NOTHING = Controls(np.zeros((0, 0), np.float32), 1.0, 0.0)
+_NOTHING = Controls(np.zeros((0, 0), np.float32), np.zeros(0, np.float32), 0.0)

@@ -22,14 +22,14 @@ import numpy as np
 from livelav.chain import Chain, Frame
 from livelav.core.background import in_the_background
 from livelav.core.clock import Clock, MonotonicClock
-from livelav.core.errors import LivelavError
+from livelav.core.errors import BackendError, LivelavError
 from livelav.core.metrics import PeakMemory
 from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats
 from livelav.encode.encoder import Encoder, load_encoder
-from livelav.generate.library import Generator, load_generator
+from livelav.generate.library import Generator, load_generator, step_down
 from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
@@ -124,9 +124,12 @@ def _label_troubles(generator: Generator, settings: Settings) -> list[str]:
 
 class _Synth:
     def __init__(self, config: SynthConfig, shared: SynthShared, events: Connection, clock: Clock) -> None:
-        self._config, self._shared, self._clock = config, shared, clock
+        self._config, self._shared, self._clock, self._events = config, shared, clock, events
+        self._progress = ""
         encoder = load_encoder(config.encoder)
-        self._generator = load_generator(config.model, config.backend, noise_mode=config.noise)
+        self._generator = load_generator(
+            config.model, config.backend, noise_mode=config.noise, on_progress=self._on_progress
+        )
         wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
         self._settings, self._between = wanted.settings, wanted.between
         self._blend = self._make_blend(encoder, wanted.key)
@@ -151,17 +154,37 @@ class _Synth:
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
         board["beat_confidence"] = 0.0  # before it was started in place of another, too
+        self._encoder_name = encoder.name
+        self._say_loaded()
+
+    def _say_loaded(self) -> None:
         for text in (*self._generator.warnings, *_label_troubles(self._generator, self._settings)):
-            events.send({"kind": "warning", "text": text})
-        events.send(
+            self._events.send({"kind": "warning", "text": text})
+        self._events.send(
             {
                 "kind": "loaded",
                 "model": self._generator.name,
                 "sha256": self._generator.sha256,
                 "backend": self._generator.backend_name,
-                "encoder": encoder.name,
+                "encoder": self._encoder_name,
             }
         )
+
+    def _on_progress(self, text: str) -> None:
+        """An engine is being built, which may take minutes: the operator is told, and main that this process lives."""
+        self._shared.board["heartbeat_s"] = self._clock.now_s()
+        if text != self._progress:
+            self._progress = text
+            self._events.send({"kind": "warning", "text": text})
+
+    def _step_down(self, error: BackendError) -> None:
+        """The engine failed: the same model on the next one, while the last picture stays. Raises BackendError."""
+        board = self._shared.board
+        board["live"], board["heartbeat_s"] = 0.0, self._clock.now_s()  # main gives it time as at the start
+        self._generator = step_down(self._generator, error)
+        self._generator.warmup()
+        self._made = None
+        self._say_loaded()
 
     def _read_wanted(self, seen: int) -> tuple[Wanted, int] | None:
         """What main wants, where that is newer than number `seen`, and its number."""
@@ -272,7 +295,8 @@ class _Synth:
         if self._made is None or self._config.noise == "random":
             return False
         moved = (controls.ws - self._made.ws) / np.maximum(self._generator.stats.std, 1e-6)
-        return float(np.square(moved).mean()) < _STILL**2 and abs(controls.noise - self._made.noise) < _STILL
+        noise_stands = float(np.abs(controls.noise - self._made.noise).max()) < _STILL
+        return float(np.square(moved).mean()) < _STILL**2 and noise_stands
 
     def _tick(self) -> None:
         """One generate pass, unless nothing moves."""
@@ -282,7 +306,11 @@ class _Synth:
         if self._stands_still(controls):
             return
         self._made = controls
-        pixels = self._generator.synthesize(controls.ws, controls.noise)
+        try:
+            pixels = self._generator.synthesize(controls.ws, controls.noise)
+        except BackendError as error:
+            self._step_down(error)
+            return
         height, width = pixels.shape[:2]
         shared.images.publish(pixels, controls.captured_s, height, width, features.rms, self._onset)
         self._onset = 0.0

@@ -23,6 +23,8 @@ THIRD_PARTY = {
     "torch": {"encode", "generate"},
     "openvino": {"encode", "generate"},
     "tensorrt": {"encode", "generate"},
+    "tensorrt_rtx": {"generate"},
+    "onnx": {"generate"},
     "glfw": {"show"},
     "moderngl": {"show"},
     "imgui_bundle": {"show"},
@@ -36,6 +38,9 @@ THIRD_PARTY = {
 HEAVY = (
     "torch",
     "openvino",
+    "onnx",
+    "tensorrt",
+    "tensorrt_rtx",
     "sounddevice",
     "rtmixer",
     "soundcard",

@@ -14,11 +14,13 @@ from stylegan2_oracle import Synthesis, to_rgba
 from test_stylegan2 import ARCHITECTURES, SMALL, seeded_tensors, seeded_ws
 
 from livelav.core.errors import BackendError
+from livelav.core.values import layer_group, noise_factors
 from livelav.generate.backend import Backend
 from livelav.generate.layout import Architecture, Config, NoiseMode
-from livelav.generate.openvino_backend import OpenVINOBackend, preferred
+from livelav.generate.openvino_backend import OpenVINOBackend
 from livelav.generate.static import StaticNetwork, static_network
-from livelav.generate.torch_backend import TorchBackend
+from livelav.generate.torch_backend import Network, TorchBackend, cpu_precisions
+from livelav.generate.trials import preferred
 
 Make = Callable[[StaticNetwork, NoiseMode], Backend]
 CLAMPED = replace(SMALL, conv_clamp=4.0)
@@ -32,12 +34,16 @@ def openvino_auto(network: StaticNetwork, noise_mode: NoiseMode = "const") -> Ba
     return OpenVINOBackend(network, 1, noise_mode)
 
 
-def torch_cpu(network: StaticNetwork, noise_mode: NoiseMode = "const") -> Backend:
-    return TorchBackend(network, 1, noise_mode, device="cpu")
+def torch_f32(network: StaticNetwork, noise_mode: NoiseMode = "const") -> Backend:
+    return TorchBackend(network, 1, noise_mode, device="cpu", precision="fp32")
 
 
-EXACT = pytest.mark.parametrize("make", [openvino_f32, torch_cpu])
-EVERY = pytest.mark.parametrize("make", [openvino_f32, openvino_auto, torch_cpu])
+def torch_bf16(network: StaticNetwork, noise_mode: NoiseMode = "const") -> Backend:
+    return TorchBackend(network, 1, noise_mode, device="cpu", precision="bf16")
+
+
+EXACT = pytest.mark.parametrize("make", [openvino_f32, torch_f32])
+EVERY = pytest.mark.parametrize("make", [openvino_f32, openvino_auto, torch_f32, torch_bf16])
 
 
 def quiet_tensors(config: Config) -> dict[str, NDArray[np.float64]]:
@@ -64,14 +70,15 @@ def test_float32_engines_agree_with_the_oracle(make: Make, architecture: Archite
     for noise in (0.0, 1.0, 2.5):
         expected = oracle_pixels(config, ws, noise)
         assert expected[..., :3].std() > 20, "a flat picture would prove nothing"
-        assert np.abs(make(network, "const").synthesize(ws, noise) - expected).max() <= 1
+        assert np.abs(make(network, "const").synthesize(ws, noise_factors(noise)) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("make", [openvino_auto, torch_bf16])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_precision_that_the_cpu_likes_is_close(architecture: Architecture) -> None:
+def test_low_precision_is_close(make: Make, architecture: Architecture) -> None:
     config = replace(CLAMPED, architecture=architecture)
     ws = seeded_ws(config)
-    pixels = openvino_auto(static_network(config, quiet_tensors(config))).synthesize(ws)
+    pixels = make(static_network(config, quiet_tensors(config)), "const").synthesize(ws)
     error = pixels - oracle_pixels(config, ws)
     assert error.std() < 0.05 * oracle_pixels(config, ws)[..., :3].std()
 
@@ -81,12 +88,46 @@ def test_noise_modes(make: Make) -> None:
     network, ws = static_network(SMALL, quiet_tensors(SMALL)), seeded_ws(SMALL)
     const, none, random = make(network, "const"), make(network, "none"), make(network, "random")
     assert np.array_equal(const.synthesize(ws), const.synthesize(ws))
-    assert np.array_equal(none.synthesize(ws, 1.0), none.synthesize(ws, 7.0))
-    assert np.abs(const.synthesize(ws, 0.0).astype(int) - none.synthesize(ws)).max() <= 1
-    assert np.abs(random.synthesize(ws, 0.0).astype(int) - none.synthesize(ws)).max() <= 1
+    silent = noise_factors(0.0)
+    assert np.array_equal(none.synthesize(ws), none.synthesize(ws, noise_factors(7.0)))
+    assert np.abs(const.synthesize(ws, silent).astype(int) - none.synthesize(ws)).max() <= 1
+    assert np.abs(random.synthesize(ws, silent).astype(int) - none.synthesize(ws)).max() <= 1
     one, other = random.synthesize(ws), random.synthesize(ws)
     assert not np.array_equal(one, other)
     assert np.array_equal(make(network, "random").synthesize(ws), make(network, "random").synthesize(ws))
+
+
+def turned(tensors: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.rot90(t) if name.endswith("noise_const") else t for name, t in tensors.items()}
+
+
+@EXACT
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_noise_by_layer_group_and_on_its_way_agree_with_the_oracle(make: Make, architecture: Architecture) -> None:
+    """Each group's maps at their own strength, and all of them somewhere between themselves and themselves turned."""
+    config = Config(64, 256, 12, architecture=architecture, mapping_layers=1)
+    tensors, ws, strengths = quiet_tensors(config), seeded_ws(config), np.array([0.5, 2.0, 1.5])
+    factors = noise_factors(strengths, 0.13)
+    mixed = dict(tensors)
+    for layer in config.layers:
+        if layer.kind != "rgb":
+            own, other = factors[:, layer_group(config.ws_resolutions[layer.ws])]
+            name = f"synthesis.{layer.name}.noise_const"
+            mixed[name] = own * tensors[name] + other * turned(tensors)[name]
+    expected = to_rgba(Synthesis(mixed, 64, architecture)(ws.astype(np.float64))).astype(int)
+    backend = make(static_network(config, tensors), "const")
+    pixels = backend.synthesize(ws, factors).astype(int)
+    assert np.abs(pixels - expected).max() <= 1
+    for group in range(3):
+        muted = factors.copy()
+        muted[:, group] = 0.0
+        assert np.abs(backend.synthesize(ws, muted) - pixels).max() > 3, "every group is heard"
+
+
+def test_noise_factors_keep_their_strength_on_the_way() -> None:
+    assert np.array_equal(noise_factors(2.0), [[2, 2, 2], [0, 0, 0]])
+    for turn in (0.1, 0.25, 0.7):
+        assert np.allclose(np.hypot(*noise_factors(np.array([0.5, 1.0, 3.0]), turn)), [0.5, 1.0, 3.0])
 
 
 @EVERY
@@ -185,6 +226,22 @@ def test_cuda_without_a_card_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_torch_chooses_what_the_cpu_computes_in() -> None:
+    name = TorchBackend(static_network(CLAMPED, quiet_tensors(CLAMPED)), 1, device="cpu").name
+    assert name in {f"torch cpu {precision}" for precision in cpu_precisions()}
+
+
+@pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
+def test_nothing_in_the_torch_network_waits_for_its_device(noise_mode: NoiseMode) -> None:
+    """On the meta device no tensor has a value: whatever asked for one, and so would break a CUDA graph, raises."""
+    network = static_network(CLAMPED, quiet_tensors(CLAMPED))
+    on_meta = Network(network, torch.device("meta"), torch.float16, noise_mode)
+    maps = {name: torch.empty(shape, device="meta") for name, shape in network.drawn_shapes.items()}
+    ws, noise = torch.empty(CLAMPED.num_ws, 512, device="meta"), torch.empty(2, 3, device="meta")
+    image = on_meta(ws, noise, maps)
+    assert (image.shape, image.dtype) == ((32, 32, 4), torch.uint8)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_cuda_float16_is_close(architecture: Architecture) -> None:
@@ -193,3 +250,21 @@ def test_cuda_float16_is_close(architecture: Architecture) -> None:
     pixels = TorchBackend(static_network(config, quiet_tensors(config)), 1, device="cuda").synthesize(ws)
     expected = oracle_pixels(config, ws)
     assert (pixels - expected).std() < 0.02 * expected[..., :3].std()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
+def test_cuda_keeps_what_every_engine_promises(noise_mode: NoiseMode) -> None:
+    """The recording is set off with the inputs of now, and gives pixels of the caller's own."""
+    network = static_network(CLAMPED, quiet_tensors(CLAMPED))
+    backend = TorchBackend(network, 1, noise_mode, device="cuda")
+    reference = TorchBackend(network, 1, "none" if noise_mode == "random" else noise_mode, "cpu", "fp32")
+    kept = []
+    for seed, strength in ((1, 0.0), (2, 1.0 if noise_mode == "const" else 0.0), (1, 0.0)):
+        ws, noise = seeded_ws(CLAMPED, seed), noise_factors(strength, 0.2)
+        pixels, expected = backend.synthesize(ws, noise), reference.synthesize(ws, noise)
+        assert (pixels.astype(int) - expected).std() < 0.02 * expected[..., :3].std()
+        kept.append((pixels, pixels.copy()))
+    assert all(np.array_equal(pixels, then) for pixels, then in kept)
+    if noise_mode == "random":
+        assert not np.array_equal(backend.synthesize(seeded_ws(CLAMPED)), backend.synthesize(seeded_ws(CLAMPED)))

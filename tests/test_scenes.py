@@ -59,7 +59,7 @@ def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: in
     told = Wanted.unpacked(wanted.packed())
     assert replace(told, settings=settings) == wanted
     for name in BY_NAME:
-        its = name.startswith(("audio", "mapping", "smoothing", "generate"))
+        its = name.startswith(("audio", "mapping", "smoothing", "generate", "psi", "noise"))
         assert told.settings[name] == (settings if its else Settings())[name]
 
 

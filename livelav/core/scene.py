@@ -16,7 +16,8 @@ from livelav.core.presets import Binds, Preset
 _KEY_CHOICES = ("mapping.mode", "mapping.placement")
 _TOLD = (*_KEY_CHOICES, "generate.between")
 # What the synth plays by. Others stay here: its table may have other effects than ours, if a file was put there since.
-_HEARD = tuple(p.name for p in PARAMS if p.name.startswith(("audio.", "mapping.", "smoothing.", "generate.")))
+_ROOMS = ("audio.", "mapping.", "smoothing.", "generate.", "psi.", "noise.")
+_HEARD = tuple(p.name for p in PARAMS if p.name.startswith(_ROOMS))
 PACKED = len(_HEARD) + len(_TOLD) + 2  # numbers of a `Wanted`
 
 

@@ -13,6 +13,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 W_DIM = 512
+GROUPS = 3  # of layers: coarse, middle, fine
 EMBEDDING_DIM = 128
 CHROMA_BINS = 12
 
@@ -80,12 +81,31 @@ class WStats:
         return WStats(mean, std, mean, self.resolutions)
 
 
+def layer_group(resolution: int) -> int:
+    """0 coarse (4-8 px: layout), 1 middle (16-32 px: form), 2 fine (from 64 px: colour)."""
+    if resolution <= 8:
+        return 0
+    return 1 if resolution <= 32 else 2
+
+
+def noise_factors(strength: float | NDArray[np.floating] = 1.0, turn: float = 0.0) -> Floats:
+    """What a layer group's noise maps are multiplied by, [2, 3]: the model's own maps, and the same maps turned by a
+    right angle in the picture.
+
+    `strength` is one number or [3], per group; 1 is the model's own. Going around once with `turn`, 0 to 1, moves the
+    noise without changing how strong it is; at 0 it is the model's own.
+    """
+    angle = 2.0 * np.pi * turn
+    each = np.broadcast_to(np.asarray(strength, np.float32), GROUPS)
+    return np.stack([np.cos(angle) * each, np.sin(angle) * each]).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Controls:
     """All that one image needs."""
 
     ws: Floats  # [num_ws, 512]
-    noise: float  # factor on the noise maps; 1 is the model's own strength
+    noise: Floats  # [2, 3], as `noise_factors` says
     captured_s: float
 
 

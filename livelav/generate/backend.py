@@ -2,7 +2,11 @@
 
 from typing import Protocol
 
-from livelav.core.values import Bytes, Floats
+import numpy as np
+
+from livelav.core.values import Bytes, Floats, noise_factors
+
+OWN_NOISE = noise_factors()
 
 
 class Backend(Protocol):
@@ -13,10 +17,11 @@ class Backend(Protocol):
         """Engine, device and precision, as people read it: "openvino cpu bf16"."""
         ...
 
-    def synthesize(self, ws: Floats, noise: float = 1.0) -> Bytes:
+    def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
         """ws [num_ws, 512] float32 to a new image [height, width, 4], RGBA, alpha 255.
 
-        `noise` multiplies the noise maps; 1 is the model's own strength. Any finite ws gives an image.
+        `noise` [2, 3] float32 multiplies the noise maps, as values.noise_factors says; maps that are drawn anew for
+        every image know no turning and take its strength alone. Any finite ws gives an image.
         Raises BackendError where the engine fails; the caller may build another.
         """
         ...
@@ -24,3 +29,8 @@ class Backend(Protocol):
     def warmup(self) -> None:
         """Makes one image and drops it, so that the next takes no longer than any later one."""
         ...
+
+
+def one_row(noise: Floats) -> Floats:
+    """Factors [2, 3] for maps that are drawn: their strength in the first row, nothing in the second."""
+    return np.stack([np.hypot(*noise), np.zeros_like(noise[0])])

@@ -5,7 +5,8 @@ Knows files and backends, nothing of sound or windows. Engines are imported only
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ import psutil
 
 from livelav.core.errors import BackendError, ModelError, StorageError, nearest
 from livelav.core.store import PACKAGE, listing, models_dir
-from livelav.core.values import Bytes, Floats, WStats
+from livelav.core.values import Bytes, Floats, WStats, noise_factors
 from livelav.generate.backend import Backend
+from livelav.generate.devices import has_cuda
 from livelav.generate.files import SUFFIX, is_generator, read_card, read_checkpoint
 from livelav.generate.layout import NoiseMode
 from livelav.generate.static import StaticNetwork, static_network
 
-PREFERENCE = ("openvino", "torch")
+# What auto tries, best first. With a card: tensorrt only where its engine lies ready, since building takes minutes.
+PREFERENCE = ("openvino", "torch cpu")
+PREFERENCE_WITH_CUDA = ("tensorrt", "torch cuda", *PREFERENCE)
+NAMES = ("openvino", "torch", "tensorrt")  # what can be asked for; torch takes the card where there is one
+
+OnProgress = Callable[[str], None]
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 LONGEST_NAME = 64
@@ -36,6 +43,11 @@ class Generator:
     resolution: int  # px; images are square
     backend: Backend
     warnings: tuple[str, ...]  # what was stepped around while loading, one line each
+    path: Path
+    engine: str  # which of the preferences runs it
+    threads: int
+    noise_mode: NoiseMode
+    failed: tuple[str, ...] = ()  # engines that ran it and no longer do
 
     @property
     def num_ws(self) -> int:
@@ -45,13 +57,15 @@ class Generator:
     def backend_name(self) -> str:
         return self.backend.name
 
-    def synthesize(self, ws: Floats, noise: float = 1.0) -> Bytes:
+    def synthesize(self, ws: Floats, noise: Floats | float = 1.0) -> Bytes:
         """ws [num_ws, 512] float32 to a new image [height, width, 4], RGBA, alpha 255.
 
-        `noise` multiplies the noise maps; 1 is the model's own strength. Raises BackendError.
+        `noise` multiplies the noise maps: a number, 1 being the model's own strength, or [2, 3] as
+        values.noise_factors says. Raises BackendError; `step_down` then gives the same model on another engine.
         """
         assert ws.shape == (self.num_ws, len(self.stats.mean)), f"ws of shape {ws.shape} for {self.num_ws} layers"
-        return self.backend.synthesize(np.ascontiguousarray(ws, np.float32), noise)
+        factors = noise if isinstance(noise, np.ndarray) else noise_factors(noise)
+        return self.backend.synthesize(np.ascontiguousarray(ws, np.float32), factors)
 
     def warmup(self) -> None:
         """Makes one image and drops it, so that the next takes no longer than any later one."""
@@ -63,25 +77,55 @@ def load_generator(
     backend: str = "auto",
     threads: int | None = None,
     noise_mode: NoiseMode = "const",
+    on_progress: OnProgress = lambda _text: None,
 ) -> Generator:
     """Reads a model and builds it on an engine.
 
-    `backend` is openvino, torch, or auto: the first of them that builds. `threads` is the number of CPU threads for
-    one image; None takes the physical cores. `noise_mode` is const (the model's own maps), random (drawn anew for
-    every image) or none.
+    `backend` is openvino, torch, tensorrt, or auto: the first that builds of those that this machine prefers.
+    `threads` is the number of CPU threads for one image; None takes the physical cores. `noise_mode` is const (the
+    model's own maps), random (drawn anew for every image) or none. `on_progress` is told in words how far an engine is
+    that takes minutes to build: one call at a time, from any thread.
     Raises ModelError for a model that is missing or unreadable, BackendError where no engine builds.
     """
-    path = find_model(name_or_path)
+    return _load(find_model(name_or_path), backend, threads or physical_cores(), noise_mode, on_progress)
+
+
+def step_down(generator: Generator, error: BackendError) -> Generator:
+    """The same model on the next engine, because that of `generator` failed to run with `error`; `failed` remembers it.
+
+    Raises BackendError where no engine is left that has not failed."""
+    failed = (*generator.failed, generator.engine)
+    left = [name for name in preference() if name not in failed]
+    for name in left:
+        try:
+            made = _load(generator.path, name, generator.threads, generator.noise_mode)
+            return replace(made, failed=failed, warnings=(f"going on with {made.backend_name}: {error}",))
+        except BackendError:
+            failed = (*failed, name)
+    raise BackendError(f"no engine is left for this generator: {error}")
+
+
+def _load(
+    path: Path,
+    backend: str,
+    threads: int,
+    noise_mode: NoiseMode,
+    on_progress: OnProgress = lambda _text: None,
+) -> Generator:
     checkpoint = read_checkpoint(path)
-    network = static_network(checkpoint.config, checkpoint.tensors)
-    engine, warnings = _build(network, backend, threads or physical_cores(), noise_mode)
+    network = static_network(checkpoint.config, checkpoint.tensors, checkpoint.sha256)
+    engine, built, warnings = _build(network, backend, threads, noise_mode, on_progress)
     return Generator(
         name=path.stem,
         sha256=checkpoint.sha256,
         stats=checkpoint.stats,
         resolution=checkpoint.config.resolution,
-        backend=engine,
+        backend=built,
         warnings=warnings,
+        path=path,
+        engine=engine,
+        threads=threads,
+        noise_mode=noise_mode,
     )
 
 
@@ -177,42 +221,76 @@ def remove_model(name: str) -> None:
         raise StorageError(f"cannot remove {path}: {error.strerror}; change the folder's permissions") from error
 
 
+def preference() -> tuple[str, ...]:
+    """The engines that this machine prefers, best first."""
+    return PREFERENCE_WITH_CUDA if has_cuda() else PREFERENCE
+
+
 def _build(
-    network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode
-) -> tuple[Backend, tuple[str, ...]]:
+    network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode, on_progress: OnProgress
+) -> tuple[str, Backend, tuple[str, ...]]:
     """One engine asked for by name must build; with auto the next one steps in, and a warning says so."""
     if backend != "auto":
-        return _build_one(network, backend, threads, noise_mode), ()
+        name = _meant(backend)
+        return name, build(network, name, threads, noise_mode, on_progress=on_progress), ()
     failures: list[str] = []
-    for name in PREFERENCE:
+    for name in preference():
         try:
-            return _build_one(network, name, threads, noise_mode), tuple(failures)
+            if name == "tensorrt" and not _is_ready(network, noise_mode):
+                continue
+            return name, build(network, name, threads, noise_mode, on_progress=on_progress), tuple(failures)
         except BackendError as error:
             failures.append(str(error))
     raise BackendError(f"no engine runs this generator: {' | '.join(failures)}")
 
 
-def _build_one(network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode) -> Backend:
+def _meant(backend: str) -> str:
+    """The engine behind a name that can be asked for. Raises BackendError."""
+    if backend == "torch":
+        return "torch cuda" if has_cuda() else "torch cpu"
+    if backend not in (*NAMES, *PREFERENCE_WITH_CUDA):
+        raise BackendError(
+            f"no backend {backend!r}{nearest(backend, NAMES)}; it must be one of auto, {', '.join(NAMES)}"
+        )
+    return backend
+
+
+def _is_ready(network: StaticNetwork, noise_mode: NoiseMode) -> bool:
+    """Whether TensorRT is installed and has nothing left to build."""
     try:
-        return _engine(network, backend, threads, noise_mode)
+        from livelav.generate.tensorrt_backend import is_ready
+
+        return is_ready(network, noise_mode)
+    except Exception:  # not installed, or a broken installation: auto has others
+        return False
+
+
+def build(
+    network: StaticNetwork,
+    engine: str,
+    threads: int,
+    noise_mode: NoiseMode = "const",
+    precision: str | None = None,
+    on_progress: OnProgress = lambda _text: None,
+) -> Backend:
+    """A network on one of PREFERENCE_WITH_CUDA. `precision` in that engine's own words; None lets it choose.
+    Raises BackendError."""
+    try:
+        if engine == "openvino":
+            from livelav.generate.openvino_backend import OpenVINOBackend
+
+            return OpenVINOBackend(network, threads, noise_mode, precision)
+        if engine == "tensorrt":
+            from livelav.generate.tensorrt_backend import TensorRTBackend
+
+            return TensorRTBackend(network, noise_mode, on_progress)
+        from livelav.generate.torch_backend import TorchBackend
+
+        return TorchBackend(network, threads, noise_mode, engine.removeprefix("torch "), precision)
     except BackendError:
         raise
     except Exception as error:  # whatever a broken installation throws, another engine may still do
-        raise BackendError(f"{backend} does not run here: {type(error).__name__}: {error}; reinstall it") from error
-
-
-def _engine(network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode) -> Backend:
-    if backend == "openvino":
-        from livelav.generate.openvino_backend import OpenVINOBackend
-
-        return OpenVINOBackend(network, threads, noise_mode)
-    if backend == "torch":
-        from livelav.generate.torch_backend import TorchBackend
-
-        return TorchBackend(network, threads, noise_mode)
-    raise BackendError(
-        f"no backend {backend!r}{nearest(backend, PREFERENCE)}; it must be one of auto, {', '.join(PREFERENCE)}"
-    )
+        raise BackendError(f"{engine} does not run here: {type(error).__name__}: {error}; reinstall it") from error
 
 
 def _models() -> dict[str, Path]:

@@ -1,13 +1,15 @@
-"""Runs a generator on the CPU with OpenVINO, in float16 or bfloat16 where the CPU computes in it.
+"""Runs a generator with OpenVINO on the CPU, in float16 or bfloat16 where it computes in it, or on an Intel GPU.
 
-The network is written straight into OpenVINO's operations from the static-weight form, so torch is not loaded, and
-building it takes no longer than reading a compiled one back from disk would: there is no cache to go stale.
+The network is written straight into OpenVINO's operations from the static-weight form, so torch is not loaded. For the
+CPU it is built each time: on two cores, busy besides, a network of 256 px took 0.4 to 0.5 s to build and 0.2 s
+to read back from disk, config-f at 1024 px 0.75 and 0.6 s and 74 to 136 MB; there is no cache to go stale for that. A
+GPU's engine is kept, since building it compiles its kernels. No GPU was tried.
 Runs in the thread that calls it; the engine's own threads are its affair. Named _backend because `openvino` is the
 package itself.
 """
 
-import math
-import time
+import contextlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livelav.core.errors import BackendError
-from livelav.core.values import W_DIM, Bytes, Floats
+from livelav.core.values import GROUPS, W_DIM, Bytes, Floats
+from livelav.generate import engine_cache
+from livelav.generate.backend import OWN_NOISE, one_row
+from livelav.generate.engine_cache import Key
 from livelav.generate.layout import LRELU_SLOPE, NoiseMode
-from livelav.generate.static import StaticLayer, StaticNetwork
+from livelav.generate.static import FORM, StaticLayer, StaticNetwork
+from livelav.generate.trials import preferred, seconds
 
 try:
     import openvino as ov
@@ -26,8 +32,6 @@ except ImportError as error:
     raise BackendError(f"openvino cannot be loaded ({error}): pip install openvino, or --backend torch") from error
 
 NOISE_SEED = 0
-TRIALS = 4
-MUCH_SLOWER = 1.5  # times as long as the quickest
 RGBA = 4
 
 
@@ -35,56 +39,67 @@ class OpenVINOBackend:
     """One compiled network. Synchronous; used by one thread at a time."""
 
     def __init__(
-        self, network: StaticNetwork, threads: int, noise_mode: NoiseMode = "const", precision: str | None = None
+        self,
+        network: StaticNetwork,
+        threads: int,
+        noise_mode: NoiseMode = "const",
+        precision: str | None = None,
+        device: str | None = None,
     ) -> None:
-        """`precision` is f16, bf16 or f32; None takes the best that the CPU computes in. Raises BackendError."""
-        self._num_ws = network.config.num_ws
-        self._noisy = noise_mode != "none"
-        self._drawn = _map_shapes(network) if noise_mode == "random" else {}
-        self._random = np.random.default_rng(NOISE_SEED)
+        """`device` is CPU or GPU; None tries the machine's Intel GPU, if it has one, and the CPU, and takes the GPU
+        unless it is much slower. `precision` is f16, bf16 or f32; None takes the best that the device computes in.
+        Raises BackendError."""
         core = ov.Core()
         graph = build_graph(network, noise_mode)
-        built: dict[str, Any] = {}
+        built: dict[str, _Compiled] = {}
         failures: list[RuntimeError] = []
-        for name in [precision] if precision else _precisions(core, network):
-            options = {
-                "INFERENCE_PRECISION_HINT": name,
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": threads,
-                "ENABLE_CPU_PINNING": False,  # the window and the encoder need the same cores
-            }
-            try:
-                built[name] = core.compile_model(graph, "CPU", options).create_infer_request()
-            except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
-                failures.append(error)
-                continue
-            if name != "f16" or precision:  # float16 is weighed against the next
-                break
+        for name in [device] if device else _devices(core):
+            for one in [precision] if precision else _precisions(core, name, network):
+                try:
+                    compiled = _compile(core, graph, network, name, _options(name, one, threads), noise_mode)
+                except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
+                    failures.append(error)
+                    continue
+                built[f"{name.lower()} {one}"] = _Compiled(compiled, network, noise_mode)
+                if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
+                    break
         if not built:
             reason = _line(failures[-1])
             raise BackendError(f"openvino cannot build this generator ({reason}); try --backend torch") from failures[
                 -1
             ]
-        chosen = preferred(self._seconds(built))
-        self._request = built[chosen]
-        self._random = np.random.default_rng(NOISE_SEED)  # from its start, whatever the trials took
-        self.name = f"openvino cpu {chosen}"
+        chosen = preferred(seconds(built))
+        self._compiled = built[chosen]
+        self._compiled.begin_again()
+        self.name = f"openvino {chosen}"
 
-    def _seconds(self, built: dict[str, Any]) -> dict[str, float]:
-        """What an image takes at its quickest, for each of several compiled networks; nothing is run for one alone."""
-        best_s = dict.fromkeys(built, math.inf)
-        for _ in range(TRIALS if len(built) > 1 else 0):  # in turns: another program's load falls on all of them
-            for name, self._request in built.items():
-                began_s = time.perf_counter()
-                self.warmup()
-                best_s[name] = min(best_s[name], time.perf_counter() - began_s)
-        return best_s
-
-    def synthesize(self, ws: Floats, noise: float = 1.0) -> Bytes:
+    def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
         """See backend.Backend."""
+        return self._compiled.synthesize(ws, noise)
+
+    def warmup(self) -> None:
+        """See backend.Backend."""
+        self._compiled.warmup()
+
+
+class _Compiled:
+    """One network on one device in one precision."""
+
+    def __init__(self, compiled: Any, network: StaticNetwork, noise_mode: NoiseMode) -> None:
+        self._request = compiled.create_infer_request()
+        self._num_ws = network.config.num_ws
+        self._noisy = noise_mode != "none"
+        self._drawn = network.drawn_shapes if noise_mode == "random" else {}
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Draws noise from its start, whatever trials took."""
+        self._random = np.random.default_rng(NOISE_SEED)
+
+    def synthesize(self, ws: Floats, noise: Floats) -> Bytes:
         feed: dict[str, NDArray[np.float32]] = {"ws": ws}
         if self._noisy:
-            feed["noise"] = np.array([noise], np.float32)
+            feed["noise"] = one_row(noise) if self._drawn else noise
         for name, shape in self._drawn.items():
             feed[name] = self._random.standard_normal(shape, np.float32)
         try:
@@ -95,33 +110,81 @@ class OpenVINOBackend:
         return image
 
     def warmup(self) -> None:
-        """See backend.Backend."""
-        self.synthesize(np.zeros((self._num_ws, W_DIM), np.float32))
+        self.synthesize(np.zeros((self._num_ws, W_DIM), np.float32), OWN_NOISE)
 
 
-def preferred(seconds: Mapping[str, float]) -> str:
-    """The first, unless another takes much less time: some CPUs that compute in float16 have no matrix unit for it, and
-    are then four times as slow as in bfloat16."""
-    return next(name for name, taken_s in seconds.items() if taken_s <= MUCH_SLOWER * min(seconds.values()))
+def _devices(core: Any) -> list[str]:
+    """What to try, best first: a GPU leaves the processor to sound and window."""
+    return ["GPU", "CPU"] if any(name.split(".")[0] == "GPU" for name in core.available_devices) else ["CPU"]
 
 
-def _precisions(core: Any, network: StaticNetwork) -> list[str]:
+def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
     """What to try, best first. float16 is eight times as exact as bfloat16 and, with a matrix unit for it, at most a
     fifth slower: slow motion stays calm where bfloat16 shimmers. But its range asks for a network whose activations
     are clamped."""
-    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
     half = ["f16"] if "FP16" in able and network.config.conv_clamp is not None else []
-    return [*half, *(["bf16"] if "BF16" in able else []), "f32"]
+    return [*half, *(["bf16"] if "BF16" in able and device == "CPU" else []), "f32"]
+
+
+def _options(device: str, precision: str, threads: int) -> dict[str, Any]:
+    if device == "CPU":
+        return cpu_options(precision, threads)
+    return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+
+
+def cpu_options(precision: str, threads: int) -> dict[str, Any]:
+    """How a network is compiled for the processor."""
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the window and the encoder need the same cores
+    }
+
+
+def _compile(
+    core: Any, graph: Any, network: StaticNetwork, device: str, options: dict[str, Any], noise_mode: NoiseMode
+) -> Any:
+    """A compiled network; a GPU's is kept on disk, and read back where it is there. Raises RuntimeError."""
+    if device == "CPU" or not network.sha256:
+        return core.compile_model(graph, device, options)
+    return compile_cached(core, graph, network, device, options, noise_mode)
+
+
+def compile_cached(
+    core: Any, graph: Any, network: StaticNetwork, device: str, options: dict[str, Any], noise_mode: NoiseMode
+) -> Any:
+    """The engine from the cache folder, or built and put there. Raises RuntimeError."""
+    key = Key(
+        sha256=network.sha256,
+        resolution=network.config.resolution,
+        engine=f"openvino {ov.get_version()} form {FORM}",
+        device=f"{device} {core.get_property(device, 'FULL_DEVICE_NAME')} {sorted(options.items())}",
+        precision=options["INFERENCE_PRECISION_HINT"],
+        noise_mode=noise_mode,
+    )
+    if (kept := engine_cache.read(key)) is not None:
+        try:
+            return core.import_model(io.BytesIO(kept), device, options)
+        except RuntimeError:  # of another driver, say, though it calls itself the same
+            engine_cache.forget(key)
+    compiled = core.compile_model(graph, device, options)
+    with contextlib.suppress(RuntimeError):  # a device that cannot give its engines away builds them each time
+        engine = io.BytesIO()
+        compiled.export_model(engine)
+        engine_cache.write(key, engine.getvalue())
+    return compiled
 
 
 def build_graph(network: StaticNetwork, noise_mode: NoiseMode) -> Any:
-    """An ov.Model: inputs `ws` [num_ws, 512], `noise` [1] unless the mode is none, drawn maps if it is random;
+    """An ov.Model: inputs `ws` [num_ws, 512], `noise` [2, 3] unless the mode is none, drawn maps if it is random;
     output uint8 [1, height, width, 4]."""
     ws = op.parameter([network.config.num_ws, W_DIM], np.float32, name="ws")
-    noise = op.parameter([1], np.float32, name="noise")
+    noise = op.parameter([2, GROUPS], np.float32, name="noise")
     drawn = {
         name: op.parameter(list(shape), np.float32, name=name)
-        for name, shape in (_map_shapes(network).items() if noise_mode == "random" else ())
+        for name, shape in (network.drawn_shapes.items() if noise_mode == "random" else ())
     }
     x = _constant(network.const[None])
     image: Any = None
@@ -176,10 +239,14 @@ def _within_one(style: Any) -> Any:
 
 
 def _noise(static: StaticLayer, noise: Any, drawn: Mapping[str, Any]) -> Any:
-    factor = op.reshape(noise, _indices([1, 1, 1, 1]), False)
-    if not drawn:
-        return op.multiply(_constant(static.noise[None, None]), factor)
-    return op.multiply(drawn[static.layer.name], op.multiply(factor, _constant(static.noise_strength)))
+    def factor(row: int) -> Any:
+        one = op.gather(op.gather(noise, _indices([row]), _indices(0)), _indices([static.group]), _indices(1))
+        return op.reshape(one, _indices([1, 1, 1, 1]), False)
+
+    if drawn:
+        return op.multiply(drawn[static.layer.name], op.multiply(factor(0), _constant(static.noise_strength)))
+    own, turned = (op.multiply(_constant(static.noise[row, None, None]), factor(row)) for row in (0, 1))
+    return op.add(own, turned)
 
 
 def _activate(static: StaticLayer, x: Any) -> Any:
@@ -212,12 +279,6 @@ def _constant(values: Any) -> Any:
 
 def _indices(values: Any) -> Any:
     return op.constant(np.asarray(values, np.int64))
-
-
-def _map_shapes(network: StaticNetwork) -> dict[str, tuple[int, int, int, int]]:
-    """Noise maps by their layer's name."""
-    layers = [static.layer for static in network.layers if static.layer.kind != "rgb"]
-    return {layer.name: (1, 1, layer.resolution, layer.resolution) for layer in layers}
 
 
 def _line(error: Exception) -> str:

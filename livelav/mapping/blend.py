@@ -67,7 +67,7 @@ class Blend:
         centre = goal.mapper.centre
         ws = centre + sum(weight / norm * (one.ws - centre) for weight, one in zip(weights, made, strict=True))
         noise = sum(part.share * one.noise for part, one in zip(self._parts, made, strict=True))
-        return Controls(np.asarray(ws, np.float32), noise, features.captured_s)
+        return Controls(np.asarray(ws, np.float32), np.asarray(noise, np.float32), features.captured_s)
 
     def _share_out(self) -> None:
         """What the goal leaves goes to the others, as they stand to each other."""

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from livelav.core.params import BY_NAME, Settings
-from livelav.core.values import Controls, EmbeddingStats, Features, Floats, WStats
+from livelav.core.values import Controls, EmbeddingStats, Features, Floats, WStats, layer_group, noise_factors
 from livelav.mapping.labels import LabelGlide
 from livelav.mapping.modulation import Placement, loudness, push, scale_to_w
 from livelav.mapping.normalize import Normalizer, projected_stats
@@ -22,7 +22,10 @@ from livelav.mapping.smoothing import Decay, Glide, LeakyIntegrator, MovingAvera
 Mode = Literal["running", "fixed", "track"]
 
 _WINDOWS = ("smoothing.coarse", "smoothing.middle", "smoothing.fine")
-_GLIDING = ("mapping.norm", "mapping.slope", "mapping.onset", "mapping.chroma", "mapping.noise", "generate.psi")
+_GLIDING = (
+    "mapping.norm", "mapping.slope", "mapping.onset", "mapping.chroma", "mapping.noise", "generate.psi",
+    "psi.coarse", "psi.middle", "psi.fine", "noise.coarse", "noise.middle", "noise.fine", "noise.drift",
+)  # fmt: skip
 # An onset lasts one frame: without this the integrator and the windows would leave a tenth of it.
 _ATTACK_S = 0.12
 
@@ -34,13 +37,6 @@ class EncoderFacts(Protocol):
     def frame_rate(self) -> float: ...
     @property
     def stats(self) -> EmbeddingStats: ...
-
-
-def layer_group(resolution: int) -> int:
-    """0 coarse (4-8 px: layout), 1 middle (16-32 px: form), 2 fine (from 64 px: colour)."""
-    if resolution <= 8:
-        return 0
-    return 1 if resolution <= 32 else 2
 
 
 class Mapper:
@@ -67,6 +63,7 @@ class Mapper:
         self._glide = Glide()
         self._integrator = LeakyIntegrator(np.zeros(len(stats.mean) + 1, np.float32))
         self._averages: MovingAverages | None = None
+        self._noise_turn = 0.0
         self._groups = np.array([layer_group(r) for r in stats.resolutions])
 
     @property
@@ -78,7 +75,8 @@ class Mapper:
         """One frame. Finite features give finite ws, whatever the settings."""
         dt_s = self._dt_s
         stats = self._labels.step(settings["generate.label"], dt_s)
-        y, slope, onset, chroma, noise, psi = self._glide.step([settings[name] for name in _GLIDING], dt_s)
+        y, slope, onset, chroma, noise, psi, *rest = self._glide.step([settings[name] for name in _GLIDING], dt_s)
+        psis, noises, drift = psi * np.array(rest[:3]), np.array(rest[3:6]), rest[6]
         n = self._normalizer.step(
             self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
         )
@@ -95,5 +93,7 @@ class Mapper:
             longest = int(max(BY_NAME[name].hi for name in _WINDOWS) / dt_s) + 1
             self._averages = MovingAverages(len(stats.mean), longest, windows)
         groups = np.stack(self._averages.step(s[:-1], windows)) + stats.mean
-        ws = stats.w_avg + psi * (groups[self._groups] - stats.w_avg)
-        return Controls(ws.astype(np.float32), 1.0 + noise * float(s[-1]), features.captured_s)
+        ws = stats.w_avg + psis[self._groups, None] * (groups[self._groups] - stats.w_avg)
+        self._noise_turn = (self._noise_turn + drift * dt_s) % 1.0
+        strengths = noises * (1.0 + noise * float(s[-1]))
+        return Controls(ws.astype(np.float32), noise_factors(strengths, self._noise_turn), features.captured_s)

@@ -1,0 +1,104 @@
+"""The engines' table: model by engine by precision, each beside the plain torch module, timed in turns.
+
+Turns let another program's load fall on all of them, so ratios within one run are what to trust.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import psutil
+
+from livelav.core.errors import BackendError
+from livelav.generate.backend import Backend
+from livelav.generate.devices import has_cuda
+from livelav.generate.files import read_checkpoint
+from livelav.generate.layout import Config
+from livelav.generate.library import build, find_model, physical_cores
+from livelav.generate.static import static_network
+from livelav.generate.yardsticks import PlainModule, flop, peak_gflops, random_tensors
+
+BUILDS = (
+    ("openvino", "f16"), ("openvino", "bf16"), ("openvino", "f32"), ("torch cpu", "bf16"), ("torch cpu", "fp32"),
+)  # fmt: skip
+ON_CUDA = (("torch cuda", "fp16"), ("tensorrt", None))
+MODELS = {
+    "256 px, 4096/128": Config(256, 4096, 128, conv_clamp=256.0),
+    "512 px, 8192/64": Config(512, 8192, 64, conv_clamp=256.0),
+}
+LARGE = {"1024 px, 32768/512": Config(1024, 32768, 512, conv_clamp=256.0)}
+LEAST_RUNS, MOST_RUNS = 5, 100
+
+Row = dict[str, Any]
+
+
+def engines(large: bool, seconds: float, threads: int = 0) -> list[Row]:
+    """One row for each model, engine and precision that builds here; `seconds` of turns for each model. `threads` of
+    the processor; 0: its cores."""
+    threads = threads or physical_cores()
+    builds = (*(ON_CUDA if has_cuda() else ()), *BUILDS)
+    peaks = {one: peak_gflops(*one, threads) for one in BUILDS}
+    checkpoint = read_checkpoint(find_model("default"))
+    rows = _model("default, 256 px", checkpoint.config, checkpoint.tensors, builds, peaks, threads, seconds)
+    for name, config in (MODELS | (LARGE if large else {})).items():
+        rows += _model(name, config, random_tensors(config), builds, peaks, threads, seconds)
+    return rows
+
+
+def _model(
+    model: str, config: Config, tensors: Any, builds: Any, peaks: Any, threads: int, seconds: float
+) -> list[Row]:
+    network, process = static_network(config, tensors), psutil.Process()
+    rows: list[Row] = []
+    built: list[Backend] = []
+    for engine, precision in (("module", "fp32"), *builds):
+        before_mb, began_s = process.memory_info().rss / 2**20, time.perf_counter()
+        with suppress(BackendError):
+            if engine == "module":
+                built.append(PlainModule(config, tensors, threads))
+            else:
+                built.append(build(network, engine, threads, precision=precision))
+            built[-1].warmup()
+            took_s, grown_mb = time.perf_counter() - began_s, process.memory_info().rss / 2**20 - before_mb
+            peak = peaks.get(("torch cpu", "fp32") if engine == "module" else (engine, precision))
+            rows.append(
+                {"model": model, "engine": built[-1].name, "build_s": round(took_s, 2), "memory_mb": round(grown_mb)}
+                | ({"peak_gflops": round(peak)} if peak else {})
+            )
+    ws = np.random.default_rng(1).standard_normal((config.num_ws, 512), np.float32)
+    took: list[list[float]] = [[] for _ in built]
+    ends_s = time.perf_counter() + seconds
+    while len(took[0]) < LEAST_RUNS or (time.perf_counter() < ends_s and len(took[0]) < MOST_RUNS):
+        for backend, taken in zip(built, took, strict=True):
+            began_s = time.perf_counter()
+            backend.synthesize(ws)
+            taken.append(time.perf_counter() - began_s)
+    work = flop(config) / 1e9
+    plain_s = float(np.median(took[0]))
+    for row, taken in zip(rows, took, strict=True):
+        p50_s, p99_s = np.percentile(taken, [50, 99])
+        row |= {
+            "p50_ms": round(p50_s * 1000, 2),
+            "p99_ms": round(p99_s * 1000, 2),
+            "images_s": round(1 / p50_s, 1),
+            "gflops": round(work / p50_s, 1),
+            "times_plain": round(plain_s / p50_s, 2),
+            "runs": len(taken),
+        }
+        if "peak_gflops" in row:
+            row["of_peak"] = round(work / p50_s / row["peak_gflops"], 3)
+    return rows
+
+
+def markdown(rows: list[Row]) -> Iterator[str]:
+    """The table, as the README has it."""
+    yield "| model | engine | p50 ms | p99 ms | images/s | GFLOP/s | of peak | times plain | memory MiB | build s |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for r in rows:
+        share = f"{100 * r['of_peak']:.0f} %" if "of_peak" in r else ""
+        yield (
+            f"| {r['model']} | {r['engine']} | {r['p50_ms']} | {r['p99_ms']} | {r['images_s']} | {r['gflops']:.0f} "
+            f"| {share} | {r['times_plain']} | {r['memory_mb']} | {r['build_s']} |"
+        )

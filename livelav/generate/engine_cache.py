@@ -1,0 +1,65 @@
+"""Engines that take long to build, kept in the cache folder for the next start. Knows no engine: bytes under a key.
+
+Each file begins with the digest of what follows, so that one that is cut off or damaged is a miss like one that is not
+there, and is built anew. What can be made again may be lost: a folder that cannot be written is no error.
+"""
+
+import contextlib
+import hashlib
+import re
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from livelav.core.errors import StorageError
+from livelav.core.store import cache_dir, listing, write_atomic
+
+SUFFIX = ".engine"
+DIGEST = hashlib.sha256().digest_size
+MOST = 16  # engines kept; the oldest goes
+LARGEST = 2**31  # bytes of one
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """All that an engine depends on: change one, and it is another engine."""
+
+    sha256: str  # of the model's file
+    resolution: int  # px
+    engine: str  # name and version of the builder, and of the graph that it is given
+    device: str  # as the driver names it, with all that its engines depend on
+    precision: str
+    noise_mode: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies: readable in front, unique behind."""
+        unique = hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:32]
+        readable = re.sub(r"[^a-z0-9.]+", "-", f"{self.engine}-{self.resolution}-{self.precision}".lower())[:60]
+        return cache_dir() / "engines" / f"{readable}-{unique}{SUFFIX}"
+
+
+def read(key: Key) -> bytes | None:
+    """What was kept under that key, whole; None where there is nothing, or nothing whole."""
+    try:
+        if not key.path.is_file() or key.path.stat().st_size > LARGEST:
+            return None
+        content = key.path.read_bytes()
+    except OSError:
+        return None
+    digest, engine = content[:DIGEST], content[DIGEST:]
+    return engine if engine and hashlib.sha256(engine).digest() == digest else None
+
+
+def write(key: Key, engine: bytes) -> None:
+    """Keeps an engine, and no more than MOST of them."""
+    with contextlib.suppress(StorageError, OSError):
+        write_atomic(key.path, hashlib.sha256(engine).digest() + engine)
+        kept = sorted(listing(key.path.parent, SUFFIX), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in kept[MOST:]:
+            path.unlink(missing_ok=True)
+
+
+def forget(key: Key) -> None:
+    """Of one that its engine refused."""
+    with contextlib.suppress(OSError):
+        key.path.unlink(missing_ok=True)

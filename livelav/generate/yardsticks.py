@@ -1,0 +1,112 @@
+"""What engines are measured by: random networks of any size, the plain torch module, and the largest convolution.
+
+For `livelav bench --engines` alone; never on the live path. Engines are imported only where asked for.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livelav.core.values import Bytes, Floats
+from livelav.generate.backend import OWN_NOISE
+from livelav.generate.layout import Config, Layer
+
+CHANNELS, SIZE = 512, 64  # of the large convolution: 3x3
+PEAK_FLOP = 2 * CHANNELS**2 * 9 * SIZE**2
+RUNS = 8
+
+
+def random_tensors(config: Config) -> dict[str, NDArray[np.float32]]:
+    """Tensors as a network has them at birth, with some noise."""
+    rng = np.random.default_rng(0)
+    tensors = {name: rng.standard_normal(shape, np.float32) for name, shape in config.tensor_shapes.items()}
+    for name, tensor in tensors.items():
+        if name.endswith(".affine.bias"):
+            tensor[...] = 1.0
+        elif name.endswith((".bias", "w_avg")):
+            tensor[...] = 0.0
+        elif name.endswith("noise_strength"):
+            tensors[name] = np.array(0.1, np.float32)
+    return tensors
+
+
+def flop(config: Config) -> int:
+    """Of the convolutions of one image, upsampling filters among them; a multiply-add counts two."""
+    return 2 * sum(map(_multiply_adds, config.layers))
+
+
+def _multiply_adds(layer: Layer) -> int:
+    own = layer.inputs * layer.outputs * layer.kernel**2 * layer.input_resolution**2
+    return own + (16 * layer.outputs * layer.resolution**2 if layer.kind == "up" else 0)
+
+
+class PlainModule:
+    """The trainable network as it is, in float32 on the processor: what every engine is compared with."""
+
+    name = "torch module fp32"
+
+    def __init__(self, config: Config, tensors: dict[str, NDArray[np.float32]], threads: int) -> None:
+        import torch
+
+        from livelav.generate.stylegan2 import StyleGAN2
+
+        torch.set_num_threads(threads)
+        self._torch, self._network = torch, StyleGAN2.from_tensors(config, tensors).synthesis
+        self._num_ws = config.num_ws
+
+    def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
+        """See backend.Backend; `noise` is not looked at."""
+        with self._torch.inference_mode():
+            image = self._network(self._torch.from_numpy(ws[None]))[0]
+            levels = (image * 127.5 + 128.0).clamp(0.0, 255.0).to(self._torch.uint8)
+            pixels: Bytes = levels.permute(1, 2, 0).contiguous().numpy()
+        return pixels
+
+    def warmup(self) -> None:
+        """See backend.Backend."""
+        self.synthesize(np.zeros((self._num_ws, 512), np.float32))
+
+
+def peak_gflops(engine: str, precision: str, threads: int) -> float:
+    """What the engine reaches in its best run of one large convolution on the processor, GFLOP/s."""
+    work = _openvino_conv(precision, threads) if engine == "openvino" else _torch_conv(precision, threads)
+    best_s = float("inf")
+    for _ in range(RUNS):
+        began_s = time.perf_counter()
+        work()
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return PEAK_FLOP / best_s / 1e9
+
+
+def _openvino_conv(precision: str, threads: int) -> Callable[[], object]:
+    import openvino as ov
+    from openvino import opset13 as op
+
+    from livelav.generate.openvino_backend import cpu_options
+
+    x = op.parameter([1, CHANNELS, SIZE, SIZE], np.float32, name="x")
+    kernel = op.constant(np.full((CHANNELS, CHANNELS, 3, 3), 1e-3, np.float32))
+    y = op.convolution(x, kernel, [1, 1], [1, 1], [1, 1], [1, 1])
+    model = ov.Model([op.result(op.reduce_max(y, op.constant(np.array([1, 2, 3])), False))], [x], "conv")
+    request = ov.Core().compile_model(model, "CPU", cpu_options(precision, threads)).create_infer_request()
+    feed = {"x": np.ones((1, CHANNELS, SIZE, SIZE), np.float32)}
+    return lambda: request.infer(feed)
+
+
+def _torch_conv(precision: str, threads: int) -> Callable[[], object]:
+    import torch
+
+    from livelav.generate.torch_backend import PRECISIONS
+
+    torch.set_num_threads(threads)
+    x = torch.ones(1, CHANNELS, SIZE, SIZE, dtype=PRECISIONS[precision]).contiguous(memory_format=torch.channels_last)
+    weight = torch.full((CHANNELS, CHANNELS, 3, 3), 1e-3, dtype=PRECISIONS[precision])
+    weight = weight.contiguous(memory_format=torch.channels_last)
+
+    def work() -> object:
+        with torch.inference_mode():
+            return torch.nn.functional.conv2d(x, weight, padding=1)
+
+    return work

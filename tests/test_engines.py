@@ -1,0 +1,301 @@
+"""Engines around the picture: what is exported, what is kept on disk, and which one steps in for another."""
+
+import hashlib
+import importlib.util
+import multiprocessing
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino as ov
+import pytest
+import torch
+from test_generate_backends import CLAMPED, quiet_tensors
+from test_generate_library import write_small
+from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
+
+from livelav.core.clock import FakeClock
+from livelav.core.errors import BackendError
+from livelav.core.scene import PACKED
+from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
+from livelav.core.values import Block, Bytes, Floats, noise_factors
+from livelav.generate import engine_cache, library, openvino_backend
+from livelav.generate.backend import OWN_NOISE, Backend
+from livelav.generate.engine_cache import Key
+from livelav.generate.layout import Architecture, Config, NoiseMode
+from livelav.generate.library import Generator, load_generator, step_down
+from livelav.generate.onnx_graph import onnx_model
+from livelav.generate.static import StaticNetwork, static_network
+from livelav.generate.torch_backend import Network
+from livelav.generate.yardsticks import PlainModule, flop, random_tensors
+from livelav.presenter import PACE_FIELDS
+from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, _Synth
+
+HAS_TRT_RTX = importlib.util.find_spec("tensorrt_rtx") is not None  # which builds without a card
+
+
+def network_of(config: Config, sha256: str = "") -> StaticNetwork:
+    return static_network(config, quiet_tensors(config), sha256)
+
+
+# The export
+
+
+def exported_picture(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
+    """[3, h, w] before it becomes bytes: what goes into the last clip, as levels."""
+    last = [node for node in model.graph.node if node.op_type == "Clip"][-1].input[0]
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    whole.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run([last], feed)[0][0, :3]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
+@pytest.mark.parametrize("clamp", [None, 0.7])
+def test_the_export_agrees_with_torch(architecture: Architecture, noise_mode: NoiseMode, clamp: float | None) -> None:
+    config = replace(SMALL, architecture=architecture, conv_clamp=clamp)
+    network, ws = network_of(config), seeded_ws(config)
+    noise = noise_factors(np.array([0.5, 2.0, 1.0]), 0.1)
+    rng = np.random.default_rng(0)
+    maps = {name: rng.standard_normal(shape, np.float32) for name, shape in network.drawn_shapes.items()}
+    feed = {"ws": ws} | ({} if noise_mode == "none" else {"noise": noise}) | (maps if noise_mode == "random" else {})
+    model = onnx_model(network, noise_mode)
+    onnx.checker.check_model(model, full_check=True)
+    tensors = (torch.from_numpy(ws), torch.from_numpy(noise), {name: torch.from_numpy(m) for name, m in maps.items()})
+    with torch.inference_mode():
+        expected = Network(network, torch.device("cpu"), torch.float32, noise_mode).picture(*tensors)[0].numpy()
+    assert relative_error((exported_picture(model, feed) - 128.0) / 127.5, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("config", [CLAMPED, Config(64, 1024, 24, mapping_layers=2, conv_clamp=256.0)])
+def test_the_export_in_float16_is_close(config: Config) -> None:
+    network, ws = network_of(config), seeded_ws(config)
+    images = {}
+    for precision in ("fp32", "fp16"):
+        model = onnx_model(network, precision=precision)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        (images[precision],) = session.run(["image"], {"ws": ws, "noise": OWN_NOISE})
+    assert images["fp16"].shape == (config.resolution, config.resolution, 4)
+    assert (images["fp16"].astype(int) - images["fp32"]).std() < 0.02 * images["fp32"][..., :3].std()
+
+
+def test_the_export_is_plain_and_its_shapes_are_fixed() -> None:
+    model = onnx_model(network_of(replace(SMALL, architecture="resnet")))
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            assert node.input[1] in constants, "engines can pack the weights once"
+    for value in (*model.graph.input, *model.graph.output):
+        assert all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
+
+
+# What is kept on disk
+
+KEY = Key("0" * 64, 256, "engine 1.2", "card", "fp16", "const")
+
+
+def test_what_was_kept_is_found_under_the_same_key_alone() -> None:
+    engine_cache.write(KEY, b"engine")
+    assert engine_cache.read(KEY) == b"engine"
+    for field in fields(Key):
+        other = replace(KEY, **{field.name: 512 if field.name == "resolution" else "other"})
+        assert engine_cache.read(other) is None, field.name
+    engine_cache.forget(KEY)
+    assert engine_cache.read(KEY) is None
+
+
+def test_a_damaged_engine_is_a_miss() -> None:
+    engine_cache.write(KEY, bytes(range(200)))
+    whole = KEY.path.read_bytes()
+    for cut in (0, 1, 31, 32, 33, len(whole) - 1):
+        KEY.path.write_bytes(whole[:cut])
+        assert engine_cache.read(KEY) is None, cut
+    for at in (0, 40, len(whole) - 1):
+        KEY.path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert engine_cache.read(KEY) is None, at
+    KEY.path.write_bytes(whole)
+    assert engine_cache.read(KEY) == bytes(range(200))
+
+
+def test_the_oldest_engine_goes() -> None:
+    keys = [replace(KEY, device=f"card {i}") for i in range(engine_cache.MOST + 3)]
+    for i, key in enumerate(keys):
+        engine_cache.write(key, b"engine")
+        if key.path.exists():
+            os.utime(key.path, (i, i))
+    kept = [key for key in keys if engine_cache.read(key)]
+    assert len(kept) == engine_cache.MOST and kept[-1] == keys[-1]
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("LIVELAV_CACHE", str(tmp_path / "file" / "cache"))
+    engine_cache.write(KEY, b"engine")
+    engine_cache.forget(KEY)
+    assert engine_cache.read(KEY) is None
+
+
+class CountingCore:
+    """OpenVINO's own, and how often it compiled."""
+
+    def __init__(self) -> None:
+        self.core, self.compiled = ov.Core(), 0
+
+    def compile_model(self, *args: object) -> object:
+        self.compiled += 1
+        return self.core.compile_model(*args)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.core, name)
+
+
+def test_openvino_engines_are_read_back_and_damaged_ones_built_anew() -> None:
+    """The way that a GPU's engines take, on the processor: no GPU is here."""
+    network, ws = network_of(CLAMPED, "ab" * 32), seeded_ws(CLAMPED)
+    core, graph = CountingCore(), openvino_backend.build_graph(network, "const")
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+
+    def pixels() -> Bytes:
+        compiled = openvino_backend.compile_cached(core, graph, network, "CPU", options, "const")
+        return openvino_backend._Compiled(compiled, network, "const").synthesize(ws, OWN_NOISE)
+
+    first = pixels()
+    assert core.compiled == 1
+    assert np.array_equal(pixels(), first) and core.compiled == 1, "read back"
+    (path,) = KEY.path.parent.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert np.array_equal(pixels(), first) and core.compiled == 2, "cut off"
+    content = b"whole, but no engine of anybody's"
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+    assert np.array_equal(pixels(), first) and core.compiled == 3, "refused by the engine"
+    assert np.array_equal(pixels(), first) and core.compiled == 3
+
+
+# TensorRT, as far as it goes without a card
+
+
+@pytest.mark.skipif(not HAS_TRT_RTX, reason="needs tensorrt_rtx, which builds engines without a card")
+@pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_tensorrt_builds_the_export_and_tells_how_far_it_is(architecture: Architecture, noise_mode: NoiseMode) -> None:
+    from livelav.generate import tensorrt_backend
+
+    said: list[str] = []
+    model = onnx_model(network_of(replace(CLAMPED, architecture=architecture)), noise_mode, "fp16")
+    built = tensorrt_backend.build_engine(model.SerializeToString(), tensorrt_backend.Log(), said.append)
+    assert len(built) > 100_000
+    assert said and all("building the TensorRT engine" in text for text in said)
+    with pytest.raises(RuntimeError):
+        tensorrt_backend.build_engine(b"no model", tensorrt_backend.Log(), said.append)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
+def test_tensorrt_without_package_or_card_is_one_line() -> None:
+    with pytest.raises(BackendError) as caught:
+        load_generator("default", backend="tensorrt", threads=1)
+    assert "\n" not in str(caught.value)
+
+
+# Stepping down
+
+
+class Failing:
+    """A real backend that runs so many images and then fails, as an engine whose driver went."""
+
+    def __init__(self, backend: Backend, images: int) -> None:
+        self._backend, self._left = backend, images
+        self.name = f"failing {backend.name}"
+
+    def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise BackendError("the driver went; try another")
+        return self._backend.synthesize(ws, noise)
+
+    def warmup(self) -> None:
+        self._backend.warmup()
+
+
+def failing(generator: Generator, images: int) -> Generator:
+    return replace(generator, backend=Failing(generator.backend, images))
+
+
+def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_path: Path) -> None:
+    first = failing(load_generator(write_small(tmp_path / "x.safetensors"), threads=1), 0)
+    ws = np.zeros((first.num_ws, 512), np.float32)
+    with pytest.raises(BackendError) as caught:
+        first.synthesize(ws)
+    second = step_down(first, caught.value)
+    assert second.engine == "torch cpu" and second.failed == ("openvino",)
+    assert "the driver went" in second.warnings[0] and second.backend_name in second.warnings[0]
+    assert second.sha256 == first.sha256
+    assert second.synthesize(ws).shape == (32, 32, 4)
+    with pytest.raises(BackendError, match="no engine is left"):
+        step_down(second, caught.value)
+
+
+def test_what_was_asked_for_by_name_is_followed_by_another_too(tmp_path: Path) -> None:
+    generator = load_generator(write_small(tmp_path / "x.safetensors"), "torch", threads=1)
+    assert step_down(generator, BackendError("gone")).engine == "openvino"
+
+
+def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA card")
+    monkeypatch.setattr(library, "has_cuda", lambda: True)  # as a driver without a torch that can use it
+    generator = load_generator(write_small(tmp_path / "x.safetensors"), threads=1)
+    assert generator.engine == "openvino"
+    assert len(generator.warnings) == 1 and "torch cannot use 'cuda'" in generator.warnings[0]
+
+
+def test_the_show_goes_on_when_the_engine_fails(tmp_path: Path) -> None:
+    ctx = multiprocessing.get_context("spawn")
+    shared = SynthShared(
+        SampleRing(ctx), Latest(ctx, PACKED, "f8"), Board(ctx, PACE_FIELDS),
+        Latest(ctx, 32 * 32 * 4, "u1", IMAGE_FIELDS),
+        Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), StopFlag(ctx),
+    )  # fmt: skip
+    ours, theirs = ctx.Pipe(duplex=False)
+    model = str(write_small(tmp_path / "x.safetensors"))
+    synth = _Synth(SynthConfig(model, "auto", "embedded", "const"), shared, theirs, FakeClock())
+    synth._generator = failing(synth._generator, 2)
+    rng = np.random.default_rng(0)
+
+    def next_image() -> float:
+        synth._push(Block(0.3 * rng.standard_normal((4800, 2)).astype(np.float32), 0.0, 48000.0), 0.0)
+        synth._tick()
+        return shared.board["images"]
+
+    assert [next_image() for _ in range(5)] == [1, 2, 2, 3, 4], "the third one failed"
+    events = []
+    while ours.poll():
+        events.append(ours.recv())
+    kinds = [event["kind"] for event in events]
+    assert kinds == ["loaded", "warning", "loaded"]
+    assert "the driver went" in events[1]["text"]
+    assert events[0]["backend"].startswith("openvino") and events[2]["backend"].startswith("torch cpu")
+
+
+# What they are measured by
+
+
+@pytest.mark.parametrize(
+    ("config", "gmac"),
+    [(Config(256, 4096, 128), 0.94), (Config(512, 8192, 64), 2.84), (Config(1024, 32768, 512), 74.3)],
+)
+def test_the_work_of_an_image_is_that_of_its_convolutions(config: Config, gmac: float) -> None:
+    assert flop(config) / 2e9 == pytest.approx(gmac, rel=0.05)
+
+
+def test_the_plain_module_draws_what_engines_draw() -> None:
+    tensors, ws = random_tensors(CLAMPED), seeded_ws(CLAMPED)
+    plain = PlainModule(CLAMPED, tensors, 1).synthesize(ws)
+    engine = library.build(static_network(CLAMPED, tensors), "torch cpu", 1, precision="fp32").synthesize(ws)
+    assert np.abs(plain.astype(int) - engine[..., :3]).max() <= 1
