@@ -39,7 +39,10 @@ def engines(large: bool, seconds: float, threads: int = 0) -> list[Row]:
     the processor; 0: its cores."""
     threads = threads or physical_cores()
     builds = (*(ON_CUDA if has_cuda() else ()), *BUILDS)
-    peaks = {one: peak_gflops(*one, threads) for one in BUILDS}
+    peaks = {}
+    for one in BUILDS:
+        with suppress(Exception):  # not installed, or not able here: then there are no rows of it
+            peaks[one] = peak_gflops(*one, threads)
     checkpoint = read_checkpoint(find_model("default"))
     rows = _model("default, 256 px", checkpoint.config, checkpoint.tensors, builds, peaks, threads, seconds)
     for name, config in (MODELS | (LARGE if large else {})).items():
@@ -57,14 +60,15 @@ def _model(
         before_mb, began_s = process.memory_info().rss / 2**20, time.perf_counter()
         with suppress(BackendError):
             if engine == "module":
-                built.append(PlainModule(config, tensors, threads))
+                made: Backend = PlainModule(config, tensors, threads)
             else:
-                built.append(build(network, engine, threads, precision=precision))
-            built[-1].warmup()
+                made = build(network, engine, threads, precision=precision)
+            made.warmup()
             took_s, grown_mb = time.perf_counter() - began_s, process.memory_info().rss / 2**20 - before_mb
             peak = peaks.get(("torch cpu", "fp32") if engine == "module" else (engine, precision))
+            built.append(made)
             rows.append(
-                {"model": model, "engine": built[-1].name, "build_s": round(took_s, 2), "memory_mb": round(grown_mb)}
+                {"model": model, "engine": made.name, "build_s": round(took_s, 2), "memory_mb": round(grown_mb)}
                 | ({"peak_gflops": round(peak)} if peak else {})
             )
     ws = np.random.default_rng(1).standard_normal((config.num_ws, 512), np.float32)

@@ -286,7 +286,8 @@ class Live:
             case "loaded":
                 self.loaded = event
                 for waiting in (self.capture, *self._hands):
-                    waiting.start_at_s = min(waiting.start_at_s, now_s)
+                    if waiting.start_at_s == math.inf:  # else it rests, and is to
+                        waiting.start_at_s = now_s
             case "refused":
                 self.desk.scenes.stay_with_model(self.synths.model, event["model"])
                 self._warn(event["text"], now_s)
@@ -314,11 +315,12 @@ class Live:
 
         Raises LivelavError where it was on that already, and there never was a picture.
         """
-        config, shared = self.synth.args
+        config, _seat = self.synth.args
         safe = replace(config, model="default", encoder="embedded", backend="openvino")
         if config != safe:
             self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
-            self.synth.args = (safe, shared)
+            self.desk.scenes.stay_with_model(safe.model, self.synths.model)
+            self.synths.stand_in(safe)
         elif not self.synth.was_live:
             reasons = [text for _, text in self._warnings if AGAIN not in text]
             raise LivelavError(

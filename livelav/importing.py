@@ -38,6 +38,7 @@ PAINTING_BYTES = 3 << 30  # more for the pictures, which at 2048 px take two thi
 LEAST_PATIENCE_S, SLOWEST_BYTES_S = 60.0, 4e6  # for each step
 
 _CHUNK_BYTES = 1 << 22
+_PUBLISHING = "publishing"  # lies in there from when the first of its files is put in place
 _LEFT = ".import-"  # begins the name of a folder that an import works in
 _LONGEST_LICENCE = 200
 _LONGEST_FAULT = 4_000  # characters read of what a process wrote before it died
@@ -114,10 +115,12 @@ def import_model(
         if known := _known(folder, sha256, licence):
             return known
         wanted = name or _name_for(source, sha256)
-        if wanted in names() or (folder / f"{wanted}{SUFFIX}").exists():
+        if wanted in names():
             raise ModelError(
                 f"there is a model {wanted!r} already: give another --name, or `livelav models remove {wanted}` first"
             )
+        if taken := _taken(folder, wanted):
+            raise ModelError(f"{taken} is there already, and no model of livelav's: give another --name")
         try:
             made = Path(tempfile.mkdtemp(prefix=f"{_LEFT}{wanted}.", dir=folder))
             bounds = limits or Limits.of(before.st_size)
@@ -226,7 +229,8 @@ def _sweep(folder: Path) -> None:
     """Removes what imports left behind: with the lock held, none of it is in use."""
     for left in folder.glob(f"{_LEFT}*.*"):
         name = left.name.removeprefix(_LEFT).partition(".")[0]
-        if is_name(name) and not (folder / f"{name}{SUFFIX}").exists():  # it was cut off while things were put in place
+        # one that was cut off while it put things in place, where there was nothing before
+        if is_name(name) and (left / _PUBLISHING).exists() and not (folder / f"{name}{SUFFIX}").exists():
             for suffix in (".json", ".png"):
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
         shutil.rmtree(left, ignore_errors=True)
@@ -249,11 +253,17 @@ def _known(folder: Path, sha256: str, licence: str | None) -> Imported | None:
 def _name_for(source: Path, sha256: str) -> str:
     """The file's name as a model's, with a number where it is taken: all trainings write a network-snapshot-000200."""
     base = "-".join(re.findall(r"[a-z0-9]+", source.stem.lower()))[: LONGEST_NAME - 7].strip("-") or "model"
-    return base if base not in names() else f"{base}-{sha256[:6]}"
+    return f"{base}-{sha256[:6]}" if base in names() or _taken(models_dir(), base) else base
+
+
+def _taken(folder: Path, name: str) -> Path | None:
+    """A file that stands where the model or what belongs to it would."""
+    return next((path for s in (SUFFIX, ".json", ".png") if (path := folder / f"{name}{s}").exists()), None)
 
 
 def _publish(made: Path, folder: Path, name: str) -> None:
     """The model itself last: without it the others count for nothing."""
+    (made / _PUBLISHING).touch()
     for suffix in (".png", ".json", SUFFIX):
         os.replace(made / f"{name}{suffix}", folder / f"{name}{suffix}")
     sync(folder)

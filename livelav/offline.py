@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from livelav.audio.ingress import to_stereo
 from livelav.chain import Chain, Frame
 from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Scene
@@ -58,25 +59,29 @@ class Score:
         self._blend = Blend(mapper, scene.key, self._hop_s)
         self._chain = Chain(encoder, self._blend)
         self._frames: deque[Frame] = deque(maxlen=2)
+        self._onset = 0.0  # the strongest since the last picture: there may be more frames than pictures
 
     def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
         """One for every picture that begins within the sound; `sound` are [n, channels] in order."""
         heard, made, number = 0, 0, 0  # samples, encoder frames, pictures
         is_over, waiting = False, deque[Frame]()
+        piece = max(round(self._hop_s * rate_hz), 1)  # as often as there are frames, drives move what they are to
+        blocks = (part for block in sound for part in _pieces(to_stereo(block)[0], piece))
         while True:
             time = number / self._fps
             wanted = int(time * self._frame_rate) + 1  # frames until the one in whose time the picture lies
             while made < wanted:
                 while not waiting:
-                    block = None if is_over else next(sound, None)
+                    block = None if is_over else next(blocks, None)
                     if block is None:  # what the encoder holds back comes out with silence behind it
                         is_over = True
-                        block = np.zeros((max(round(self._hop_s * rate_hz), 1), 1), np.float32)
+                        block = np.zeros((piece, 2), np.float32)
                     else:
                         heard += len(block)
-                    waiting.extend(self._hear(block, rate_hz, (heard / rate_hz)))
+                    waiting.extend(self._hear(block, rate_hz, heard / rate_hz))
                 self._frames.append(waiting.popleft())
                 made += 1
+                self._onset = max(self._onset, self._frames[-1].features.onset)
                 self._take_beat(self._frames[-1], made * self._hop_s)
             if is_over and time * rate_hz >= heard:
                 return
@@ -84,6 +89,8 @@ class Score:
             number += 1
 
     def _hear(self, block: Floats, rate_hz: int, now_s: float) -> list[Frame]:
+        heard = self._frames[-1].features if self._frames else None
+        self._desk.take([], now_s, heard.rms if heard else 0.0, heard.onset if heard else 0.0)
         wanted = self._desk.wanted
         self._blend.go_to(wanted.key, wanted.seconds)
         return self._chain.push(Block(block, now_s, float(rate_hz)), wanted.settings)
@@ -95,13 +102,13 @@ class Score:
     def _step(self, number: int, time_s: float, made: int) -> Step:
         newest, desk = self._frames[-1], self._desk
         features, choices = newest.features, desk.scenes.scene.choices
-        desk.take([], time_s, features.rms, features.onset)
+        onset, self._onset = self._onset, 0.0
         controls = newest.controls
         if choices["generate.between"] != "newest":
             share = time_s / self._hop_s - (made - 1)
             controls = between(self._frames[0].controls, controls, share)
         aspect: Any = choices["show.aspect"]  # checked in the scene
-        moment = Moment(desk.played, time_s, features.rms, features.onset, aspect=aspect, order=choices["chain.order"])
+        moment = Moment(desk.played, time_s, features.rms, onset, aspect=aspect, order=choices["chain.order"])
         return Step(number, time_s, controls, moment)
 
 
@@ -120,6 +127,11 @@ class Pictures:
         return self._renderer.read_rgba(self._size)[::-1]
 
 
+def _pieces(samples: Floats, most: int) -> Iterator[Floats]:
+    for start in range(0, len(samples), most):
+        yield samples[start : start + most]
+
+
 def track_stats(
     encoder: Encoder,
     sound: Iterator[Floats],
@@ -134,7 +146,7 @@ def track_stats(
     listener, heard = _Listener(encoder.dim), 0
     chain = Chain(encoder, listener)
     for block in sound:
-        chain.push(Block(block, 0.0, float(rate_hz)), settings)
+        chain.push(Block(to_stereo(block)[0], 0.0, float(rate_hz)), settings)
         heard += len(block)
         progress(heard / rate_hz)
     mean = listener.total / max(listener.count, 1)

@@ -3,6 +3,7 @@
 Ctrl-C, a full disk and a damaged sound leave a video of what was made until then.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livelav.audio.whole import WholeSound
-from livelav.core.errors import ParamError, StorageError, tell
+from livelav.core.errors import ParamError, SourceError, StorageError, tell
 from livelav.core.scene import Scene
 from livelav.core.values import Floats
 from livelav.encode.encoder import load_encoder
@@ -75,7 +76,8 @@ def render(
     for warning in generator.warnings:
         tell(warning)
     with shown_progress(sound.name) as progress:
-        _make(order, whole, generator, lambda step, heard_s: progress(step, heard_s / whole.seconds))
+        seconds = max(whole.seconds, 0.1)
+        _make(order, whole, generator, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
     if whole.damage:
         tell(f"{whole.damage}: the video ends there")
     tell(f"wrote {output}")
@@ -83,7 +85,7 @@ def render(
 
 def _make(order: Order, whole: WholeSound, generator: Generator, progress: Callable[[str, float], None]) -> None:
     """`progress` is told what is done, and for how many seconds of the sound."""
-    from livelav.show.film import Film  # PyAV is heavy
+    from livelav.show.film import MOST_CHANNELS, Film  # PyAV is heavy
 
     scene, encoder, track = order.scene, load_encoder(order.scene.choices["encoder"]), None
     if scene.key.mode == "track":
@@ -91,12 +93,14 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
     surface = HeadlessSurface(order.drawn)
     pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
-    order.output.unlink(missing_ok=True)  # not before there is something to put in its place
-    film = Film(order.output, order.size, order.fps, (whole.rate_hz, whole.channels), order.lossless)
+    # one that is there stays until there is something to put in its place
+    path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
+    channels = min(whole.channels, MOST_CHANNELS)
+    film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless)
 
     def heard() -> Iterator[Floats]:
         for block in whole.blocks():
-            film.add_sound(block)
+            film.add_sound(block[:, :channels])
             yield block
 
     try:
@@ -104,11 +108,17 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
             film.add_picture(pictures.make(step))
             progress("drawing", step.time_s)
     except KeyboardInterrupt:
-        tell(f"stopped at {film.pictures / float(order.fps):.1f} s; {order.output} holds what was made")
+        tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
         raise
     finally:
-        film.close()
-        surface.close()
+        try:
+            film.close()
+        finally:
+            surface.close()
+            if film.pictures and path != order.output:
+                os.replace(path, order.output)
+    if not film.pictures:
+        raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
 
 
 def _check_output(output: Path, sound: Path, force: bool) -> None:

@@ -4,8 +4,8 @@ Reads sound as it comes and ticks at the pace at which main presents, timed so t
 is shown. When no sound comes it hears silence, so that the picture comes to rest by the same mapping that moved it.
 
 One that joins a running show, to take over from another, stands back while it loads, begins with the last seconds of
-sound that the ring still holds, so that it moves as if it had been there all the time, and draws rarely until it is
-seen.
+sound that the ring still holds, so that its windows are full, and draws rarely until it is seen. What takes longer to
+learn, the running normalisation and the tempo, it learns anew.
 """
 
 import contextlib
@@ -147,7 +147,7 @@ class _Synth:
         self._spent_s = 0.0  # on sound that has not made a frame yet
         self._rate_hz = float(encoder.sample_rate)
         self._frame_s = 1.0 / encoder.frame_rate
-        self._tick_s = 0.005  # how long a tick takes
+        self._tick_s = shared.board["tick_s"]  # how long a tick takes
         self._began_s = 0.0  # when the last one began
         self._lost = shared.board["overruns"]  # before this process was started in place of another
         self._trace = _Trace(config.trace) if config.trace else None
@@ -320,7 +320,7 @@ class _Synth:
         # Quick to shrink, slow to grow: what a tick takes when it is left alone. Beginning earlier for the sake of slow
         # ones would only put it beside main's drawing, which makes both slow.
         self._tick_s += (0.2 if took_s < self._tick_s else 0.05) * (took_s - self._tick_s)
-        shared.board["tick_s"] = self._tick_s
+        shared.board["tick_s"] = max(self._tick_s, took_s)  # main is as patient with us as the slowest asks for
 
     def _next_tick_s(self, now_s: float) -> float:
         """When to begin so that the image is ready just before main presents; at once where there is no such time.

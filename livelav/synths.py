@@ -29,7 +29,6 @@ _LONGEST_STEP_S = 0.25  # after a stall the crossfade goes on from where it was
 _UNSEEN_S = 0.1  # between two images of one that is not seen yet
 _BUSY = 0.6  # of a picture's time: if two ticks take longer, either draws every other time while both are seen
 _HUNG_S, _TICKS_HUNG = 2.5, 8  # a large model on a small processor may take its time
-_CRASHES = 3  # of one that is faded to
 
 MakeChild = Callable[[SynthConfig, SynthShared], Child]
 
@@ -53,7 +52,7 @@ class _Player:
     loaded: Event = field(default_factory=dict)
     words: list[str] = field(default_factory=list)  # warnings while nobody saw it
     goes_s: float | None = None  # when it may be seen, once it is ready
-    is_hurried: bool = False
+    hurried_s: float = float("-inf")  # when it was called forward last
 
     @property
     def is_ready(self) -> bool:
@@ -103,6 +102,11 @@ class Synths:
         """Figures of the one that plays."""
         return self._here.seat.board
 
+    def stand_in(self, config: SynthConfig) -> None:
+        """From its next start on the one that plays is this one: what it was keeps dying."""
+        here = self._here
+        here.model, here.child.args = config.model, (config, here.seat)
+
     @property
     def at(self) -> int:
         """Its seat."""
@@ -147,9 +151,7 @@ class Synths:
             player.child.hung_after_s = max(_HUNG_S, _TICKS_HUNG * tick_s)
         events = self._heard(self._here, now_s)
         if there := self._there:
-            events += self._heard(there, now_s) if self._is_fading else self._heard_coming(there, now_s)
-            if self._is_fading and there.child.crashes(now_s) >= _CRASHES:
-                events.append(self._refusal(there, "it keeps dying"))  # main asks for another, and the fade goes back
+            events += self._heard_fading(there, now_s) if self._is_fading else self._heard_coming(there, now_s)
         return events
 
     def step(self, asked: Asked, now_s: float, is_frozen: bool = False) -> list[Event]:
@@ -166,9 +168,9 @@ class Synths:
         elif asked.loads != there.model:
             self._let_go(1 - self._at)
         elif not there.is_ready:
-            if now_s - self._started_s > _PATIENCE_S and not there.is_hurried:
+            if now_s - max(self._started_s, there.hurried_s) > _PATIENCE_S:  # again: it may stand back only now
                 there.child.hurry()
-                there.is_hurried = True
+                there.hurried_s = now_s
         elif not is_frozen:
             if there.goes_s is None:  # one that is ready before its beat begins with that, a late one with the next
                 there.goes_s = asked.due_s if asked.model == there.model else now_s
@@ -232,6 +234,14 @@ class Synths:
             if event["kind"] == "loaded":
                 player.loaded = event
         return [event for event in events if event["kind"] != "loaded" or player is self._here]
+
+    def _heard_fading(self, there: _Player, now_s: float) -> list[Event]:
+        """The same of the one that is faded to. Where it dies main asks for another, and the fade goes back: the one
+        that plays is well."""
+        events = self._heard(there, now_s)
+        died = [event for event in events if event["kind"] == "restart"]
+        others = [event for event in events if event["kind"] != "restart"]
+        return [*others, self._refusal(there, str(died[0]["text"]).removesuffix(AGAIN))] if died else others
 
     def _heard_coming(self, there: _Player, now_s: float) -> list[Event]:
         """What one said that nobody sees yet: it has one chance."""

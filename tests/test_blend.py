@@ -58,6 +58,17 @@ def test_the_picture_does_not_pale_on_the_way():
     assert spread[150:250].mean() > 0.9 * spread[:50].mean()
 
 
+def test_noise_that_drifts_does_not_vanish_on_the_way():
+    drifting = LIVELY.with_values({"noise.drift": 1.0})
+    for before in (100, 120, 137):  # wherever the maps stand
+        one = blend()
+        for frame in heard(before):
+            one.step(frame, drifting)
+        one.go_to(OTHER, 100 * DT_S)
+        strengths = [np.linalg.norm(one.step(frame, drifting).noise, axis=0).min() for frame in heard(100, seed=1)]
+        assert min(strengths) > 0.9
+
+
 def test_no_frame_jumps_however_often_minds_are_changed():
     slow = Settings().with_values({f"smoothing.{name}": 1.0 for name in ("coarse", "middle", "fine", "leak")})
     one = blend()

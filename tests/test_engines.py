@@ -32,7 +32,7 @@ from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
 from livelav.generate.yardsticks import PlainModule, flop, random_tensors
 from livelav.presenter import PACE_FIELDS
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, SynthConfig, SynthShared, _Synth
+from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
 
 HAS_TRT_RTX = importlib.util.find_spec("tensorrt_rtx") is not None  # which builds without a card
 
@@ -258,9 +258,9 @@ def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
 def test_the_show_goes_on_when_the_engine_fails(tmp_path: Path) -> None:
     ctx = multiprocessing.get_context("spawn")
     shared = SynthShared(
-        SampleRing(ctx), Latest(ctx, PACKED, "f8"), Board(ctx, PACE_FIELDS),
-        Latest(ctx, 32 * 32 * 4, "u1", IMAGE_FIELDS),
-        Board(ctx, SYNTH_FIELDS), Histogram(ctx), Histogram(ctx), StopFlag(ctx),
+        SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), Board(TURN_FIELDS),
+        Latest(32 * 32 * 4, "u1", IMAGE_FIELDS),
+        Board(SYNTH_FIELDS), Histogram(), Histogram(), StopFlag(),
     )  # fmt: skip
     ours, theirs = ctx.Pipe(duplex=False)
     model = str(write_small(tmp_path / "x.safetensors"))

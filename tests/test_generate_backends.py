@@ -111,7 +111,7 @@ def test_noise_by_layer_group_and_on_its_way_agree_with_the_oracle(make: Make, a
     mixed = dict(tensors)
     for layer in config.layers:
         if layer.kind != "rgb":
-            own, other = factors[:, layer_group(config.ws_resolutions[layer.ws])]
+            own, other = factors[:, layer_group(layer.resolution)]
             name = f"synthesis.{layer.name}.noise_const"
             mixed[name] = own * tensors[name] + other * turned(tensors)[name]
     expected = to_rgba(Synthesis(mixed, 64, architecture)(ws.astype(np.float64))).astype(int)

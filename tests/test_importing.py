@@ -194,6 +194,24 @@ def test_a_name_that_is_taken(source: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("licence", ["", "two\nlines", "\x1b[2J", "x" * 201])
+def test_what_else_lies_in_the_models_folder_stays(tmp_path: Path) -> None:
+    folder = models_dir()
+    folder.mkdir(parents=True)
+    for name in ("holiday.png", "holiday.json", "other.safetensors"):
+        (folder / name).write_bytes(b"precious")
+    (folder / "holiday.pkl").write_bytes(b"no checkpoint")
+    with pytest.raises(ModelError):
+        import_model(folder / "holiday.pkl")
+    (folder / "holiday.pkl").write_bytes(ada())
+    assert import_model(folder / "holiday.pkl").name.startswith("holiday-"), "the name is taken"
+    with pytest.raises(ModelError, match=r"holiday\.json|holiday\.png"):
+        import_model(with_plan(tmp_path / "it.pkl", RESNET), name="holiday")
+    with pytest.raises(ModelError, match="no model 'other'"):
+        remove_model("other")
+    for name in ("holiday.png", "holiday.json", "other.safetensors"):
+        assert (folder / name).read_bytes() == b"precious"
+
+
 def test_what_is_no_licence(source: Path, licence: str) -> None:
     assert "licence" in refused(ModelError, source, licence=licence)
 

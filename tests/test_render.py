@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import soundfile
 from live import DEADLINE_S
 from livelav.audio.whole import WholeSound
 from livelav.chain import Chain
+from livelav.core.drive import Drive
 from livelav.core.errors import LivelavError, SourceError, StorageError
 from livelav.core.params import Settings
 from livelav.core.values import Block
@@ -225,6 +227,40 @@ def test_a_truncated_sound_gives_what_there_is_of_it(
     assert abs(len(sound_of(path)) / RATE_HZ - len(pictures_of(path)[0]) / 30) < 1 / 30
 
 
+def test_sound_that_is_no_number_harms_only_its_moment(encoder, stats) -> None:
+    sound = passage(encoder.sample_rate, 1.0, 6)[:, None]
+    sound[6_000:6_003, 0] = np.nan, np.inf, -np.inf
+    steps = list(Score(encoder, stats, first_scene(None, None, {}), Fraction(30)).steps(iter([sound]), 24_000))
+    assert all(np.isfinite(step.controls.ws).all() for step in steps)
+
+
+def test_an_attack_between_two_pictures_is_not_lost(encoder, stats) -> None:
+    sound = 1e-4 * np.random.default_rng(0).standard_normal((48_000, 2)).astype(np.float32)
+    sound[20_000:21_000] += 0.5
+    steps = list(Score(encoder, stats, first_scene(None, None, {}), Fraction(2)).steps(iter([sound]), 24_000))
+    assert [step.moment.onset > 0.5 for step in steps].count(True) >= 1
+
+
+def test_a_drive_moves_the_mapping_as_often_as_there_are_frames(encoder, stats) -> None:
+    drives = {"generate.psi": Drive.parse("square 0.5 1")}
+    scene = replace(first_scene(None, None, {"tempo_bpm": "120"}), drives=drives)
+    sound = passage(encoder.sample_rate, 2.0, 7)[:, None]
+    steps = list(Score(encoder, stats, scene, Fraction(60)).steps(iter([sound]), 24_000))
+    spread = np.array([np.abs(step.controls.ws - stats.w_avg).mean() for step in steps])
+    wide = spread[12:] > 0.5 * spread.max()
+    assert 6 <= np.count_nonzero(np.diff(wide.astype(int))) <= 16, "it opens and closes four times a second"
+
+
+def test_a_video_that_fails_leaves_the_one_before_it(music: Path, tmp_path: Path) -> None:
+    path = rendered(music, tmp_path / "video.mp4", end="0.2")
+    before = path.read_bytes()
+    (tmp_path / "header.wav").write_bytes(music.read_bytes()[:44])
+    with pytest.raises(SourceError):
+        rendered(tmp_path / "header.wav", path, force=True)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["header.wav", "video.mp4"]
+
+
 def test_interrupted_it_leaves_a_video_of_what_was_made(tmp_path: Path) -> None:
     sound, path = tmp_path / "long.wav", tmp_path / "video.mp4"
     soundfile.write(sound, passage(RATE_HZ, 120.0, 5), RATE_HZ)
@@ -262,4 +298,4 @@ def test_eight_hours_are_not_held_in_memory(tmp_path: Path) -> None:
     whole = WholeSound(path)
     assert whole.seconds == 8 * 3600
     lengths = [len(block) for block in whole.blocks()]
-    assert sum(lengths) == whole.samples and max(lengths) <= 8_192
+    assert sum(lengths) == 8 * 3600 * 8_000 and max(lengths) <= 8_192

@@ -371,17 +371,19 @@ def test_the_governor_steps_down_soon_and_up_late() -> None:
     while governor.step(1.0, now_s) == 0.5:
         now_s += 1 / 60
     assert RAISE_AFTER_S < now_s < RAISE_AFTER_S + 3
-    for n in range(20 * LOOK):
-        governor.step(9.0 if n < LOOK else 2.0, now_s + n)
-    assert governor.scale == 0.5, "what would not fit at full scale is not tried"
-    little = Governor(budget_ms=10.0)  # where half a resolution saves a tenth only
+    for full_ms, half_ms in ((9.0, 2.0), (5.5, 4.9)):  # half saves much, or a tenth only
+        dear = Governor(budget_ms=5.0)
+        scales = [dear.scale]
+        for n in range(60 * 3600):
+            scales.append(dear.step(full_ms if scales[-1] == 1.0 else half_ms, n / 60))
+        assert scales.count(1.0) < 0.01 * len(scales), "what does not fit at full scale is hardly tried in an hour"
+    burst = Governor(budget_ms=9.0)  # something else was dear for a moment: full costs 8 ms, half 5
     for n in range(LOOK):
-        little.step(11.0, n / 60)
-    for n in range(20 * LOOK):
-        little.step(9.9, n)
-    assert little.scale == 0.5, "it would not fit now either"
-    while little.step(8.0, now_s) == 0.5:
+        burst.step(28.0, n / 60)
+    now_s = 1.0
+    while burst.step(5.0, now_s) == 0.5:
         now_s += 1 / 60
+        assert now_s < 120.0, "it is tried again"
 
 
 @pytest.mark.parametrize("folder_line", [("picture.frag", 5), ("across.frag", 11), ("picture.vert", 4)])

@@ -122,6 +122,7 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     show.send("/model", "broken")
     pid = show.comes()
     assert gone([pid], 20.0)
+    time.sleep(1.0)  # main looks after those that come twenty times a second, and tells nothing of what nobody wants
     show.send("/model", "stolen")
     pid = show.comes()
     os.kill(pid, signal.SIGKILL)

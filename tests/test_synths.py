@@ -206,13 +206,15 @@ def test_while_one_loads_the_newest_wins_and_processes_are_not_started_all_the_t
     assert set(show.balances[:100]) == {0.0}, "what nobody wants any more was never seen"
 
 
-def test_one_that_takes_long_is_told_once_to_stand_back_no_longer():
+def test_one_that_takes_long_is_told_to_stand_back_no_longer():
     show = Show(loading_turns=600)
     show.model = "second"
     show.turn(200)
     assert show.log == [("start", "second")]
     show.until(show.plays("second"))
-    assert show.log == [("start", "second"), ("hurry", "second"), ("dismiss", "first")]
+    hurried = show.log.count(("hurry", "second"))
+    assert 1 <= hurried <= 600 * TURN_S / 4.0, "and again: it may have stood back only after that"
+    assert [one for one in show.log if one[0] != "hurry"] == [("start", "second"), ("dismiss", "first")]
 
 
 def test_back_to_what_plays_while_another_loads_ends_that(show):
@@ -292,15 +294,17 @@ def test_what_was_stepped_around_while_loading_is_told_once_it_plays(show):
     assert [event["text"] for event in show.kinds("warning")] == ["torch instead of openvino"]
 
 
-def test_one_that_keeps_dying_while_it_is_faded_to_is_faded_back_from(show):
+def test_one_that_dies_while_it_is_faded_to_is_faded_back_from(show):
     show.model, show.seconds = "second", 30.0
     show.until(lambda s: s.synths.balance > 0.2)
-    show.children[1].deaths = 3
+    show.children[1].says("restart", "synth ended with code -9: starting it again")
     show.turn(5)
-    assert show.kinds("refused")[0]["model"] == "second"
+    (refused,) = show.kinds("refused")
+    assert refused["model"] == "second" and "code -9" in refused["text"]
     show.model = "first"
     show.until(lambda s: s.coming() is None)
     assert show.synths.model == "first" and show.synths.balance == 0.0
+    assert len(show.kinds("refused")) == 1, "told once"
 
 
 def test_nobody_comes_before_the_first_one_ever_played():

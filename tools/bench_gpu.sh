@@ -3,12 +3,14 @@
 #   tools/bench_gpu.sh [FOLDER]      or OUT=FOLDER tools/bench_gpu.sh; PYTHON=... picks another Python
 # Changes nothing outside the folder. Written, never run on a card so far.
 set -u
-cd "$(dirname "$0")/.." || exit 1
 out=${1:-${OUT:-gpu-bench}}
 python=${PYTHON:-python3}
 mkdir -p "$out" || exit 1
 out=$(cd "$out" && pwd)
-export LIVELAV_CACHE="$out/cache" PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+cd "$(dirname "$0")/.." || exit 1
+cache=$(mktemp -d "$out/cache.XXXXXX") || exit 1
+trap 'rm -rf "$cache"' EXIT
+export LIVELAV_CACHE="$cache" PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 {
     date -u
     nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
@@ -29,6 +31,5 @@ failed=0
 "$python" -m pytest -q -rs -p no:cacheprovider tests/test_engines.py -k tensorrt >>"$out/tests.txt" 2>&1 || failed=1
 "$python" -m livelav bench --large --seconds 20 >"$out/engines.md" 2>"$out/errors.txt" || failed=1
 "$python" -m livelav bench --large --seconds 20 --json >"$out/engines.json" 2>>"$out/errors.txt" || failed=1
-rm -rf "$out/cache"
 cat "$out/machine.txt" "$out/tests.txt" "$out/engines.md"
 exit $failed

@@ -9,6 +9,7 @@ each preset and a column for each of MOMENTS_S.
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +17,20 @@ import soundfile
 from PIL import Image as Picture
 
 from livelav.audio.demo import RATE_HZ, compose
-from livelav.chain import Chain, Frame
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.scene import Scene
 from livelav.core.store import data_dir
-from livelav.core.values import Block, Bytes, Floats, Image
+from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import load_encoder
 from livelav.generate.library import Generator, load_generator
-from livelav.mapping.mapper import Mapper
+from livelav.offline import Pictures, Score
 from livelav.play import first_scene
 from livelav.show.headless import HeadlessSurface
-from livelav.show.renderer import Moment, Renderer
+from livelav.show.renderer import Renderer
 
 SIZE, SMALL = (640, 360), (320, 180)  # pixels drawn, and kept
 THUMBNAIL_S, MOMENTS_S = 11.0, (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)
-TRAIL_S, FPS = 2.0, 20.0  # what is drawn before each moment, so that feedback has something to keep
+TRAIL_S, FPS = 2.0, 20  # what is drawn before each moment, so that feedback has something to keep
 COLOURS = 128  # of a thumbnail: a third of the bytes, and no eye sees it
 
 
@@ -79,27 +79,16 @@ def heard(path: Path | None) -> tuple[Floats, float]:
 
 def drawn(stage: Stage, scene: Scene, moments_s: Sequence[float]) -> Iterator[Bytes]:
     """The window's picture [height, width, 3] at these moments."""
-    frames, rate = played(stage, scene)
     renderer = Renderer(stage.surface.ctx, stage.surface.software)
-    for moment_s in moments_s:
-        for now_s in np.arange(moment_s - TRAIL_S, moment_s + 0.5 / FPS, 1.0 / FPS):
-            frame = frames[min(int(now_s * rate), len(frames) - 1)]
-            pixels = stage.generator.synthesize(frame.controls.ws, frame.controls.noise)
-            renderer.set_image(Image(pixels, now_s))
-            heard, order = frame.features, scene.choices["chain.order"]
-            moment = Moment(scene.settings, float(now_s), heard.rms, heard.onset, order=order)
-            renderer.draw(stage.surface.fbo, SIZE, moment)
-        yield renderer.read_rgba(SIZE)[::-1, :, :3].copy()
+    pictures = Pictures(stage.generator, renderer, stage.surface.fbo, SIZE)
+    score = Score(load_encoder("embedded"), stage.generator.stats, scene, Fraction(FPS))
+    blocks = iter(np.array_split(stage.sound, round(max(moments_s) * 10)))
+    for step in score.steps(blocks, round(stage.rate_hz)):
+        if any(moment_s - TRAIL_S <= step.time_s <= moment_s for moment_s in moments_s):
+            picture = pictures.make(step)
+            if step.time_s in moments_s:
+                yield picture[..., :3].copy()
     renderer.close()
-
-
-def played(stage: Stage, scene: Scene) -> tuple[list[Frame], float]:
-    """Every frame of the sound, and how many there are in a second."""
-    encoder, key = load_encoder("embedded"), scene.key
-    assert key.mode != "track", "which needs the whole file at once"
-    mapper = Mapper(stage.generator.stats, encoder, key.seed, key.mode, key.placement)  # type: ignore[arg-type]
-    frames = Chain(encoder, mapper).push(Block(stage.sound, 0.0, stage.rate_hz), scene.settings)
-    return frames, encoder.frame_rate
 
 
 def small(picture: Bytes) -> Picture.Image:

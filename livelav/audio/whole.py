@@ -15,6 +15,7 @@ from livelav.core.errors import SourceError
 from livelav.core.values import Floats
 
 _BLOCK = 8_192  # samples
+_LOSS_S = 1.0  # compressed files may state their length a little wrong
 
 
 class WholeSound:
@@ -34,10 +35,9 @@ class WholeSound:
             self._by_av = True
             facts = self._looked_at(error)
         self.rate_hz, self.channels, length = map(int, facts)
-        self._first, self._last = round(start_s * self.rate_hz), length
-        if end_s is not None:
-            self._last = min(round(end_s * self.rate_hz), length)
-        if not 0 <= self._first < self._last:
+        self._first, self._stated = round(start_s * self.rate_hz), length
+        self._last = None if end_s is None else round(end_s * self.rate_hz)  # None: wherever it ends
+        if (length and self._first >= length) or (self._last is not None and self._first >= self._last):
             raise SourceError(
                 f"{path} is {length / self.rate_hz:.1f} s long: nothing of it lies from {start_s:g} to "
                 f"{'its end' if end_s is None else f'{end_s:g} s'}"
@@ -45,29 +45,30 @@ class WholeSound:
         self.damage = ""  # why it ended before its end, once it has
 
     @property
-    def samples(self) -> int:
-        """How many there are, as the file says: a truncated one ends sooner."""
-        return self._last - self._first
+    def seconds(self) -> float:
+        """How long it is, as the file says, which may be wrong; 0 where it says nothing."""
+        return max(self._due - self._first, 0) / self.rate_hz
 
     @property
-    def seconds(self) -> float:
-        return self.samples / self.rate_hz
+    def _due(self) -> int:
+        """The sample that it should end at."""
+        return self._stated if self._last is None else min(self._last, self._stated or self._last)
 
     def blocks(self) -> Iterator[Floats]:
-        """[n, channels], all n together `samples`."""
+        """[n, channels], as many as there are."""
         self.damage = ""
         passed = 0
         for block in self._decoded() if self._by_av else self._read():
-            part = block[max(self._first - passed, 0) : max(self._last - passed, 0)]
+            end = len(block) if self._last is None else max(self._last - passed, 0)
+            part = block[max(self._first - passed, 0) : end]
             passed += len(block)
             if len(part):
                 yield part
-            if passed >= self._last:
+            if self._last is not None and passed >= self._last:
                 return
-        if passed < self._last:
-            self.damage = (
-                f"{self._path} ends at {passed / self.rate_hz:.1f} s instead of {self._last / self.rate_hz:.1f}"
-            )
+        if not self._by_av and self._due - passed > _LOSS_S * self.rate_hz:  # what PyAV says of lengths is a guess
+            ends_s, due_s = passed / self.rate_hz, self._due / self.rate_hz
+            self.damage = f"{self._path} is damaged: it ends at {ends_s:.1f} s of {due_s:.1f}"
 
     def _read(self) -> Iterator[Floats]:
         import soundfile

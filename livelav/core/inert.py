@@ -26,6 +26,7 @@ from typing import Any
 MAX_OPERATIONS = 500_000  # three StyleGAN2 networks of 1024 px in one pickle take 66,000
 MAX_ARGUMENTS = 16  # of one call
 MAX_FILE_BYTES = 2 << 30
+LONGEST_KEY = 1_000
 LARGEST_KEY = 1 << 60  # whole numbers below it have different hashes, so no dictionary grows slow
 
 
@@ -252,6 +253,8 @@ def _key(key: Any) -> Any:
     """Only flat keys: hashing a deeply nested one would overflow the interpreter's stack."""
     if key is not None and type(key) not in (str, int, bytes, bool, float):
         raise PlainDataError("its pickle uses a key that is no plain value")
+    if type(key) in (str, bytes) and len(key) > LONGEST_KEY:  # equal ones are compared whole, each time
+        raise PlainDataError("its pickle uses a key that is longer than any name")
     if type(key) is int and abs(key) >= LARGEST_KEY:
         raise PlainDataError("its pickle uses a number as key that is larger than any address")
     return key

@@ -6,6 +6,7 @@ there, and is built anew. What can be made again may be lost: a folder that cann
 
 import contextlib
 import hashlib
+import os
 import re
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from livelav.core.store import cache_dir, listing, write_atomic
 
 SUFFIX = ".engine"
 DIGEST = hashlib.sha256().digest_size
-MOST = 16  # engines kept; the oldest goes
+MOST = 16  # engines kept; the one unused for longest goes
 LARGEST = 2**31  # bytes of one
 
 
@@ -47,7 +48,11 @@ def read(key: Key) -> bytes | None:
     except OSError:
         return None
     digest, engine = content[:DIGEST], content[DIGEST:]
-    return engine if engine and hashlib.sha256(engine).digest() == digest else None
+    if not engine or hashlib.sha256(engine).digest() != digest:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(key.path)  # what is used stays
+    return engine
 
 
 def write(key: Key, engine: bytes) -> None:

@@ -21,6 +21,7 @@ NoiseMode = Literal["const", "random", "none"]
 SMALLEST, LARGEST = 32, 2048
 MOST_MAPPING_LAYERS = 64  # published ones have 2 or 8
 MOST_LABELS = 4096  # ImageNet has 1000
+LARGEST_HALF_CLAMP = 16_384.0
 LRELU_SLOPE = 0.2
 LRELU_GAIN = 2.0**0.5
 DEMODULATION_EPS = 1e-8
@@ -89,6 +90,11 @@ class Config:
             raise ModelError(
                 f"a generator of conv_clamp {self.conv_clamp}: it must be a positive number or none; pick another model"
             )
+
+    @property
+    def fits_half(self) -> bool:
+        """Whether float16, which ends at 65504, holds all that its layers can put out, and sums of some."""
+        return self.conv_clamp is not None and self.conv_clamp <= LARGEST_HALF_CLAMP
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":

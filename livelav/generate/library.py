@@ -95,7 +95,8 @@ def step_down(generator: Generator, error: BackendError) -> Generator:
 
     Raises BackendError where no engine is left that has not failed."""
     failed = (*generator.failed, generator.engine)
-    left = [name for name in preference() if name not in failed]
+    # never TensorRT: it comes first, so it has failed, or has an engine to build that takes minutes
+    left = [name for name in preference() if name not in (*failed, "tensorrt")]
     for name in left:
         try:
             made = _load(generator.path, name, generator.threads, generator.noise_mode)
@@ -208,7 +209,7 @@ def remove_model(name: str) -> None:
     """Deletes one of the user's models, its card and its pictures. Raises ModelError for a shipped or unknown one,
     StorageError where the folder may not be written."""
     path = models_dir() / f"{name}{SUFFIX}"
-    if not is_name(name) or not os.path.isfile(path):
+    if not is_name(name) or not is_generator(path):
         own = sorted(name for name, path in _models().items() if path.parent != _shipped_dir())
         raise ModelError(
             f"no model {name!r} of your own to remove{nearest(name, own)}; you have: {', '.join(own) or 'none'}"
@@ -231,8 +232,9 @@ def _build(
 ) -> tuple[str, Backend, tuple[str, ...]]:
     """One engine asked for by name must build; with auto the next one steps in, and a warning says so."""
     if backend != "auto":
-        name = _meant(backend)
-        return name, build(network, name, threads, noise_mode, on_progress=on_progress), ()
+        built = build(network, _checked(backend), threads, noise_mode, on_progress=on_progress)
+        name = " ".join(built.name.split()[:2]) if backend == "torch" else backend  # it says which device it took
+        return name, built, ()
     failures: list[str] = []
     for name in preference():
         try:
@@ -244,10 +246,8 @@ def _build(
     raise BackendError(f"no engine runs this generator: {' | '.join(failures)}")
 
 
-def _meant(backend: str) -> str:
-    """The engine behind a name that can be asked for. Raises BackendError."""
-    if backend == "torch":
-        return "torch cuda" if has_cuda() else "torch cpu"
+def _checked(backend: str) -> str:
+    """A name that can be asked for. Raises BackendError."""
     if backend not in (*NAMES, *PREFERENCE_WITH_CUDA):
         raise BackendError(
             f"no backend {backend!r}{nearest(backend, NAMES)}; it must be one of auto, {', '.join(NAMES)}"
@@ -286,7 +286,7 @@ def build(
             return TensorRTBackend(network, noise_mode, on_progress)
         from livelav.generate.torch_backend import TorchBackend
 
-        return TorchBackend(network, threads, noise_mode, engine.removeprefix("torch "), precision)
+        return TorchBackend(network, threads, noise_mode, engine.partition(" ")[2] or None, precision)
     except BackendError:
         raise
     except Exception as error:  # whatever a broken installation throws, another engine may still do

@@ -60,7 +60,11 @@ class OpenVINOBackend:
                 except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
                     failures.append(error)
                     continue
-                built[f"{name.lower()} {one}"] = _Compiled(compiled, network, noise_mode)
+                took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+                if precision and took != precision:  # limits set on oneDNN: it computes in another without a word
+                    failures.append(RuntimeError(f"it computes in {took} instead of {precision}"))
+                    continue
+                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode)
                 if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
                     break
         if not built:
@@ -123,7 +127,7 @@ def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
     fifth slower: slow motion stays calm where bfloat16 shimmers. But its range asks for a network whose activations
     are clamped."""
     able = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-    half = ["f16"] if "FP16" in able and network.config.conv_clamp is not None else []
+    half = ["f16"] if "FP16" in able and network.config.fits_half else []
     return [*half, *(["bf16"] if "BF16" in able and device == "CPU" else []), "f32"]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from livelav.core.values import W_DIM, Floats, layer_group
 from livelav.generate.layout import DEMODULATION_EPS, FIR, LRELU_GAIN, RESIDUAL_GAIN, Config, Layer
 
-FORM = 2  # of what engines make of it; counted up where old engines would draw something else
+FORM = 3  # of what engines make of it; counted up where old engines would draw something else
 SMALLEST_EPS = 2.0**-23  # twice the least that float16 holds; energies are about 1
 
 
@@ -75,7 +75,7 @@ def _fold(config: Config, layer: Layer, tensors: Mapping[str, NDArray[np.floatin
     def get(name: str) -> NDArray[np.float64]:
         return np.asarray(tensors[f"synthesis.{layer.name}.{name}"], np.float64)
 
-    group = layer_group(config.ws_resolutions[layer.ws])
+    group = layer_group(layer.resolution)  # of its noise map: what a listener to the parameters expects
     weight, fan_in = get("weight"), layer.inputs * layer.kernel**2
     style_weight, style_bias = get("affine.weight") / np.sqrt(W_DIM), get("affine.bias")
     if layer.kind == "rgb":

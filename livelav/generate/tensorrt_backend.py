@@ -56,9 +56,10 @@ class TensorRTBackend:
     ) -> None:
         """Reads the engine from the cache folder, or builds it, which takes minutes; meanwhile `on_progress` is told
         in words how far that is, one call at a time, from any thread. Raises BackendError."""
-        if network.config.conv_clamp is None:
+        if not network.config.fits_half:
             raise BackendError(
-                "this model bounds no activations, and float16 ends at 65504: tensorrt is not for it; --backend torch"
+                "this model bounds its activations too widely or not at all, and float16 ends at 65504: "
+                "tensorrt is not for it; --backend torch"
             )
         self._num_ws = network.config.num_ws
         self._log = Log()
@@ -101,7 +102,7 @@ class TensorRTBackend:
     @torch.inference_mode()
     def _play(self, engine: Any, network: StaticNetwork, noise_mode: NoiseMode) -> None:
         """Makes the context and records its work. Raises RuntimeError."""
-        runtime_cache = None
+        runtime_cache = options = None
         if IS_RTX:  # which compiles its kernels at the first image, and can keep them
             options = engine.create_runtime_config()
             runtime_cache = options.create_runtime_cache()
@@ -113,7 +114,7 @@ class TensorRTBackend:
             context = engine.create_execution_context()
         if context is None:
             raise RuntimeError(self._log.last)
-        self._kept_alive = engine, context  # the recording holds addresses of theirs
+        self._kept_alive = engine, context, options, runtime_cache  # the recording holds addresses of theirs
         size = network.config.resolution
         image = torch.zeros(size, size, RGBA, dtype=torch.uint8, device=self._device)
         log = self._log

@@ -42,7 +42,8 @@ class TorchBackend:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if precision not in (None, *PRECISIONS):
             raise BackendError(f"torch computes in {', '.join(PRECISIONS)}, not in {precision!r}")
-        names = [precision] if precision else ["fp16"] if device == "cuda" else cpu_precisions()
+        on_card = ["fp16" if network.config.fits_half else "fp32"]
+        names = [precision] if precision else on_card if device == "cuda" else cpu_precisions()
         try:
             kind = _Card if device == "cuda" else _Cpu
             built = {name: kind(network, torch.device(device), PRECISIONS[name], noise_mode) for name in names}

@@ -46,7 +46,11 @@ class Blend:
         others = [part for part in self._parts if part.key != key]
         if len(others) == _MOST:
             others.remove(min(others, key=lambda part: part.share))
-        self._parts = [*others, *(found or [_Part(key, self._make(key), 0.0)])]
+        if not found:
+            made = self._make(key)
+            made.follow(self._parts[-1].mapper)
+            found = [_Part(key, made, 0.0)]
+        self._parts = [*others, *found]
         if seconds <= 0:
             self._parts = self._parts[-1:]
         self._share_out()

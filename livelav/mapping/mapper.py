@@ -71,6 +71,10 @@ class Mapper:
         """[512]: what psi pulls to in the last frame."""
         return self._labels.now.w_avg
 
+    def follow(self, other: "Mapper") -> None:
+        """Takes on where the noise maps stand, which is no mapping's own: in a fade of two they must not cancel."""
+        self._noise_turn = other._noise_turn
+
     def step(self, features: Features, settings: Settings) -> Controls:
         """One frame. Finite features give finite ws, whatever the settings."""
         dt_s = self._dt_s

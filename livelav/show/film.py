@@ -17,6 +17,7 @@ from livelav.core.errors import StorageError
 from livelav.core.values import Bytes, Floats
 from livelav.show.container import CONTAINERS, FRAGMENT_S
 
+MOST_CHANNELS = 8  # that FLAC holds
 _FULL_SCALE = (1 << 31) - 1
 
 
@@ -26,7 +27,10 @@ class Film:
     def __init__(
         self, path: Path, size: tuple[int, int], fps: Fraction, sound: tuple[int, int], lossless: bool = False
     ) -> None:
-        """`size`: even numbers of pixels unless `lossless`; `sound`: rate in Hz and channels. Raises StorageError."""
+        """`size`: even numbers of pixels unless `lossless`; `sound`: rate in Hz and channels, MOST_CHANNELS at most.
+
+        Raises StorageError.
+        """
         self._path, self._fps = path, fps
         self._rate_hz, self._channels = sound
         self.pictures = self.samples = 0
@@ -63,6 +67,7 @@ class Film:
 
     def add_sound(self, samples: Floats) -> None:
         """The next samples [n, channels]. Raises StorageError where the disk refuses."""
+        samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
         whole = np.clip(samples.astype(np.float64) * (_FULL_SCALE + 1), -_FULL_SCALE - 1, _FULL_SCALE).astype(np.int32)
         frame = av.AudioFrame.from_ndarray(whole.reshape(1, -1), "s32", self._audio.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = self._rate_hz, self.samples, Fraction(1, self._rate_hz)

@@ -8,6 +8,7 @@ import statistics
 
 SCALES = (1.0, 0.5)
 LOOK = 40  # pictures over which the cost is judged
+TRY_AFTER_S, LONGEST_PATIENCE_S = 60.0, 960.0
 RAISE_AFTER_S = 10.0  # of low cost, before more resolution is tried: a scale that hunts is worse than a low one
 
 
@@ -20,6 +21,7 @@ class Governor:
         self._costs_ms: list[float] = []
         self._index = 0
         self._dear_ms = 0.0  # what made it step down
+        self._patience_s = TRY_AFTER_S
         self._growth = 1.0  # how much more the scale above costs; 0: not known so far
         self._changed_s = float("-inf")
 
@@ -43,4 +45,8 @@ class Governor:
                 self._growth = min(max(self._dear_ms / median_ms, 1.0), pixels)
             if now_s - self._changed_s >= RAISE_AFTER_S and median_ms * self._growth < self._budget_ms:
                 self._index, self._changed_s = self._index - 1, now_s
+            # what made it dear may be over: so it is tried again, less and less often where it fails
+            elif now_s - self._changed_s >= self._patience_s and median_ms < self._budget_ms:
+                self._index, self._changed_s = self._index - 1, now_s
+                self._patience_s = min(2.0 * self._patience_s, LONGEST_PATIENCE_S)
         return self.scale
