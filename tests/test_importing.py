@@ -193,7 +193,6 @@ def test_a_name_that_is_taken(source: Path, name: str) -> None:
     assert name in refused(ModelError, source, name=name)
 
 
-@pytest.mark.parametrize("licence", ["", "two\nlines", "\x1b[2J", "x" * 201])
 def test_what_else_lies_in_the_models_folder_stays(tmp_path: Path) -> None:
     folder = models_dir()
     folder.mkdir(parents=True)
@@ -212,6 +211,7 @@ def test_what_else_lies_in_the_models_folder_stays(tmp_path: Path) -> None:
         assert (folder / name).read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("licence", ["", "two\nlines", "\x1b[2J", "x" * 201])
 def test_what_is_no_licence(source: Path, licence: str) -> None:
     assert "licence" in refused(ModelError, source, licence=licence)
 

@@ -133,7 +133,8 @@ class Panels:
         ink, faint = (GROUND, GROUND) if lit in (AMBER, ACCENT) else (WHITE, GREY if lit else DIM)
         inner = box.narrowed(0.45 * brush.letter)
         took = brush.say(inner, key, faint, 0.74, align=1.0)
-        brush.say(Box(inner.x, inner.y, inner.w - took - 0.3 * brush.letter, inner.h), text, ink, 0.92)
+        room = inner.w - took - 0.3 * brush.letter
+        brush.say(Box(inner.x, inner.y, room, inner.h), text, ink, brush.fitting(text, room, 0.92))
 
     def _action(self, name: str, key: str, box: Box, lit: int | None = None) -> None:
         self._button(f"act {name}", {"kind": "act", "name": name}, box, name.replace("-", " "), key, lit)
