@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 40.0
+SAY_AGAIN_S = 4.0
 
 
 class Run:
@@ -16,6 +17,7 @@ class Run:
 
     def __init__(self, folder: Path, *args: str, headless: bool = True) -> None:
         self.stats_path = folder / "stats.json"
+        self.say_again: Any = None  # called every SAY_AGAIN_S while something is waited for: JACK loses single messages
         if headless:
             args = ("--headless", "--size", "320x180", *args)
         self.process = subprocess.Popen(
@@ -29,8 +31,11 @@ class Run:
 
     def wait_for(self, condition: Any, what: str) -> dict[str, Any]:
         """Reads the statistics, which are written every second, until `condition(stats)` holds; returns them."""
-        until_s = time.monotonic() + DEADLINE_S
-        while time.monotonic() < until_s:
+        begin_s = said_s = time.monotonic()
+        while time.monotonic() < begin_s + DEADLINE_S:
+            if self.say_again and time.monotonic() - said_s > SAY_AGAIN_S:
+                said_s = time.monotonic()
+                self.say_again()
             stats = self.stats
             if stats and condition(stats):
                 return stats

@@ -148,8 +148,11 @@ def recall_two(gig, controller, songs):
     shipped = sum(listed.shipped for listed in list_presets())
     for number in (1, 0):
         song = songs[number]
-        controller.out.send_message([0xC0, shipped + number])
+        program = [0xC0, shipped + number]
+        controller.out.send_message(program)
+        gig.run.say_again = lambda program=program: controller.out.send_message(program)
         gig.run.wait_for(lambda s, song=song: s["preset"] == song, f"{song} is played")
+        gig.run.say_again = None
         gig.photograph(f"to-{song}")
         gig.wait_for_preset(song)
         gig.photograph(f"at-{song}")

@@ -71,7 +71,9 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
     try:
         run.wait_for(lambda s: s["midi"]["ports"] == ["knobs:out"], "it hears the controller")
         controller.out.send_message([0xC0, 3])
+        run.say_again = lambda: controller.out.send_message([0xC0, 3])
         run.wait_for(stands_at("storm"), "program change 4")
+        run.say_again = None
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(pack([Message("/preset", ("calm",))]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "by OSC")
