@@ -204,7 +204,7 @@ def test_lights_go_out_with_the_show(show, plug_in):
     box = plug_in()
     run = show()
     run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
-    box.out.send_message([0x99, 36, 127])
+    send(run, Message("/blackout"))
     box.wait_until(lambda: box.shows.get(BLACKOUT) == 60, "the pad is lit")
     run.process.terminate()
     box.wait_until(lambda: box.shows[BLACKOUT] == 0, "it is dark")
