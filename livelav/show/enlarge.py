@@ -1,38 +1,24 @@
 """The generator's image, on the card, enlarged once per image: bicubic colour, and the level that lines follow.
 
 Done at the image's own scale, so that a pass over a whole window needs one linear tap where it would need sixteen:
-on a processor that draws, taps are what a picture costs. Runs in the thread that owns the context.
+on a processor that draws, taps are what a picture costs. There an image that is large enough stays as large as it is,
+and linear taps do the whole way: that looks the same, and enlarging it took longer than all lines and glow. Runs in the
+thread that owns the context.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import moderngl
 import numpy as np
 
-from livelav.core.values import Image
+from livelav.core.values import Bytes, Floats, Image
 from livelav.show.grade import grade
 from livelav.show.levels import CELLS, LevelRange, Spline, level_field
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
 
 SIDE = 1024  # images are enlarged to this many pixels
-SOFTWARE_SIDE = 320  # the same where the processor draws; linear taps do the rest of the way
-
-
-@dataclass(frozen=True, slots=True)
-class _Stages:
-    """An image on its way: as it came with its level, enlarged across, enlarged both ways."""
-
-    image: moderngl.Texture  # [height, width] RGBA
-    levels: moderngl.Texture  # [height, CELLS]
-    wide: moderngl.Texture
-    full: moderngl.Texture
-    into_wide: moderngl.Framebuffer
-    into_full: moderngl.Framebuffer
-
-    def release(self) -> None:
-        for one in (self.into_wide, self.into_full, self.image, self.levels, self.wide, self.full):
-            one.release()
+SOFTWARE_SIDE = 256  # the same where the processor draws
+FRAME = 2  # the outermost pixels: see across.frag
 
 
 class Passes:
@@ -54,9 +40,8 @@ class Enlarger:
 
     def __init__(self, ctx: moderngl.Context, software: bool, passes: Passes) -> None:
         """`software`: the processor draws."""
-        self._ctx, self._passes = ctx, passes
-        self._side = SOFTWARE_SIDE if software else SIDE
-        self._stages: _Stages | None = None
+        self._ctx, self._software, self._passes = ctx, software, passes
+        self._way: _Drawn | _Computed | None = None
         self._spline = Spline(1)  # of the image's height
         self._stale = False
         self._grade = (0.0, 1.0)
@@ -64,18 +49,17 @@ class Enlarger:
         self.range = LevelRange()
 
     def set_image(self, image: Image) -> None:
-        """Uploads an image; enlarging waits until `texture` is asked for, so images nobody sees cost little."""
+        """Takes an image; enlarging waits until `texture` is asked for, so images nobody sees cost little."""
         height, width, channels = image.pixels.shape
         assert channels == 4, "images are RGBA: three channels upload ten times slower"
-        if self._stages is None or self._stages.image.size != (width, height):
-            if self._stages is not None:
-                self._stages.release()
-            self._stages = _stages(self._ctx, width, height, self._side)
+        if self._way is None or self._way.size != (width, height):
+            if self._way is not None:
+                self._way.release()
+            self._way = self._way_of(width, height)
             self._spline = Spline(height)
         level = level_field(image.pixels)
         self.range.aim(level)
-        self._stages.image.write(np.ascontiguousarray(image.pixels))
-        self._stages.levels.write(self._spline(level))
+        self._way.take(image.pixels, self._spline(level))
         self._stale = True
 
     def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
@@ -83,43 +67,101 @@ class Enlarger:
 
         None before the first image. Draws, where there is something new, through texture units 0 and 1.
         """
-        stages = self._stages
-        if stages is None:
+        if self._way is None:
             return None
-        if self._stale:
-            stages.image.use(0)
-            stages.levels.use(1)
-            set_uniforms(self._passes.across.program, image=0, levels=1, width=stages.wide.width)
-            stages.into_wide.use()
-            self._passes.across.render()
         if self._stale or self._grade != (hue_deg, saturation):
-            stages.wide.use(0)
-            matrix = tuple(grade(hue_deg, saturation).T.ravel())
-            set_uniforms(self._passes.down.program, source=0, height=stages.full.height, grade=matrix)
-            stages.into_full.use()
-            self._passes.down.render()
+            self._way.make(grade(hue_deg, saturation), self._stale)
             self.version += 1
         self._stale, self._grade = False, (hue_deg, saturation)
-        return stages.full
+        return self._way.full
 
     @property
     def has_image(self) -> bool:
-        return self._stages is not None
+        return self._way is not None
 
     def forget(self) -> None:
         """Gives the textures back: until the next image there is none."""
-        if self._stages is not None:
-            self._stages.release()
-            self._stages, self.range = None, LevelRange()
+        if self._way is not None:
+            self._way.release()
+            self._way, self.range = None, LevelRange()
+
+    def _way_of(self, width: int, height: int) -> "_Drawn | _Computed":
+        side = SOFTWARE_SIDE if self._software else SIDE
+        if self._software and max(width, height) >= side:
+            return _Computed(self._ctx, width, height)
+        return _Drawn(self._ctx, self._passes, width, height, side)
 
 
-def _stages(ctx: moderngl.Context, width: int, height: int, side: int) -> _Stages:
-    scale = max(side / max(width, height), 1.0)
-    wide, tall = round(width * scale), round(height * scale)
-    image, levels = ctx.texture((width, height), 4), ctx.texture((CELLS, height), 1, dtype="f4")
-    image.filter = levels.filter = (moderngl.NEAREST, moderngl.NEAREST)
+class _Drawn:
+    """Enlarged across, then both ways."""
+
+    def __init__(self, ctx: moderngl.Context, passes: Passes, width: int, height: int, side: int) -> None:
+        self._passes, self.size = passes, (width, height)
+        scale = max(side / max(width, height), 1.0)
+        wide, tall = round(width * scale), round(height * scale)
+        self._image, self._levels = ctx.texture(self.size, 4), ctx.texture((CELLS, height), 1, dtype="f4")
+        self._image.filter = self._levels.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._wide, self.full = ctx.texture((wide, height), 4, dtype="f4"), _full(ctx, wide, tall)
+        self._into_wide, self._into_full = ctx.framebuffer([self._wide]), ctx.framebuffer([self.full])
+
+    def take(self, pixels: Bytes, levels: Floats) -> None:
+        """`levels`: [height, CELLS]."""
+        self._image.write(np.ascontiguousarray(pixels))
+        self._levels.write(levels)
+
+    def make(self, matrix: Floats, is_new: bool) -> None:
+        """`matrix`: what a colour is graded by, [3, 3]; `is_new`: it is not the grade alone that is."""
+        if is_new:
+            self._image.use(0)
+            self._levels.use(1)
+            set_uniforms(self._passes.across.program, image=0, levels=1, width=self._wide.width)
+            self._into_wide.use()
+            self._passes.across.render()
+        self._wide.use(0)
+        set_uniforms(self._passes.down.program, source=0, height=self.full.height, grade=tuple(matrix.T.ravel()))
+        self._into_full.use()
+        self._passes.down.render()
+
+    def release(self) -> None:
+        for one in (self._into_wide, self._into_full, self._image, self._levels, self._wide, self.full):
+            one.release()
+
+
+class _Computed:
+    """As large as it is, what is asked of an enlargement worked out without drawing."""
+
+    def __init__(self, ctx: moderngl.Context, width: int, height: int) -> None:
+        self.size, self.full = (width, height), _full(ctx, width, height)
+        self._across = Spline(width)
+        self._seen = np.zeros((height, width, 4), np.float32)
+        self._graded = np.zeros_like(self._seen)
+
+    def take(self, pixels: Bytes, levels: Floats) -> None:
+        """See `_Drawn`."""
+        seen = self._seen
+        np.multiply(pixels, np.float32(1 / 255), out=seen)
+        seen[:FRAME], seen[-FRAME:] = seen[FRAME], seen[-FRAME - 1]
+        seen[:, :FRAME], seen[:, -FRAME:] = seen[:, FRAME, None], seen[:, -FRAME - 1, None]
+        seen[..., 3] = self._across(levels.T).T
+
+    def make(self, matrix: Floats, _is_new: bool) -> None:
+        """See `_Drawn`."""
+        if np.array_equal(matrix, np.eye(3)):
+            self.full.write(self._seen)
+            return
+        red, green, blue, level = np.moveaxis(self._seen, -1, 0)
+        for channel, (r, g, b) in enumerate(matrix.astype(np.float32)):  # no matrix product: see levels.py
+            np.maximum(r * red + g * green + b * blue, np.float32(0), out=self._graded[..., channel])
+        self._graded[..., 3] = level
+        self.full.write(self._graded)
+
+    def release(self) -> None:
+        self.full.release()
+
+
+def _full(ctx: moderngl.Context, width: int, height: int) -> moderngl.Texture:
     # float32: half floats filter slower on a processor, and their steps would show in the lines
-    across, full = ctx.texture((wide, height), 4, dtype="f4"), ctx.texture((wide, tall), 4, dtype="f4")
-    full.filter = (moderngl.LINEAR, moderngl.LINEAR)
-    full.repeat_x = full.repeat_y = False
-    return _Stages(image, levels, across, full, ctx.framebuffer([across]), ctx.framebuffer([full]))
+    texture = ctx.texture((width, height), 4, dtype="f4")
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    texture.repeat_x = texture.repeat_y = False
+    return texture
