@@ -145,6 +145,7 @@ class _Synth:
         self._heard_s = clock.now_s()  # when the newest frame came in
         self._accounted_s = 0.0  # sound up to then was heard, or is still awaited
         self._spent_s = 0.0  # on sound that has not made a frame yet
+        self._step_s = 0.0  # how long it takes to hear a frame
         self._rate_hz = float(encoder.sample_rate)
         self._frame_s = 1.0 / encoder.frame_rate
         self._tick_s = shared.board["tick_s"]  # how long a tick takes
@@ -215,16 +216,21 @@ class _Synth:
         shared, memory = self._shared, PeakMemory()
         due_s = self._accounted_s = self._clock.now_s()
         noted_s = 0.0
+        has_heard = False  # since the last image: on a machine that is too slow for both, neither waits for ever
         while not shared.stop.is_set():
             now_s = self._clock.now_s()
             shared.board["heartbeat_s"] = now_s
-            heard = self._hear(now_s)
-            if self._frames and now_s >= max(due_s, self._began_s + shared.turn["apart_s"]):
+            # a step that began just before an image is due would make it late: sound waits for the image instead
+            begin_s = due_s - (self._step_s if self._reader.has_more else 0.0)
+            if self._frames and has_heard and now_s >= max(begin_s, self._began_s + shared.turn["apart_s"]):
                 self._tick()
+                has_heard = False
                 shared.board["live"] = 1.0
                 due_s = self._next_tick_s(self._clock.now_s())
-            elif not heard:
-                self._clock.sleep(_POLL_S)
+            else:
+                if not self._hear(now_s):
+                    self._clock.sleep(_POLL_S)
+                has_heard = True
             if now_s - noted_s > 0.5:
                 noted_s = now_s
                 shared.board["peak_rss_mb"] = memory.peak_mb()
@@ -264,10 +270,11 @@ class _Synth:
         self._spent_s += self._clock.now_s() - now_s
         if not frames:
             return
-        each_ms = self._spent_s / len(frames) * 1000
+        each_s = self._spent_s / len(frames)
         self._spent_s = 0.0
+        self._step_s += 0.1 * (each_s - self._step_s)
         for frame in frames:
-            shared.step_ms.add(each_ms)
+            shared.step_ms.add(each_s * 1000)
             self._meters.step(frame.controls.ws)
             self._onset = max(self._onset, frame.features.onset)
             if beat := frame.beat:

@@ -122,6 +122,11 @@ class RingReader:
         self._write = write
         self.position, _, _ = ring.anchor(write - 1)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `read` has something to give."""
+        return self._write < self._ring.writes
+
     def read(self, most: int = 1 << 14) -> Block | None:
         """The next samples (at most `most`, all of one rate), or None where none are new."""
         ring = self._ring

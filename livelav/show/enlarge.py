@@ -42,7 +42,6 @@ class Enlarger:
         """`software`: the processor draws."""
         self._ctx, self._software, self._passes = ctx, software, passes
         self._way: _Drawn | _Computed | None = None
-        self._spline = Spline(1)  # of the image's height
         self._stale = False
         self._grade = (0.0, 1.0)
         self.version = 0  # another one with each enlargement
@@ -56,10 +55,9 @@ class Enlarger:
             if self._way is not None:
                 self._way.release()
             self._way = self._way_of(width, height)
-            self._spline = Spline(height)
         level = level_field(image.pixels)
         self.range.aim(level)
-        self._way.take(image.pixels, self._spline(level))
+        self._way.take(image.pixels, level)
         self._stale = True
 
     def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
@@ -96,7 +94,7 @@ class _Drawn:
     """Enlarged across, then both ways."""
 
     def __init__(self, ctx: moderngl.Context, passes: Passes, width: int, height: int, side: int) -> None:
-        self._passes, self.size = passes, (width, height)
+        self._passes, self.size, self._down = passes, (width, height), Spline(height)
         scale = max(side / max(width, height), 1.0)
         wide, tall = round(width * scale), round(height * scale)
         self._image, self._levels = ctx.texture(self.size, 4), ctx.texture((CELLS, height), 1, dtype="f4")
@@ -104,10 +102,10 @@ class _Drawn:
         self._wide, self.full = ctx.texture((wide, height), 4, dtype="f4"), _full(ctx, wide, tall)
         self._into_wide, self._into_full = ctx.framebuffer([self._wide]), ctx.framebuffer([self.full])
 
-    def take(self, pixels: Bytes, levels: Floats) -> None:
-        """`levels`: [height, CELLS]."""
+    def take(self, pixels: Bytes, level: Floats) -> None:
+        """`level`: [CELLS, CELLS]."""
         self._image.write(np.ascontiguousarray(pixels))
-        self._levels.write(levels)
+        self._levels.write(self._down(level))
 
     def make(self, matrix: Floats, is_new: bool) -> None:
         """`matrix`: what a colour is graded by, [3, 3]; `is_new`: it is not the grade alone that is."""
@@ -132,17 +130,17 @@ class _Computed:
 
     def __init__(self, ctx: moderngl.Context, width: int, height: int) -> None:
         self.size, self.full = (width, height), _full(ctx, width, height)
-        self._across = Spline(width)
+        self._across, self._down = Spline(width), Spline(height)
         self._seen = np.zeros((height, width, 4), np.float32)
         self._graded = np.zeros_like(self._seen)
 
-    def take(self, pixels: Bytes, levels: Floats) -> None:
+    def take(self, pixels: Bytes, level: Floats) -> None:
         """See `_Drawn`."""
         seen = self._seen
         np.multiply(pixels, np.float32(1 / 255), out=seen)
         seen[:FRAME], seen[-FRAME:] = seen[FRAME], seen[-FRAME - 1]
         seen[:, :FRAME], seen[:, -FRAME:] = seen[:, FRAME, None], seen[:, -FRAME - 1, None]
-        seen[..., 3] = self._across(levels.T).T
+        seen[..., 3] = self._down(np.ascontiguousarray(self._across(level.T).T))
 
     def make(self, matrix: Floats, _is_new: bool) -> None:
         """See `_Drawn`."""
