@@ -17,7 +17,7 @@ from livelav.core.values import Floats
 from livelav.encode.encoder import load_encoder
 from livelav.generate.library import Generator
 from livelav.importing import load_generator
-from livelav.offline import Pictures, Score, track_stats
+from livelav.offline import Pictures, Script, track_stats
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
 from livelav.show.container import CONTAINERS, checked_path
@@ -104,7 +104,7 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
             yield block
 
     try:
-        for step in Score(encoder, generator.stats, scene, order.fps, track).steps(heard(), whole.rate_hz):
+        for step in Script(encoder, generator.stats, scene, order.fps, track).steps(heard(), whole.rate_hz):
             film.add_picture(pictures.make(step))
             progress("drawing", step.time_s)
     except KeyboardInterrupt:
