@@ -1,5 +1,6 @@
 """Videos of whole sounds: the same stages as live, exact in time, the same every time, and nothing lost on the way."""
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from livelav.mapping.mapper import Mapper
 from livelav.offline import Script, track_stats
 from livelav.play import first_scene
 from livelav.rendering import render
+from livelav.show.provenance import read_provenance
 
 RATE_HZ = 44_100
 SMALL = {"fps": "30", "size": (96, 64), "start": None, "end": None, "supersample": "1", "lossless": False}
@@ -91,7 +93,9 @@ def test_the_same_sound_gives_the_same_ws_as_a_show_that_heard_it_in_other_block
 def test_an_attack_is_seen_in_the_picture_that_is_shown_when_it_is_heard(encoder, stats, fps) -> None:
     sound, at_s = 1e-4 * np.random.default_rng(0).standard_normal((RATE_HZ, 1)).astype(np.float32), 0.6
     sound[round(at_s * RATE_HZ) : round(at_s * RATE_HZ) + 2000] += 0.5
-    steps = list(Script(encoder, stats, first_scene(None, None, {}), fps).steps(iter(np.array_split(sound, 9)), RATE_HZ))
+    steps = list(
+        Script(encoder, stats, first_scene(None, None, {}), fps).steps(iter(np.array_split(sound, 9)), RATE_HZ)
+    )
     assert [step.number for step in steps] == list(range(len(steps)))
     assert len(steps) == int(fps) + (fps != int(fps)), "as many as begin within the second"
     first = next(step for step in steps if step.moment.onset > 0.5)
@@ -121,6 +125,17 @@ def test_a_video_is_as_long_as_its_sound_and_the_sound_is_the_same(music: Path, 
     assert pictures.std() > 10
     original, _ = soundfile.read(music, dtype="int32", always_2d=True)
     assert np.array_equal(sound_of(path), original)
+
+
+def test_a_video_says_how_it_was_made(music: Path, tmp_path: Path) -> None:
+    path = rendered(music, tmp_path / "video.mp4", preset="pulse", seed="9", start="0.5", end="0.8", show_hue="11")
+    made = read_provenance(path)
+    assert made.scene.seed == 9 and made.scene.settings["show.hue"] == 11.0
+    assert made.scene.settings == first_scene("pulse", "9", {"show_hue": "11"}).settings
+    assert (made.model, made.encoder, made.fps, made.size) == ("default", "embedded", 30, (96, 64))
+    assert made.model_sha256 == load_generator().sha256
+    assert (made.sound, made.rate_hz, made.start_s, made.end_s) == ("music.wav", RATE_HZ, 0.5, 0.8)
+    assert made.sound_sha256 == hashlib.sha256(music.read_bytes()).hexdigest()
 
 
 def test_the_same_video_every_time(music: Path, tmp_path: Path) -> None:
