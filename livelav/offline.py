@@ -41,7 +41,7 @@ class Step:
     moment: Moment
 
 
-class Score:
+class Script:
     """What is to be seen when, from sound alone: makes no picture, and needs no generator but its W."""
 
     def __init__(

@@ -3,25 +3,28 @@
 Ctrl-C, a full disk and a damaged sound leave a video of what was made until then.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.errors import ParamError, SourceError, StorageError, tell
 from livelav.core.scene import Scene
 from livelav.core.values import Floats
-from livelav.encode.encoder import load_encoder
+from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator
 from livelav.importing import load_generator
-from livelav.offline import Pictures, Score, track_stats
+from livelav.offline import Pictures, Script, track_stats
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
+from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
 
 _LARGEST_PX = 16_384  # of a side, drawn: what any graphics driver takes
@@ -35,8 +38,12 @@ class Order:
     scene: Scene
     fps: Fraction
     size: Size
-    drawn: Size  # before it is averaged down to `size`
+    supersample: int  # drawn so many times as fine, and averaged down to `size`
     lossless: bool
+
+    @property
+    def drawn(self) -> Size:
+        return self.size[0] * self.supersample, self.size[1] * self.supersample
 
 
 def render(
@@ -60,7 +67,7 @@ def render(
         first_scene(preset, seed, table_flags, live=False),
         Fraction(number("--fps", fps, 1, 240)).limit_denominator(1001),
         size,
-        (size[0] * finer, size[1] * finer),
+        finer,
         lossless,
     )
     if max(order.drawn) > _LARGEST_PX:
@@ -88,6 +95,7 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     from livelav.show.film import MOST_CHANNELS, Film  # PyAV is heavy
 
     scene, encoder, track = order.scene, load_encoder(order.scene.choices["encoder"]), None
+    made_of = _provenance(order, whole, generator, encoder)
     if scene.key.mode == "track":
         blocks = whole.blocks()
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
@@ -96,7 +104,7 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
     channels = min(whole.channels, MOST_CHANNELS)
-    film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless)
+    film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless, made_of.as_json())
 
     def heard() -> Iterator[Floats]:
         for block in whole.blocks():
@@ -104,7 +112,7 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
             yield block
 
     try:
-        for step in Score(encoder, generator.stats, scene, order.fps, track).steps(heard(), whole.rate_hz):
+        for step in Script(encoder, generator.stats, scene, order.fps, track).steps(heard(), whole.rate_hz):
             film.add_picture(pictures.make(step))
             progress("drawing", step.time_s)
     except KeyboardInterrupt:
@@ -119,6 +127,31 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
                 os.replace(path, order.output)
     if not film.pictures:
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
+
+
+def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: Encoder) -> Provenance:
+    """What the video will say of itself. Raises SourceError."""
+    scene = order.scene
+    try:
+        with whole.path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot read {whole.path}: {error.strerror}; copy it to a disk that can be read") from error
+    return Provenance(
+        livelav=__version__,
+        scene=replace(scene, choices={**scene.choices, "model": generator.name, "encoder": encoder.name}),
+        model_sha256=generator.sha256,
+        engine=generator.backend_name,
+        fps=order.fps,
+        size=order.size,
+        supersample=order.supersample,
+        lossless=order.lossless,
+        sound=whole.path.name,
+        sound_sha256=sha256,
+        rate_hz=whole.rate_hz,
+        start_s=whole.start_s,
+        end_s=whole.end_s,
+    )
 
 
 def _check_output(output: Path, sound: Path, force: bool) -> None:

@@ -1,5 +1,6 @@
 """Videos of whole sounds: the same stages as live, exact in time, the same every time, and nothing lost on the way."""
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -24,9 +25,10 @@ from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
 from livelav.generate.library import load_generator
 from livelav.mapping.mapper import Mapper
-from livelav.offline import Score, track_stats
+from livelav.offline import Script, track_stats
 from livelav.play import first_scene
 from livelav.rendering import render
+from livelav.show.provenance import read_provenance
 
 RATE_HZ = 44_100
 SMALL = {"fps": "30", "size": (96, 64), "start": None, "end": None, "supersample": "1", "lossless": False}
@@ -77,7 +79,7 @@ def sound_of(path: Path) -> np.ndarray:
 
 def test_the_same_sound_gives_the_same_ws_as_a_show_that_heard_it_in_other_blocks(encoder, stats) -> None:
     sound = passage(encoder.sample_rate, 2.0, 1)[:, None]
-    steps = list(Score(encoder, stats, first_scene(None, None, {}), Fraction(75)).steps(iter([sound]), 24_000))
+    steps = list(Script(encoder, stats, first_scene(None, None, {}), Fraction(75)).steps(iter([sound]), 24_000))
     chain = Chain(encoder, Mapper(stats, encoder))
     frames = []
     for start in range(0, len(sound), 777):
@@ -91,7 +93,9 @@ def test_the_same_sound_gives_the_same_ws_as_a_show_that_heard_it_in_other_block
 def test_an_attack_is_seen_in_the_picture_that_is_shown_when_it_is_heard(encoder, stats, fps) -> None:
     sound, at_s = 1e-4 * np.random.default_rng(0).standard_normal((RATE_HZ, 1)).astype(np.float32), 0.6
     sound[round(at_s * RATE_HZ) : round(at_s * RATE_HZ) + 2000] += 0.5
-    steps = list(Score(encoder, stats, first_scene(None, None, {}), fps).steps(iter(np.array_split(sound, 9)), RATE_HZ))
+    steps = list(
+        Script(encoder, stats, first_scene(None, None, {}), fps).steps(iter(np.array_split(sound, 9)), RATE_HZ)
+    )
     assert [step.number for step in steps] == list(range(len(steps)))
     assert len(steps) == int(fps) + (fps != int(fps)), "as many as begin within the second"
     first = next(step for step in steps if step.moment.onset > 0.5)
@@ -105,7 +109,7 @@ def test_a_whole_tracks_statistics_are_those_of_its_embeddings(encoder, stats) -
     assert found.mean == pytest.approx(embeddings.mean(axis=0), abs=1e-3)
     assert np.sqrt(np.diag(found.covariance)) == pytest.approx(embeddings.std(axis=0), rel=0.02, abs=1e-3)
     scene = first_scene(None, None, {"mapping_mode": "track"}, live=False)
-    steps = list(Score(encoder, stats, scene, Fraction(30), found).steps(iter([sound[:, None]]), 24_000))
+    steps = list(Script(encoder, stats, scene, Fraction(30), found).steps(iter([sound[:, None]]), 24_000))
     assert np.isfinite(steps[-1].controls.ws).all()
 
 
@@ -121,6 +125,17 @@ def test_a_video_is_as_long_as_its_sound_and_the_sound_is_the_same(music: Path, 
     assert pictures.std() > 10
     original, _ = soundfile.read(music, dtype="int32", always_2d=True)
     assert np.array_equal(sound_of(path), original)
+
+
+def test_a_video_says_how_it_was_made(music: Path, tmp_path: Path) -> None:
+    path = rendered(music, tmp_path / "video.mp4", preset="pulse", seed="9", start="0.5", end="0.8", show_hue="11")
+    made = read_provenance(path)
+    assert made.scene.seed == 9 and made.scene.settings["show.hue"] == 11.0
+    assert made.scene.settings == first_scene("pulse", "9", {"show_hue": "11"}).settings
+    assert (made.model, made.encoder, made.fps, made.size) == ("default", "embedded", 30, (96, 64))
+    assert made.model_sha256 == load_generator().sha256
+    assert (made.sound, made.rate_hz, made.start_s, made.end_s) == ("music.wav", RATE_HZ, 0.5, 0.8)
+    assert made.sound_sha256 == hashlib.sha256(music.read_bytes()).hexdigest()
 
 
 def test_the_same_video_every_time(music: Path, tmp_path: Path) -> None:
@@ -230,14 +245,14 @@ def test_a_truncated_sound_gives_what_there_is_of_it(
 def test_sound_that_is_no_number_harms_only_its_moment(encoder, stats) -> None:
     sound = passage(encoder.sample_rate, 1.0, 6)[:, None]
     sound[6_000:6_003, 0] = np.nan, np.inf, -np.inf
-    steps = list(Score(encoder, stats, first_scene(None, None, {}), Fraction(30)).steps(iter([sound]), 24_000))
+    steps = list(Script(encoder, stats, first_scene(None, None, {}), Fraction(30)).steps(iter([sound]), 24_000))
     assert all(np.isfinite(step.controls.ws).all() for step in steps)
 
 
 def test_an_attack_between_two_pictures_is_not_lost(encoder, stats) -> None:
     sound = 1e-4 * np.random.default_rng(0).standard_normal((48_000, 2)).astype(np.float32)
     sound[20_000:21_000] += 0.5
-    steps = list(Score(encoder, stats, first_scene(None, None, {}), Fraction(2)).steps(iter([sound]), 24_000))
+    steps = list(Script(encoder, stats, first_scene(None, None, {}), Fraction(2)).steps(iter([sound]), 24_000))
     assert [step.moment.onset > 0.5 for step in steps].count(True) >= 1
 
 
@@ -245,7 +260,7 @@ def test_a_drive_moves_the_mapping_as_often_as_there_are_frames(encoder, stats) 
     drives = {"generate.psi": Drive.parse("square 0.5 1")}
     scene = replace(first_scene(None, None, {"tempo_bpm": "120"}), drives=drives)
     sound = passage(encoder.sample_rate, 2.0, 7)[:, None]
-    steps = list(Score(encoder, stats, scene, Fraction(60)).steps(iter([sound]), 24_000))
+    steps = list(Script(encoder, stats, scene, Fraction(60)).steps(iter([sound]), 24_000))
     spread = np.array([np.abs(step.controls.ws - stats.w_avg).mean() for step in steps])
     wide = spread[12:] > 0.5 * spread.max()
     assert 6 <= np.count_nonzero(np.diff(wide.astype(int))) <= 16, "it opens and closes four times a second"

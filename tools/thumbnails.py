@@ -23,7 +23,7 @@ from livelav.core.store import data_dir
 from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import load_encoder
 from livelav.generate.library import Generator, load_generator
-from livelav.offline import Pictures, Score
+from livelav.offline import Pictures, Script
 from livelav.play import first_scene
 from livelav.show.headless import HeadlessSurface
 from livelav.show.renderer import Renderer
@@ -81,9 +81,9 @@ def drawn(stage: Stage, scene: Scene, moments_s: Sequence[float]) -> Iterator[By
     """The window's picture [height, width, 3] at these moments."""
     renderer = Renderer(stage.surface.ctx, stage.surface.software)
     pictures = Pictures(stage.generator, renderer, stage.surface.fbo, SIZE)
-    score = Score(load_encoder("embedded"), stage.generator.stats, scene, Fraction(FPS))
+    script = Script(load_encoder("embedded"), stage.generator.stats, scene, Fraction(FPS))
     blocks = iter(np.array_split(stage.sound, round(max(moments_s) * 10)))
-    for step in score.steps(blocks, round(stage.rate_hz)):
+    for step in script.steps(blocks, round(stage.rate_hz)):
         if any(moment_s - TRAIL_S <= step.time_s <= moment_s for moment_s in moments_s):
             picture = pictures.make(step)
             if step.time_s in moments_s:

@@ -23,7 +23,7 @@ class WholeSound:
 
     def __init__(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> None:
         """From `start_s` to `end_s` of it, or to its end. Raises SourceError for what cannot be played."""
-        self._path = path
+        self.path, self.start_s, self.end_s = path, start_s, end_s
         self._by_av = False
         try:
             sound = open_sound(path)
@@ -68,42 +68,42 @@ class WholeSound:
                 return
         if not self._by_av and self._due - passed > _LOSS_S * self.rate_hz:  # what PyAV says of lengths is a guess
             ends_s, due_s = passed / self.rate_hz, self._due / self.rate_hz
-            self.damage = f"{self._path} is damaged: it ends at {ends_s:.1f} s of {due_s:.1f}"
+            self.damage = f"{self.path} is damaged: it ends at {ends_s:.1f} s of {due_s:.1f}"
 
     def _read(self) -> Iterator[Floats]:
         import soundfile
 
-        with open_sound(self._path) as sound:
+        with open_sound(self.path) as sound:
             try:
                 while len(block := sound.read(_BLOCK, "float32", always_2d=True)):
                     yield np.asarray(block)
             except soundfile.LibsndfileError:
                 return  # damaged: it ends here
             except OSError as error:
-                raise SourceError(f"{self._path} broke off: {error}; is the disk still there?") from error
+                raise SourceError(f"{self.path} broke off: {error}; is the disk still there?") from error
 
     def _looked_at(self, refused: SourceError) -> tuple[int, int, int]:
         """Rate, channels and length. Raises SourceError, as libsndfile `refused` it, where there is no sound."""
         import av
 
         try:
-            with av.open(str(self._path.absolute())) as container:
+            with av.open(str(self.path.absolute())) as container:
                 if not container.streams.audio:
-                    raise SourceError(f"{self._path} holds no sound: choose a file that does")
+                    raise SourceError(f"{self.path} holds no sound: choose a file that does")
                 stream = container.streams.audio[0]
                 rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
                 whole_s = float((stream.duration or 0) * (stream.time_base or 0)) or (container.duration or 0) / 1e6
         except (av.FFmpegError, OSError, ValueError) as error:
             raise refused from error
         if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-            raise SourceError(f"{self._path} has {rate_hz} Hz: convert it to {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
+            raise SourceError(f"{self.path} has {rate_hz} Hz: convert it to {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
         return rate_hz, channels, round(whole_s * rate_hz)
 
     def _decoded(self) -> Iterator[Floats]:
         import av
 
         try:
-            with av.open(str(self._path.absolute())) as container:
+            with av.open(str(self.path.absolute())) as container:
                 stream: Any = container.streams.audio[0]
                 layout = stream.codec_context.layout.name
                 resampler = av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import LivelavError, StorageError
-from livelav.core.params import BY_NAME, CHOICES, Choice, Settings
-from livelav.core.presets import SEEDS, is_binds
 from livelav.core.scene import Scene
+from livelav.core.scene_json import scene_of, scene_tree
 from livelav.core.store import config_dir
 
 SCHEMA = 1
@@ -28,16 +26,7 @@ class Running:
 
     def as_json(self) -> bytes:
         """The file's content."""
-        facts = {
-            "schema": SCHEMA,
-            "ended": self.ended,
-            "preset": self.preset,
-            "seed": self.scene.seed,
-            "choices": dict(self.scene.choices),
-            "settings": self.scene.settings.as_dict(),
-            "binds": [dict(bind) for bind in self.scene.binds],
-            "drives": {name: str(drive) for name, drive in self.scene.drives.items()},
-        }
+        facts = {"schema": SCHEMA, "ended": self.ended, "preset": self.preset, **scene_tree(self.scene)}
         return (json.dumps(facts, indent=2) + "\n").encode()
 
 
@@ -87,24 +76,11 @@ def read_running(path: Path) -> Running:
 
 
 def _checked(facts: Any) -> Running:
-    if not all(isinstance(part, dict) for part in (facts, facts["choices"], facts["settings"])):
+    if not isinstance(facts, dict):
         raise ValueError("of another shape")
     if facts["schema"] != SCHEMA or type(facts["ended"]) is not bool:
         raise ValueError("of another livelav")
-    preset, seed = facts["preset"], facts["seed"]
-    if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
-        raise ValueError("preset and seed")
-    if not is_binds(binds := facts.get("binds", [])):
-        raise ValueError("binds")
-    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items() if name in BY_NAME}
-    choices = {choice.name: choice.checked(_kept(choice, facts["choices"])) for choice in CHOICES}
-    # an effect whose file is gone since must not keep the show from going on
-    values = {name: value for name, value in facts["settings"].items() if name in BY_NAME or "." not in name}
-    return Running(Scene(Settings().with_values(values), choices, seed, drives, tuple(binds)), preset, facts["ended"])
-
-
-def _kept(choice: Choice, words: dict[str, Any]) -> Any:
-    word = words.get(choice.name, choice.default)
-    if choice.several and isinstance(word, str):
-        return " ".join(one for one in choice.words(word) if one in choice.options)
-    return word
+    preset = facts["preset"]
+    if not (preset is None or isinstance(preset, str)):
+        raise ValueError("preset")
+    return Running(scene_of(facts), preset, facts["ended"])

@@ -16,6 +16,7 @@ import numpy as np
 from livelav.core.errors import StorageError
 from livelav.core.values import Bytes, Floats
 from livelav.show.container import CONTAINERS, FRAGMENT_S
+from livelav.show.provenance import KEY
 
 MOST_CHANNELS = 8  # that FLAC holds
 _FULL_SCALE = (1 << 31) - 1
@@ -25,9 +26,16 @@ class Film:
     """One open file."""
 
     def __init__(
-        self, path: Path, size: tuple[int, int], fps: Fraction, sound: tuple[int, int], lossless: bool = False
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: Fraction,
+        sound: tuple[int, int],
+        lossless: bool = False,
+        comment: str = "",
     ) -> None:
-        """`size`: even numbers of pixels unless `lossless`; `sound`: rate in Hz and channels, MOST_CHANNELS at most.
+        """`size`: even numbers of pixels unless `lossless`; `sound`: rate in Hz and channels, MOST_CHANNELS at most;
+        `comment`: what the file says of itself, see provenance.
 
         Raises StorageError.
         """
@@ -38,6 +46,7 @@ class Film:
             self._container = av.open(str(path.absolute()), "w", options=dict(CONTAINERS[path.suffix.lower()]))
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+        self._container.metadata[KEY] = comment
         self._video: Any = self._container.add_stream("libx264rgb" if lossless else "libx264", rate=fps)
         self._video.width, self._video.height = self.size = size
         self._video.pix_fmt = "rgb24" if lossless else "yuv420p"
