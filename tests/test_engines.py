@@ -13,7 +13,8 @@ import onnxruntime
 import openvino as ov
 import pytest
 import torch
-from test_generate_backends import CLAMPED, quiet_tensors
+from stylegan2_oracle import Synthesis
+from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
 
@@ -70,6 +71,20 @@ def test_the_export_agrees_with_torch(architecture: Architecture, noise_mode: No
     with torch.inference_mode():
         expected = Network(network, torch.device("cpu"), torch.float32, noise_mode).picture(*tensors)[0].numpy()
     assert relative_error((exported_picture(model, feed) - 128.0) / 127.5, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_export_of_faint_weights_and_styles_agrees_with_the_oracle(architecture: Architecture) -> None:
+    config = replace(CLAMPED, architecture=architecture)
+    tensors, ws = faint_tensors(config), seeded_ws(config)
+    expected = Synthesis(tensors, 32, architecture, config.conv_clamp)(ws.astype(np.float64))
+    feed = {"ws": ws, "noise": OWN_NOISE}
+    exact, half = (
+        (exported_picture(onnx_model(static_network(config, tensors), precision=precision), feed) - 128.0) / 127.5
+        for precision in ("fp32", "fp16")
+    )
+    assert relative_error(exact, expected) <= 1e-5
+    assert (half - expected).std() < 0.02 * expected.std()
 
 
 @pytest.mark.parametrize("config", [CLAMPED, Config(64, 1024, 24, mapping_layers=2, conv_clamp=256.0)])
