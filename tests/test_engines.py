@@ -33,6 +33,7 @@ from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
 from livelav.generate.yardsticks import PlainModule, flop, random_tensors
 from livelav.presenter import PACE_FIELDS
+from livelav.relay import Relay
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
 
 HAS_TRT_RTX = importlib.util.find_spec("tensorrt_rtx") is not None  # which builds without a card
@@ -275,7 +276,7 @@ def test_the_show_goes_on_when_the_engine_fails(tmp_path: Path) -> None:
     shared = SynthShared(
         SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), Board(TURN_FIELDS),
         Latest(32 * 32 * 4, "u1", IMAGE_FIELDS),
-        Board(SYNTH_FIELDS), Histogram(), Histogram(), StopFlag(),
+        Board(SYNTH_FIELDS), Histogram(), Histogram(), StopFlag(), Relay(),
     )  # fmt: skip
     ours, theirs = ctx.Pipe(duplex=False)
     model = str(write_small(tmp_path / "x.safetensors"))
