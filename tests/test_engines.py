@@ -247,7 +247,7 @@ def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_p
     with pytest.raises(BackendError) as caught:
         first.synthesize(ws)
     second = step_down(first, caught.value)
-    assert second.engine == "torch cpu" and second.failed == ("openvino",)
+    assert second.engine == "torch cpu" and second.failed == ("openvino cpu",)
     assert "the driver went" in second.warnings[0] and second.backend_name in second.warnings[0]
     assert second.sha256 == first.sha256
     assert second.synthesize(ws).shape == (32, 32, 4)
@@ -257,7 +257,32 @@ def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_p
 
 def test_what_was_asked_for_by_name_is_followed_by_another_too(tmp_path: Path) -> None:
     generator = load_generator(write_small(tmp_path / "x.safetensors"), "torch", threads=1)
-    assert step_down(generator, BackendError("gone")).engine == "openvino"
+    assert step_down(generator, BackendError("gone")).engine == "openvino cpu"
+
+
+NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)
+
+
+@pytest.mark.skipif(not NO_GPU, reason="there is an Intel GPU")
+def test_a_device_that_fails_takes_no_other_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO is told of a GPU that is not here: its own errors, and the processor all the same."""
+    path = write_small(tmp_path / "x.safetensors")
+    with pytest.raises(BackendError) as caught:
+        library.build(network_of(SMALL), "openvino gpu", 1)
+    assert "\n" not in str(caught.value) and "openvino cannot build" in str(caught.value)
+    monkeypatch.setattr(openvino_backend, "_devices", lambda _core: ["GPU", "CPU"])
+    assert load_generator(path, threads=1).engine == "openvino cpu"
+
+
+def test_after_the_gpu_openvino_goes_on_with_the_processor_and_then_torch_does(tmp_path: Path) -> None:
+    on_gpu = replace(load_generator(write_small(tmp_path / "x.safetensors"), threads=1), engine="openvino gpu")
+    second = step_down(on_gpu, BackendError("the device was lost"))
+    assert (second.engine, second.failed) == ("openvino cpu", ("openvino gpu",))
+    assert second.backend_name.startswith("openvino cpu") and "the device was lost" in second.warnings[0]
+    third = step_down(second, BackendError("and the next"))
+    assert (third.engine, third.failed) == ("torch cpu", ("openvino gpu", "openvino cpu"))
+    with pytest.raises(BackendError, match="no engine is left"):
+        step_down(third, BackendError("and the last"))
 
 
 def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
@@ -267,7 +292,7 @@ def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
         pytest.skip("there is a CUDA card")
     monkeypatch.setattr(library, "has_cuda", lambda: True)  # as a driver without a torch that can use it
     generator = load_generator(write_small(tmp_path / "x.safetensors"), threads=1)
-    assert generator.engine == "openvino"
+    assert generator.engine == "openvino cpu"
     assert len(generator.warnings) == 1 and "torch cannot use 'cuda'" in generator.warnings[0]
 
 

@@ -53,7 +53,12 @@ class OpenVINOBackend:
         built: dict[str, _Compiled] = {}
         failures: list[RuntimeError] = []
         for name in [device] if device else _devices(core):
-            for one in [precision] if precision else _precisions(core, name, network):
+            try:
+                precisions = [precision] if precision else _precisions(core, name, network)
+            except RuntimeError as error:  # a driver that is broken, or a device that went: another may run
+                failures.append(error)
+                continue
+            for one in precisions:
                 graph = build_graph(network, noise_mode, one)
                 try:
                     compiled = _compile(core, graph, network, name, _options(name, one, threads), noise_mode)
