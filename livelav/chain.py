@@ -8,7 +8,7 @@ Knows no clock, process or device. Pushing the same samples gives the same contr
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -51,6 +51,14 @@ class Chain:
         self._pending = np.zeros(0, np.float32)
         self._samples_in = 0
         self._frames_out = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it remembers, for another process: without the encoder and the mapping, which that one gives it."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_encoder", "_mapper")}
+
+    def go_on(self, encoder: Encoder, mapper: Steps) -> None:
+        """Goes on in another process, with the same encoder."""
+        self._encoder, self._mapper = encoder, mapper
 
     def push(self, block: Block, settings: Settings) -> list[Frame]:
         """The frames that this block completes, oldest first. The block may have any rate and length."""

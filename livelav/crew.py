@@ -17,6 +17,7 @@ from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.generate.layout import LARGEST
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS
+from livelav.relay import Relay
 from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
 from livelav.supervisor import Child
@@ -79,9 +80,11 @@ def make_shared(picture_size: int) -> Shared:
     """All of it; pictures for a recorder have `picture_size` bytes."""
     ring, wanted, pace, stop = SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), StopFlag()
 
+    relay = Relay()
+
     def seat() -> SynthShared:
         turn, images = Board(TURN_FIELDS), Latest(_LARGEST_IMAGE, "u1", IMAGE_FIELDS)
-        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop)
+        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop, relay)
 
     return Shared(
         ring=ring,

@@ -3,9 +3,10 @@
 Reads sound as it comes and ticks at the pace at which main presents, timed so that an image is ready just before it
 is shown. When no sound comes it hears silence, so that the picture comes to rest by the same mapping that moved it.
 
-One that joins a running show, to take over from another, stands back while it loads, begins with the last seconds of
-sound that the ring still holds, so that its windows are full, and draws rarely until it is seen. What takes longer to
-learn, the running normalisation and the tempo, it learns anew.
+One that joins a running show, to take over from another, stands back while it loads, then takes on from that one all
+that its stages remember, so that from there on both make the same of the same sound, and draws rarely until it is seen.
+Where the other gives no answer, it hears the last seconds of sound that the ring still holds, and learns the running
+normalisation and the tempo anew.
 """
 
 import contextlib
@@ -34,6 +35,7 @@ from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
 from livelav.mapping.meters import Meters
+from livelav.relay import Baton, Relay
 
 SYNTH_FIELDS = (
     "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",
@@ -45,6 +47,7 @@ TURN_FIELDS = ("apart_s",)  # at least so long from one image to the next: for o
 _SILENT_AFTER_S = 0.2
 _POLL_S = 0.001
 _MARGIN_S = 0.003
+_PATIENCE_S = 2.0  # for so long one that comes waits for the one that plays, whose tick may take long
 _STILL = 2e-4  # of W's standard deviation
 
 
@@ -73,6 +76,7 @@ class SynthShared:
     step_ms: Histogram
     tick_ms: Histogram
     stop: StopFlag
+    relay: Relay  # of both synths: asked by the one that comes, answered by the one that plays
 
 
 def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> None:
@@ -82,7 +86,7 @@ def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> N
         with in_the_background() if config.joins else contextlib.nullcontext():
             synth = _Synth(config, shared, events, MonotonicClock())
             if config.joins:
-                synth.catch_up()
+                synth.join()
     except LivelavError as error:
         events.send({"kind": "error", "text": str(error)})
         return
@@ -151,11 +155,12 @@ class _Synth:
         self._tick_s = shared.board["tick_s"]  # how long a tick takes
         self._began_s = 0.0  # when the last one began
         self._lost = shared.board["overruns"]  # before this process was started in place of another
+        self._answered = shared.relay.asked  # questions of those that come
+        self._encoder = encoder
         self._trace = _Trace(config.trace) if config.trace else None
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
         board["beat_confidence"] = 0.0  # before it was started in place of another, too
-        self._encoder_name = encoder.name
         self._say_loaded()
 
     def _say_loaded(self) -> None:
@@ -167,7 +172,7 @@ class _Synth:
                 "model": self._generator.name,
                 "sha256": self._generator.sha256,
                 "backend": self._generator.backend_name,
-                "encoder": self._encoder_name,
+                "encoder": self._encoder.name,
             }
         )
 
@@ -201,7 +206,43 @@ class _Synth:
 
         return Blend(mapper, key, 1.0 / encoder.frame_rate)
 
-    def catch_up(self) -> None:
+    def join(self) -> None:
+        """Goes on where the one that plays stands; if that gives no answer, from what the ring still holds."""
+        relay, asked_s = self._shared.relay, self._clock.now_s()
+        before = relay.ask()
+        self._answered = relay.asked
+        while (baton := relay.taken(before)) is None and self._clock.now_s() - asked_s < _PATIENCE_S:
+            self._clock.sleep(_POLL_S)
+        if baton is None or not self.take(baton):
+            self._catch_up()
+
+    def hand_over(self) -> None:
+        """Answers one that comes, if it has asked."""
+        if (asked := self._shared.relay.asked) == self._answered:
+            return
+        self._answered = asked
+        wanted = Wanted(self._settings, self._blend.key, self._between)
+        write, position = self._reader.place
+        self._shared.relay.give(
+            Baton(
+                self._encoder.name, self._chain, self._blend, wanted, self._wanted_seen, write, position,
+                self._rate_hz, self._accounted_s,
+            )
+        )  # fmt: skip
+
+    def take(self, baton: Baton) -> bool:
+        """Goes on from there; False where that cannot be: another encoder, or sound that is gone already."""
+        if baton.encoder != self._encoder.name or not self._shared.ring.holds(baton.write, baton.position):
+            return False
+        self._blend.take_over(baton.blend)
+        self._chain = baton.chain
+        self._chain.go_on(self._encoder, self._blend)
+        self._settings, self._between = baton.wanted.settings, baton.wanted.between
+        self._wanted_seen, self._rate_hz, self._accounted_s = baton.wanted_seen, baton.rate_hz, baton.accounted_s
+        self._reader.go_to(baton.write, baton.position)
+        return True
+
+    def _catch_up(self) -> None:
         """Hears what was played while it was not there, as far as the ring goes back, if sound comes at all."""
         ring = self._shared.ring
         now, captured_s, _ = ring.anchor(ring.writes - 1)
@@ -214,12 +255,14 @@ class _Synth:
 
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()
-        due_s = self._accounted_s = self._clock.now_s()
+        due_s = self._clock.now_s()
+        self._accounted_s = self._accounted_s or due_s
         noted_s = 0.0
         has_heard = False  # since the last image: on a machine that is too slow for both, neither waits for ever
         while not shared.stop.is_set():
             now_s = self._clock.now_s()
             shared.board["heartbeat_s"] = now_s
+            self.hand_over()
             # a step that began just before an image is due would make it late: sound waits for the image instead
             begin_s = due_s - (self._step_s if self._reader.has_more else 0.0)
             if self._frames and has_heard and now_s >= max(begin_s, self._began_s + shared.turn["apart_s"]):

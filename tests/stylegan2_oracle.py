@@ -68,10 +68,15 @@ class Synthesis:
     """One generator's synthesis from its tensors, by name."""
 
     def __init__(
-        self, tensors: Mapping[str, Array], resolution: int, architecture: str, clamp: float | None = None
+        self,
+        tensors: Mapping[str, Array],
+        resolution: int,
+        architecture: str,
+        clamp: float | None = None,
+        eps: float = 1e-8,
     ) -> None:
         self.tensors = {name: np.asarray(t, np.float64) for name, t in tensors.items()}
-        self.resolution, self.architecture, self.clamp = resolution, architecture, clamp
+        self.resolution, self.architecture, self.clamp, self.eps = resolution, architecture, clamp, eps
 
     def get(self, name: str) -> Array:
         return self.tensors[f"synthesis.{name}"]
@@ -84,7 +89,7 @@ class Synthesis:
 
     def convolution(self, x: Array, name: str, w: Array, noise: float, up: bool) -> Array:
         weight = self.get(f"{name}.weight") * self.style(name, w)[None, :, None, None]
-        weight = weight / np.sqrt(np.sum(weight**2, axis=(1, 2, 3), keepdims=True) + 1e-8)
+        weight = weight / np.sqrt(np.sum(weight**2, axis=(1, 2, 3), keepdims=True) + self.eps)
         if up:
             # true convolution of the stuffed input: the kernel is turned round, the last zero falls outside
             y = correlate(stuff(x), weight[:, :, ::-1, ::-1], 2)

@@ -13,7 +13,8 @@ import onnxruntime
 import openvino as ov
 import pytest
 import torch
-from test_generate_backends import CLAMPED, quiet_tensors
+from stylegan2_oracle import Synthesis
+from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
 
@@ -32,6 +33,7 @@ from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
 from livelav.generate.yardsticks import PlainModule, flop, random_tensors
 from livelav.presenter import PACE_FIELDS
+from livelav.relay import Relay
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
 
 HAS_TRT_RTX = importlib.util.find_spec("tensorrt_rtx") is not None  # which builds without a card
@@ -70,6 +72,20 @@ def test_the_export_agrees_with_torch(architecture: Architecture, noise_mode: No
     with torch.inference_mode():
         expected = Network(network, torch.device("cpu"), torch.float32, noise_mode).picture(*tensors)[0].numpy()
     assert relative_error((exported_picture(model, feed) - 128.0) / 127.5, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_export_of_faint_weights_and_styles_agrees_with_the_oracle(architecture: Architecture) -> None:
+    config = replace(CLAMPED, architecture=architecture)
+    tensors, ws = faint_tensors(config), seeded_ws(config)
+    expected = Synthesis(tensors, 32, architecture, config.conv_clamp)(ws.astype(np.float64))
+    feed = {"ws": ws, "noise": OWN_NOISE}
+    exact, half = (
+        (exported_picture(onnx_model(static_network(config, tensors), precision=precision), feed) - 128.0) / 127.5
+        for precision in ("fp32", "fp16")
+    )
+    assert relative_error(exact, expected) <= 1e-5
+    assert (half - expected).std() < 0.02 * expected.std()
 
 
 @pytest.mark.parametrize("config", [CLAMPED, Config(64, 1024, 24, mapping_layers=2, conv_clamp=256.0)])
@@ -231,7 +247,7 @@ def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_p
     with pytest.raises(BackendError) as caught:
         first.synthesize(ws)
     second = step_down(first, caught.value)
-    assert second.engine == "torch cpu" and second.failed == ("openvino",)
+    assert second.engine == "torch cpu" and second.failed == ("openvino cpu",)
     assert "the driver went" in second.warnings[0] and second.backend_name in second.warnings[0]
     assert second.sha256 == first.sha256
     assert second.synthesize(ws).shape == (32, 32, 4)
@@ -241,7 +257,32 @@ def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_p
 
 def test_what_was_asked_for_by_name_is_followed_by_another_too(tmp_path: Path) -> None:
     generator = load_generator(write_small(tmp_path / "x.safetensors"), "torch", threads=1)
-    assert step_down(generator, BackendError("gone")).engine == "openvino"
+    assert step_down(generator, BackendError("gone")).engine == "openvino cpu"
+
+
+NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)
+
+
+@pytest.mark.skipif(not NO_GPU, reason="there is an Intel GPU")
+def test_a_device_that_fails_takes_no_other_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO is told of a GPU that is not here: its own errors, and the processor all the same."""
+    path = write_small(tmp_path / "x.safetensors")
+    with pytest.raises(BackendError) as caught:
+        library.build(network_of(SMALL), "openvino gpu", 1)
+    assert "\n" not in str(caught.value) and "openvino cannot build" in str(caught.value)
+    monkeypatch.setattr(openvino_backend, "_devices", lambda _core: ["GPU", "CPU"])
+    assert load_generator(path, threads=1).engine == "openvino cpu"
+
+
+def test_after_the_gpu_openvino_goes_on_with_the_processor_and_then_torch_does(tmp_path: Path) -> None:
+    on_gpu = replace(load_generator(write_small(tmp_path / "x.safetensors"), threads=1), engine="openvino gpu")
+    second = step_down(on_gpu, BackendError("the device was lost"))
+    assert (second.engine, second.failed) == ("openvino cpu", ("openvino gpu",))
+    assert second.backend_name.startswith("openvino cpu") and "the device was lost" in second.warnings[0]
+    third = step_down(second, BackendError("and the next"))
+    assert (third.engine, third.failed) == ("torch cpu", ("openvino gpu", "openvino cpu"))
+    with pytest.raises(BackendError, match="no engine is left"):
+        step_down(third, BackendError("and the last"))
 
 
 def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
@@ -251,7 +292,7 @@ def test_with_a_card_auto_passes_tensorrt_by_unless_its_engine_lies_ready(
         pytest.skip("there is a CUDA card")
     monkeypatch.setattr(library, "has_cuda", lambda: True)  # as a driver without a torch that can use it
     generator = load_generator(write_small(tmp_path / "x.safetensors"), threads=1)
-    assert generator.engine == "openvino"
+    assert generator.engine == "openvino cpu"
     assert len(generator.warnings) == 1 and "torch cannot use 'cuda'" in generator.warnings[0]
 
 
@@ -260,7 +301,7 @@ def test_the_show_goes_on_when_the_engine_fails(tmp_path: Path) -> None:
     shared = SynthShared(
         SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), Board(TURN_FIELDS),
         Latest(32 * 32 * 4, "u1", IMAGE_FIELDS),
-        Board(SYNTH_FIELDS), Histogram(), Histogram(), StopFlag(),
+        Board(SYNTH_FIELDS), Histogram(), Histogram(), StopFlag(), Relay(),
     )  # fmt: skip
     ours, theirs = ctx.Pipe(duplex=False)
     model = str(write_small(tmp_path / "x.safetensors"))

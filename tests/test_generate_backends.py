@@ -172,6 +172,39 @@ def test_ws_that_are_no_numbers_pass(make: Make) -> None:
     assert np.array_equal(backend.synthesize(seeded_ws(SMALL)), before)
 
 
+def faint_tensors(config: Config) -> dict[str, NDArray[np.float64]]:
+    """Rows of tiny weights beside ordinary and large ones, and styles that are all tiny in every other layer: where
+    the constant that demodulation adds counts as much as what it is added to."""
+    tensors = quiet_tensors(config)
+    for i, layer in enumerate(config.layers):
+        if layer.kind != "rgb":
+            name = f"synthesis.{layer.name}"
+            tensors[f"{name}.weight"] *= np.resize([1.0, 1e-5, 30.0, 1e-3, 1e-12], layer.outputs)[:, None, None, None]
+            faint = 10.0 ** -(i % 4 * 2)
+            tensors[f"{name}.affine.weight"] *= faint
+            tensors[f"{name}.affine.bias"] *= faint
+    return tensors
+
+
+@EXACT
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_faint_weights_and_styles_agree_with_the_oracle(make: Make, architecture: Architecture) -> None:
+    config = replace(SMALL, architecture=architecture)
+    tensors, ws = faint_tensors(config), seeded_ws(config)
+    expected = to_rgba(Synthesis(tensors, 32, architecture)(ws.astype(np.float64))).astype(int)
+    others = to_rgba(Synthesis(tensors, 32, architecture, eps=0.0)(ws.astype(np.float64))).astype(int)
+    assert np.abs(others - expected).max() > 20, "else the constant would not count"
+    assert np.abs(make(static_network(config, tensors), "const").synthesize(ws) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("make", [openvino_auto, torch_bf16])
+def test_faint_weights_and_styles_are_close_in_low_precision(make: Make) -> None:
+    tensors, ws = faint_tensors(CLAMPED), seeded_ws(CLAMPED)
+    expected = to_rgba(Synthesis(tensors, 32, "skip", CLAMPED.conv_clamp)(ws.astype(np.float64))).astype(int)
+    error = make(static_network(CLAMPED, tensors), "const").synthesize(ws) - expected
+    assert error.std() < 0.05 * expected[..., :3].std()
+
+
 @EVERY
 def test_a_silent_channel_stays_silent(make: Make) -> None:
     """An output whose weights are all zero: 0 times a very large demodulation must not become no number."""

@@ -65,6 +65,21 @@ def test_clamp_agrees_with_the_oracle_and_bites(architecture: Architecture) -> N
     assert relative_error(unclamped, reference) > 0.1
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("faint", [1e-2, 1e-4, 1e-7])
+def test_faint_weights_and_styles_agree_with_the_oracle(architecture: Architecture, faint: float) -> None:
+    """Where the constant that demodulation adds counts."""
+    config = replace(SMALL, architecture=architecture)
+    tensors, ws = seeded_tensors(config), seeded_ws(config)
+    for name in tensors:
+        if name.endswith("conv1.weight"):
+            tensors[name][::2] *= faint
+        elif ".conv0.affine." in name:
+            tensors[name] *= faint
+    reference = Synthesis(tensors, config.resolution, architecture)(ws.astype(np.float64))
+    assert relative_error(torch_image(config, tensors, ws), reference) <= 1e-5
+
+
 @pytest.mark.parametrize("psi", [0.0, 0.7, 1.0])
 def test_mapping_and_psi_agree_with_the_oracle(psi: float) -> None:
     tensors, z = seeded_tensors(SMALL), normals(3, 0, (W_DIM,))

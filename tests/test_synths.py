@@ -8,6 +8,7 @@ import pytest
 
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.presenter import PACE_FIELDS
+from livelav.relay import Relay
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared
 from livelav.synths import Asked, Synths
 
@@ -66,9 +67,11 @@ class PretendedChild:
 def make_seats():
     ring, wanted, pace, stop = SampleRing(1024), Latest(1, "f8"), Board(PACE_FIELDS), StopFlag()
 
+    relay = Relay()
+
     def seat():
         turn, images = Board(TURN_FIELDS), Latest(4, "u1", IMAGE_FIELDS)
-        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop)
+        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop, relay)
 
     return seat(), seat()
 

@@ -127,6 +127,15 @@ class RingReader:
         """Whether `read` has something to give."""
         return self._write < self._ring.writes
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """(write in which the next sample lies, that sample's running number)"""
+        return self._write, self.position
+
+    def go_to(self, write: int, position: int) -> None:
+        """To the `place` of another reader of the ring."""
+        self._write, self.position = write, position
+
     def read(self, most: int = 1 << 14) -> Block | None:
         """The next samples (at most `most`, all of one rate), or None where none are new."""
         ring = self._ring

@@ -25,6 +25,7 @@ from livelav.generate.static import StaticNetwork, static_network
 # What auto tries, best first. With a card: tensorrt only where its engine lies ready, since building takes minutes.
 PREFERENCE = ("openvino", "torch cpu")
 PREFERENCE_WITH_CUDA = ("tensorrt", "torch cuda", *PREFERENCE)
+OPENVINO_ON = ("openvino gpu", "openvino cpu")
 NAMES = ("openvino", "torch", "tensorrt")  # what can be asked for; torch takes the card where there is one
 
 OnProgress = Callable[[str], None]
@@ -44,10 +45,10 @@ class Generator:
     backend: Backend
     warnings: tuple[str, ...]  # what was stepped around while loading, one line each
     path: Path
-    engine: str  # which of the preferences runs it
+    engine: str  # engine and device that run it: "openvino gpu"
     threads: int
     noise_mode: NoiseMode
-    failed: tuple[str, ...] = ()  # engines that ran it and no longer do
+    failed: tuple[str, ...] = ()  # engines on devices that ran it and no longer do
 
     @property
     def num_ws(self) -> int:
@@ -91,19 +92,28 @@ def load_generator(
 
 
 def step_down(generator: Generator, error: BackendError) -> Generator:
-    """The same model on the next engine, because that of `generator` failed to run with `error`; `failed` remembers it.
+    """The same model on the next engine and device, because those of `generator` failed to run with `error`; `failed`
+    remembers them. An engine that failed on a card may still run on the processor.
 
-    Raises BackendError where no engine is left that has not failed."""
+    Raises BackendError where nothing is left that has not failed."""
     failed = (*generator.failed, generator.engine)
-    # never TensorRT: it comes first, so it has failed, or has an engine to build that takes minutes
-    left = [name for name in preference() if name not in (*failed, "tensorrt")]
-    for name in left:
+    for name in _left(failed):
         try:
             made = _load(generator.path, name, generator.threads, generator.noise_mode)
             return replace(made, failed=failed, warnings=(f"going on with {made.backend_name}: {error}",))
         except BackendError:
             failed = (*failed, name)
     raise BackendError(f"no engine is left for this generator: {error}")
+
+
+def _left(failed: tuple[str, ...]) -> list[str]:
+    """What may still run after those have failed, best first. Never TensorRT: it comes first, so it has failed, or has
+    an engine to build that takes minutes."""
+    openvino = "openvino"
+    if any(one in failed for one in OPENVINO_ON):  # it takes the processor only where no card is there, or a slow one
+        openvino = "openvino cpu"
+    names = (openvino if name == "openvino" else name for name in preference())
+    return [name for name in names if name not in (*failed, "tensorrt")]
 
 
 def _load(
@@ -233,22 +243,27 @@ def _build(
     """One engine asked for by name must build; with auto the next one steps in, and a warning says so."""
     if backend != "auto":
         built = build(network, _checked(backend), threads, noise_mode, on_progress=on_progress)
-        name = " ".join(built.name.split()[:2]) if backend == "torch" else backend  # it says which device it took
-        return name, built, ()
+        return _place(backend, built), built, ()
     failures: list[str] = []
     for name in preference():
         try:
             if name == "tensorrt" and not _is_ready(network, noise_mode):
                 continue
-            return name, build(network, name, threads, noise_mode, on_progress=on_progress), tuple(failures)
+            built = build(network, name, threads, noise_mode, on_progress=on_progress)
+            return _place(name, built), built, tuple(failures)
         except BackendError as error:
             failures.append(str(error))
     raise BackendError(f"no engine runs this generator: {' | '.join(failures)}")
 
 
+def _place(engine: str, built: Backend) -> str:
+    """Engine and device: where an engine has several, what was built says which it took."""
+    return " ".join(built.name.split()[:2]) if engine in ("openvino", "torch") else engine
+
+
 def _checked(backend: str) -> str:
     """A name that can be asked for. Raises BackendError."""
-    if backend not in (*NAMES, *PREFERENCE_WITH_CUDA):
+    if backend not in (*NAMES, *PREFERENCE_WITH_CUDA, *OPENVINO_ON):
         raise BackendError(
             f"no backend {backend!r}{nearest(backend, NAMES)}; it must be one of auto, {', '.join(NAMES)}"
         )
@@ -273,20 +288,21 @@ def build(
     precision: str | None = None,
     on_progress: OnProgress = lambda _text: None,
 ) -> Backend:
-    """A network on one of PREFERENCE_WITH_CUDA. `precision` in that engine's own words; None lets it choose.
-    Raises BackendError."""
+    """A network on one of PREFERENCE_WITH_CUDA or OPENVINO_ON. `precision` in that engine's own words; None lets it
+    choose. Raises BackendError."""
     try:
-        if engine == "openvino":
+        name, _, device = engine.partition(" ")
+        if name == "openvino":
             from livelav.generate.openvino_backend import OpenVINOBackend
 
-            return OpenVINOBackend(network, threads, noise_mode, precision)
+            return OpenVINOBackend(network, threads, noise_mode, precision, device.upper() or None)
         if engine == "tensorrt":
             from livelav.generate.tensorrt_backend import TensorRTBackend
 
             return TensorRTBackend(network, noise_mode, on_progress)
         from livelav.generate.torch_backend import TorchBackend
 
-        return TorchBackend(network, threads, noise_mode, engine.partition(" ")[2] or None, precision)
+        return TorchBackend(network, threads, noise_mode, device or None, precision)
     except BackendError:
         raise
     except Exception as error:  # whatever a broken installation throws, another engine may still do

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from livelav.core.errors import BackendError
 from livelav.core.values import GROUPS, W_DIM
 from livelav.generate.layout import LRELU_SLOPE, NoiseMode
-from livelav.generate.static import StaticLayer, StaticNetwork
+from livelav.generate.static import LARGEST_HALF, StaticLayer, StaticNetwork
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -59,7 +59,7 @@ class _Graph:
         x = self._constant(network.const[None], self._numbers)
         image = shortcut = ""
         for static in network.layers:
-            style = self._style(static)
+            style, divisor = self._style(static)
             styled = self._do("Mul", x, self._channels(style))
             if static.layer.kind == "rgb":
                 rgb = self._to_rgba(static, styled)
@@ -68,7 +68,7 @@ class _Graph:
             if static.shortcut is not None:
                 kernel = self._constant(static.shortcut[:, :, None, None], self._numbers)
                 shortcut = self._upsample(self._do("Conv", x, kernel), static.layer.outputs, self._numbers)
-            x = self._modulated(static, styled, style)
+            x = self._modulated(static, styled, style, divisor)
             if self._noise_mode != "none":
                 x = self._do("Add", x, self._noise(static))
             x = self._do("Add", x, self._constant(static.bias[None, :, None, None], self._numbers))
@@ -83,17 +83,19 @@ class _Graph:
         image = self._do("Reshape", image, self._whole([network.config.resolution, network.config.resolution, RGBA]))
         self._nodes.append(helper.make_node("Cast", [image], ["image"], to=TensorProto.UINT8))
 
-    def _style(self, static: StaticLayer) -> str:
-        """[1, n] float32, with a largest entry of 1 where demodulation undoes that: so float16 cannot overflow."""
+    def _style(self, static: StaticLayer) -> tuple[str, str]:
+        """([1, n] float32, what it was divided by); the latter is "" for an rgb layer. Demodulation undoes the
+        division to a largest entry of 1: so float16 cannot overflow."""
         row = self._do("Gather", "ws", self._whole([static.layer.ws]), axis=0)
         bias = self._constant(static.style_bias)
         style = self._do("Gemm", row, self._constant(static.style_weight), bias, transB=1)
         if static.layer.kind == "rgb":
-            return style
+            return style, ""
         largest = self._do("ReduceMax", self._do("Abs", style), axes=[1], keepdims=1)
-        return self._do("Div", style, self._do("Max", largest, self._constant([[1e-4]])))
+        divisor = self._do("Max", largest, self._constant([[1e-4]]))
+        return self._do("Div", style, divisor), divisor
 
-    def _modulated(self, static: StaticLayer, styled: str, style: str) -> str:
+    def _modulated(self, static: StaticLayer, styled: str, style: str, divisor: str) -> str:
         """Convolution and demodulation."""
         outputs = static.layer.outputs
         if static.layer.kind == "up":
@@ -102,9 +104,13 @@ class _Graph:
             y = self._do("Conv", y, self._filters(outputs, self._numbers), group=outputs, pads=[1, 1, 1, 1])
         else:
             y = self._do("Conv", styled, self._constant(static.weight, self._numbers), pads=[1, 1, 1, 1])
-        squares, eps = self._constant(static.weight_squares), self._constant(static.eps)
+        root_eps = self._do("Div", self._constant(static.root_eps[None]), divisor)
+        eps = self._do("Mul", root_eps, root_eps)
+        squares = self._constant(static.weight_squares)
         energy = self._do("Gemm", self._do("Mul", style, style), squares, eps, transB=1)
         factors = self._do("Div", self._constant([[static.scale]]), self._do("Sqrt", energy))
+        if self._type == TensorProto.FLOAT16:
+            factors = self._do("Min", factors, self._constant([[LARGEST_HALF]]))
         return self._do("Mul", y, self._channels(factors))
 
     def _noise(self, static: StaticLayer) -> str:

@@ -22,7 +22,7 @@ from livelav.generate import engine_cache
 from livelav.generate.backend import OWN_NOISE, one_row
 from livelav.generate.engine_cache import Key
 from livelav.generate.layout import LRELU_SLOPE, NoiseMode
-from livelav.generate.static import FORM, StaticLayer, StaticNetwork
+from livelav.generate.static import FORM, LARGEST_HALF, StaticLayer, StaticNetwork
 from livelav.generate.trials import preferred, seconds
 
 try:
@@ -50,11 +50,16 @@ class OpenVINOBackend:
         unless it is much slower. `precision` is f16, bf16 or f32; None takes the best that the device computes in.
         Raises BackendError."""
         core = ov.Core()
-        graph = build_graph(network, noise_mode)
         built: dict[str, _Compiled] = {}
         failures: list[RuntimeError] = []
         for name in [device] if device else _devices(core):
-            for one in [precision] if precision else _precisions(core, name, network):
+            try:
+                precisions = [precision] if precision else _precisions(core, name, network)
+            except RuntimeError as error:  # a driver that is broken, or a device that went: another may run
+                failures.append(error)
+                continue
+            for one in precisions:
+                graph = build_graph(network, noise_mode, one)
                 try:
                     compiled = _compile(core, graph, network, name, _options(name, one, threads), noise_mode)
                 except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
@@ -181,9 +186,9 @@ def compile_cached(
     return compiled
 
 
-def build_graph(network: StaticNetwork, noise_mode: NoiseMode) -> Any:
+def build_graph(network: StaticNetwork, noise_mode: NoiseMode, precision: str = "f32") -> Any:
     """An ov.Model: inputs `ws` [num_ws, 512], `noise` [2, 3] unless the mode is none, drawn maps if it is random;
-    output uint8 [1, height, width, 4]."""
+    output uint8 [1, height, width, 4]. `precision` is what it will be compiled to."""
     ws = op.parameter([network.config.num_ws, W_DIM], np.float32, name="ws")
     noise = op.parameter([2, GROUPS], np.float32, name="noise")
     drawn = {
@@ -197,7 +202,9 @@ def build_graph(network: StaticNetwork, noise_mode: NoiseMode) -> Any:
         row = op.gather(ws, _indices([static.layer.ws]), _indices(0))
         style = op.add(op.matmul(row, _constant(static.style_weight), False, True), _constant(static.style_bias))
         if static.layer.kind != "rgb":
-            style = _within_one(style)
+            largest = op.reduce_max(op.abs(style), _indices([1]), True)
+            divisor = op.maximum(largest, _constant(1e-4))
+            style = op.divide(style, divisor)  # which demodulation undoes: so float16 cannot overflow in between
         styled = op.multiply(x, op.reshape(style, _indices([1, -1, 1, 1]), False))
         if static.layer.kind == "rgb":
             rgb = _to_rgba(static, styled)
@@ -206,7 +213,8 @@ def build_graph(network: StaticNetwork, noise_mode: NoiseMode) -> Any:
         if static.shortcut is not None:
             kernel = _constant(static.shortcut[:, :, None, None])
             shortcut = _upsample(_conv(x, kernel, pad=0), network.fir, static.layer.outputs)
-        x = _modulated(static, network.fir, styled, style)
+        y = _convolved(static, network.fir, styled)
+        x = op.multiply(y, op.reshape(_factors(static, style, divisor, precision), _indices([1, -1, 1, 1]), False))
         if noise_mode != "none":
             x = op.add(x, _noise(static, noise, drawn))
         x = _activate(static, x)
@@ -220,26 +228,23 @@ def build_graph(network: StaticNetwork, noise_mode: NoiseMode) -> Any:
     return ov.Model([op.result(image)], inputs, "stylegan2")
 
 
-def _modulated(static: StaticLayer, fir: Floats, styled: Any, style: Any) -> Any:
-    """Convolution and demodulation."""
-    if static.layer.kind == "up":
-        kernel = _constant(static.weight.transpose(1, 0, 2, 3))
-        y = op.convolution_backprop_data(
-            styled, kernel, strides=[2, 2], pads_begin=[0, 0], pads_end=[0, 0], dilations=[1, 1]
-        )  # [2h + 1, 2w + 1]: the filter takes the odd one
-        filters = _constant(np.broadcast_to(fir, (static.layer.outputs, 1, 1, *fir.shape)))
-        y = op.group_convolution(y, filters, [1, 1], [1, 1], [1, 1], [1, 1])
-    else:
-        y = _conv(styled, _constant(static.weight), pad=1)
+def _convolved(static: StaticLayer, fir: Floats, styled: Any) -> Any:
+    if static.layer.kind != "up":
+        return _conv(styled, _constant(static.weight), pad=1)
+    kernel = _constant(static.weight.transpose(1, 0, 2, 3))
+    y = op.convolution_backprop_data(
+        styled, kernel, strides=[2, 2], pads_begin=[0, 0], pads_end=[0, 0], dilations=[1, 1]
+    )  # [2h + 1, 2w + 1]: the filter takes the odd one
+    filters = _constant(np.broadcast_to(fir, (static.layer.outputs, 1, 1, *fir.shape)))
+    return op.group_convolution(y, filters, [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+def _factors(static: StaticLayer, style: Any, divisor: Any, precision: str) -> Any:
+    """Of demodulation, one for each output."""
+    root_eps = op.divide(_constant(static.root_eps[None]), divisor)
     energy = op.matmul(op.multiply(style, style), _constant(static.weight_squares), False, True)
-    scale = op.divide(_constant([static.scale]), op.sqrt(op.add(energy, _constant(static.eps))))
-    return op.multiply(y, op.reshape(scale, _indices([1, -1, 1, 1]), False))
-
-
-def _within_one(style: Any) -> Any:
-    """The style with a largest entry of 1, which demodulation undoes: so float16 cannot overflow in between."""
-    largest = op.reduce_max(op.abs(style), _indices([1]), True)
-    return op.divide(style, op.maximum(largest, _constant(1e-4)))
+    factors = op.divide(_constant([static.scale]), op.sqrt(op.add(energy, op.multiply(root_eps, root_eps))))
+    return op.minimum(factors, _constant(LARGEST_HALF)) if precision == "f16" else factors
 
 
 def _noise(static: StaticLayer, noise: Any, drawn: Mapping[str, Any]) -> Any:

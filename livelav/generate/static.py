@@ -1,11 +1,12 @@
 """The static-weight form of a generator: what is left to do per image once everything constant is folded.
 
-    y = lrelu(conv(x * s) * d + noise + b)      s = A w + a,   d = scale * rsqrt(Q s^2 + eps)
+    y = lrelu(conv(x * s) * d + noise + b)      s = (A w + a) / c,   d = scale * rsqrt(Q s^2 + (root_eps / c)^2)
 
 Styles scale activations instead of weights, so an engine can pack the weights once. Equal to modulated weights up
 to rounding: demodulation cancels any factor on a row of weights, which is why each row may be scaled to a largest
-entry of 1/sqrt(fan_in) (with eps scaled along), where bfloat16 and float16 lose least. Q is larger by fan_in and
-scale by its root, so that the squares of small weights do not vanish in float16.
+entry of 1/sqrt(fan_in), where bfloat16 and float16 lose least; and any factor on the style, which is why an engine
+may divide it by a c > 0 of its own. eps is scaled along with both: its root is what is kept, whose range is half as
+wide. Q is larger by fan_in and scale by its root, so that the squares of small weights do not vanish in float16.
 
 Knows no engine: numpy arrays only, for every backend to load as constants.
 """
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from livelav.core.values import W_DIM, Floats, layer_group
 from livelav.generate.layout import DEMODULATION_EPS, FIR, LRELU_GAIN, RESIDUAL_GAIN, Config, Layer
 
-FORM = 3  # of what engines make of it; counted up where old engines would draw something else
-SMALLEST_EPS = 2.0**-23  # twice the least that float16 holds; energies are about 1
+FORM = 4  # of what engines make of it; counted up where old engines would draw something else
+LARGEST_HALF = 65504.0  # that float16 holds: as far as d may go in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class StaticLayer:
     style_bias: Floats  # [n]
     weight: Floats  # [m, n, k, k], each row's largest entry 1/sqrt(fan_in) unless it is an rgb layer
     weight_squares: Floats  # [m, n] fan_in times sums over the kernel; empty for an rgb layer
-    eps: Floats  # [m]
+    root_eps: Floats  # [m]
     noise: Floats  # [2, r, r] already times its strength, and the same turned by a right angle; empty for an rgb layer
     noise_strength: float  # what random maps are to be multiplied by
     bias: Floats  # [m]
@@ -86,7 +87,7 @@ def _fold(config: Config, layer: Layer, tensors: Mapping[str, NDArray[np.floatin
             style_bias=_f32(style_bias / np.sqrt(fan_in)),
             weight=_f32(weight),
             weight_squares=_f32(np.empty((0, layer.inputs))),
-            eps=_f32(np.empty(0)),
+            root_eps=_f32(np.empty(0)),
             noise=_f32(np.empty((2, 0, 0))),
             noise_strength=0.0,
             bias=_f32(get("bias")),
@@ -97,8 +98,7 @@ def _fold(config: Config, layer: Layer, tensors: Mapping[str, NDArray[np.floatin
     residual = config.architecture == "resnet" and layer.resolution > 4
     gain = LRELU_GAIN * (RESIDUAL_GAIN if residual and layer.kind == "conv" else 1.0)
     largest = np.abs(weight).max(axis=(1, 2, 3))
-    silent = largest == 0.0  # such a row gives 0 whatever d is, if only d is finite: its eps becomes 1
-    largest = np.where(silent, 1.0, largest)
+    largest = np.where(largest == 0.0, 1.0, largest)  # a silent row gives 0 whatever d is, if only d is finite
     weight = weight / (largest[:, None, None, None] * np.sqrt(fan_in))
     strength = float(get("noise_strength")) * gain
     own = get("noise_const") * strength
@@ -113,7 +113,7 @@ def _fold(config: Config, layer: Layer, tensors: Mapping[str, NDArray[np.floatin
         style_bias=_f32(style_bias),
         weight=_f32(weight),
         weight_squares=_f32(fan_in * (weight**2).sum(axis=(2, 3))),
-        eps=_f32(np.where(silent, 1.0, np.maximum(DEMODULATION_EPS / largest**2, SMALLEST_EPS))),
+        root_eps=_f32(np.sqrt(DEMODULATION_EPS) / largest),
         noise=_f32(np.stack([own, np.rot90(own)])),
         noise_strength=strength,
         bias=_f32(get("bias") * gain),

@@ -133,7 +133,10 @@ class _Layer:
             put(static.style_weight, torch.float32),
             put(static.style_bias, torch.float32),
         )
-        self.weight_squares, self.eps = put(static.weight_squares, torch.float32), put(static.eps, torch.float32)
+        self.weight_squares, self.root_eps = (
+            put(static.weight_squares, torch.float32),
+            put(static.root_eps, torch.float32),
+        )
         weight = put(static.weight).contiguous(memory_format=torch.channels_last)
         self.weight = weight.transpose(0, 1) if static.layer.kind == "up" else weight
         self.bias = put(static.bias[None, :, None, None])
@@ -197,7 +200,8 @@ class Network:
         so float16 cannot overflow in between."""
         largest = style.abs().max().clamp_min(1e-8)
         style = style / largest
-        energy = layer.weight_squares @ style.square() + layer.eps / largest.square()
+        energy = layer.weight_squares @ style.square() + (layer.root_eps / largest).square()
+        factors = (layer.scale * torch.rsqrt(energy)).clamp_max(torch.finfo(self._dtype).max)
         styled = x * self._spread(style)
         if layer.layer.kind == "up":
             outputs = layer.layer.outputs
@@ -205,7 +209,7 @@ class Network:
             y = F.conv2d(y, self._filters[:outputs], padding=1, groups=outputs)
         else:
             y = F.conv2d(styled, layer.weight, padding=1)
-        return y * self._spread(layer.scale * torch.rsqrt(energy))
+        return y * self._spread(factors)
 
     def _spread(self, per_channel: Tensor) -> Tensor:
         return per_channel.to(self._dtype)[None, :, None, None]

@@ -7,6 +7,7 @@ would pale in the middle of the way. The mixture keeps W's spread instead: share
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sin, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,18 @@ class Blend:
             self._parts = self._parts[-1:]
         self._share_out()
         self._rate = self._dt_s / max(seconds, self._dt_s)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it remembers, for another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_make"}
+
+    def take_over(self, other: "Blend") -> None:
+        """Goes on where another one stands, which may be of another model."""
+        self._rate, self._parts = other._rate, []
+        for part in other._parts:
+            mapper = self._make(part.key)
+            mapper.take_over(part.mapper)
+            self._parts.append(_Part(part.key, mapper, part.share))
 
     def step(self, features: Features, settings: Settings) -> Controls:
         """One frame. See Mapper.step."""

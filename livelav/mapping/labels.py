@@ -19,15 +19,15 @@ class LabelGlide:
     """Follows the label asked for. A model without labels is left as it is."""
 
     def __init__(self, stats: WStats) -> None:
-        self._stats = stats
-        self._began = False
+        self.stats = stats  # without a label
+        self.began = False
         self.now = stats  # the statistics of the last frame
 
     def step(self, label: float, dt_s: float) -> WStats:
         """The statistics of this frame; the first call begins at `label`."""
-        goal, now = self._stats.at(label), self.now
-        if goal is self._stats or not self._began:
-            self.now, self._began = goal, True
+        goal, now = self.stats.at(label), self.now
+        if goal is self.stats or not self.began:
+            self.now, self.began = goal, True
             return goal
         rest = np.float32(math.exp(-dt_s / _TAU_S))
         mean = goal.mean + rest * (now.mean - goal.mean)

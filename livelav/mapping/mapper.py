@@ -75,6 +75,20 @@ class Mapper:
         """Takes on where the noise maps stand, which is no mapping's own: in a fade of two they must not cancel."""
         self._noise_turn = other._noise_turn
 
+    def take_over(self, other: "Mapper") -> None:
+        """Goes on where another one stands, of the same seed, mode and encoder. What is smoothed is in units of W,
+        so for another model it is scaled to that one's; for the same it is exact."""
+        self._normalizer, self._attack, self._glide = other._normalizer, other._attack, other._glide
+        self._integrator, self._averages, self._noise_turn = other._integrator, other._averages, other._noise_turn
+        ours, theirs = self._labels.stats, other._labels.stats
+        if np.array_equal(ours.mean, theirs.mean) and np.array_equal(ours.std, theirs.std):
+            self._labels.now, self._labels.began = other._labels.now, other._labels.began
+            return
+        scale = np.asarray(ours.std / np.maximum(theirs.std, np.float32(1e-9)), np.float32)
+        self._integrator.scale(np.append(scale, np.float32(1.0)))
+        if self._averages:
+            self._averages.scale(scale)
+
     def step(self, features: Features, settings: Settings) -> Controls:
         """One frame. Finite features give finite ws, whatever the settings."""
         dt_s = self._dt_s

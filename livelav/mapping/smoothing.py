@@ -30,6 +30,10 @@ class LeakyIntegrator:
         self._state = a * self._state + (1.0 - a) * x
         return self._state
 
+    def scale(self, factors: Floats) -> None:
+        """Goes on in other units: [n]."""
+        self._state = self._state * factors
+
 
 class Decay:
     """Follows a value up at once and lets it fall by 1/e in `tau_s`: an attack of one frame outlives the smoothing."""
@@ -78,6 +82,10 @@ class MovingAverages:
                 before = before + share * (self._sums[(self._t - whole - 1) % size] - before)
             averages.append((newest - before) / window)
         return averages
+
+    def scale(self, factors: Floats) -> None:
+        """Goes on in other units: [dim]."""
+        self._sums *= factors
 
 
 class Glide:
