@@ -118,6 +118,8 @@ class Renderer:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second. Before the first image only."""
         self._images.set_image(Image(np.zeros((256, 256, 4), np.uint8), 0.0), stream=0)
+        for hue_deg in (0.0, 1.0):  # a fade may come to one from the other
+            self._images.seen(0.0, hue_deg, 1.0)
         for scale in scales:
             self.draw(target, _PREPARING, Moment(settings, 0.0, order=order), scale)
         self._images.forget()
