@@ -121,8 +121,15 @@ class Pictures:
 
     def make(self, step: Step) -> Bytes:
         """[height, width, 4], top row first."""
-        pixels = self._generator.synthesize(step.controls.ws, step.controls.noise)
-        self._renderer.set_image(Image(pixels, step.time_s))
+        return self.draw(step, self.image(step))
+
+    def image(self, step: Step) -> Bytes:
+        """The generator's, of which the picture is drawn: by as many threads at a time as it has streams."""
+        return self._generator.synthesize(step.controls.ws, step.controls.noise)
+
+    def draw(self, step: Step, image: Bytes) -> Bytes:
+        """`make`, of an image that was made before. Runs in the thread that owns the context."""
+        self._renderer.set_image(Image(image, step.time_s))
         self._renderer.draw(self._target, self._size, step.moment)
         return self._renderer.read_rgba(self._size)[::-1]
 

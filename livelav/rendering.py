@@ -6,6 +6,7 @@ Ctrl-C, a full disk and a damaged sound leave a video of what was made until the
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,11 +16,12 @@ from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.errors import ParamError, SourceError, StorageError, tell
 from livelav.core.scene import Scene
-from livelav.core.values import Floats
+from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import Encoder, load_encoder
-from livelav.generate.library import Generator
+from livelav.generate.library import Generator, physical_cores
 from livelav.importing import load_generator
-from livelav.offline import Pictures, Script, track_stats
+from livelav.offline import Pictures, Script, Step, track_stats
+from livelav.pipeline import ahead, behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
 from livelav.show.container import CONTAINERS, checked_path
@@ -27,6 +29,8 @@ from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
 
+_STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
+_QUEUED = 4  # pictures, or what they are made of, that wait for whoever is next
 _LARGEST_PX = 16_384  # of a side, drawn: what any graphics driver takes
 
 
@@ -79,7 +83,9 @@ def render(
     whole = WholeSound(sound, first_s, number("--end", end, 0, 1e7) if end else None)
     _check_output(output, sound, force)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
-    generator = load_generator(choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"])
+    generator = load_generator(
+        choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=_STREAMS
+    )
     for warning in generator.warnings:
         tell(warning)
     with shown_progress(sound.name) as progress:
@@ -106,15 +112,22 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     channels = min(whole.channels, MOST_CHANNELS)
     film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless, made_of.as_json())
 
-    def heard() -> Iterator[Floats]:
-        for block in whole.blocks():
-            film.add_sound(block[:, :channels])
-            yield block
+    def image(one: tuple[Step | None, Any]) -> Bytes | None:
+        return pictures.image(one[0]) if one[0] is not None else None
 
+    script = Script(encoder, generator.stats, scene, order.fps, track)
     try:
-        for step in Script(encoder, generator.stats, scene, order.fps, track).steps(heard(), whole.rate_hz):
-            film.add_picture(pictures.make(step))
-            progress("drawing", step.time_s)
+        with (
+            behind(_QUEUED) as do,
+            closing(ahead(_with_sound(script, whole), _QUEUED)) as steps,
+            closing(mapped(image, steps, generator.streams)) as images,
+        ):
+            for (step, sound), pixels in images:
+                for block in sound:
+                    do(film.add_sound, block[:, :channels])
+                if step is not None and pixels is not None:
+                    do(film.add_picture, pictures.draw(step, pixels))
+                    progress("drawing", step.time_s)
     except KeyboardInterrupt:
         tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
         raise
@@ -127,6 +140,21 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
                 os.replace(path, order.output)
     if not film.pictures:
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
+
+
+def _with_sound(script: Script, whole: WholeSound) -> Iterator[tuple[Step | None, list[Floats]]]:
+    """Each step, with the sound that was heard for it since the one before; the rest of the sound comes without one."""
+    heard: list[Floats] = []
+
+    def blocks() -> Iterator[Floats]:
+        for block in whole.blocks():
+            heard.append(block)
+            yield block
+
+    for step in script.steps(blocks(), whole.rate_hz):
+        yield step, heard.copy()
+        heard.clear()
+    yield None, heard
 
 
 def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: Encoder) -> Provenance:

@@ -225,7 +225,7 @@ class Failing:
 
     def __init__(self, backend: Backend, images: int) -> None:
         self._backend, self._left = backend, images
-        self.name = f"failing {backend.name}"
+        self.name, self.streams = f"failing {backend.name}", backend.streams
 
     def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
         self._left -= 1

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,18 @@ def test_default_moves_without_jumps_and_stands_still() -> None:
     assert max(steps) < 20
     ws = np.repeat(stats.w_avg[None], 14, axis=0)
     assert np.array_equal(generator.synthesize(ws), generator.synthesize(ws))
+
+
+def test_several_images_at_a_time_are_those_that_are_made_one_by_one() -> None:
+    one, several = load_generator(threads=2), load_generator(threads=2, streams=2, backend="openvino")
+    assert (one.streams, several.streams) == (1, 2)
+    assert load_generator(threads=2, streams=2, noise_mode="random").streams == 1, "drawn noise knows an order"
+    rng = np.random.default_rng(0)
+    ws = one.stats.mean + one.stats.std * rng.standard_normal((24, one.num_ws, W_DIM)).astype(np.float32)
+    with ThreadPoolExecutor(several.streams) as pool:
+        found = list(pool.map(several.synthesize, ws))
+    for image, w in zip(found, ws, strict=True):
+        assert np.array_equal(image, one.synthesize(w))
 
 
 def test_loading_and_painting_does_not_load_torch() -> None:

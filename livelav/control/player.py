@@ -25,10 +25,7 @@ def play_controller(
 
     Raises MidiError where no port can be opened that others see.
     """
-    import rtmidi
-
-    mute_drivers()
-    port, rng, count = _port(rtmidi), np.random.default_rng(0), 0
+    port, rng, count = open_controller(PORT), np.random.default_rng(0), 0
     with contextlib.suppress(BrokenPipeError):
         while not stop.wait(rng.uniform(*apart_s)):
             times.send(time.monotonic())
@@ -37,11 +34,18 @@ def play_controller(
     port.delete()
 
 
-def _port(rtmidi: Any) -> Any:
-    """Of the first MIDI system that this machine runs: the one that a show listens to."""
+def open_controller(name: str) -> Any:
+    """A port `out` of a controller of that name, in the first MIDI system that this machine runs: the one that a show
+    listens to.
+
+    Raises MidiError where none can be made.
+    """
+    import rtmidi
+
+    mute_drivers()
     for api in rtmidi.get_compiled_api():
         try:
-            port = rtmidi.MidiOut(api, name=PORT)
+            port = rtmidi.MidiOut(api, name=name)
             port.open_virtual_port("out")
             return port
         except (rtmidi.RtMidiError, NotImplementedError, OSError):

@@ -16,6 +16,7 @@ Source: Défossez et al., High Fidelity Neural Audio Compression (2022), section
 skip are AudioCraft's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -209,7 +210,7 @@ class Seanet:
     @property
     def hop(self) -> int:
         """Samples per frame."""
-        return self.last_input(1) - self.last_input(0)
+        return math.prod(layer.window.stride for layer in self.layers if not isinstance(layer, Lstm))
 
     @property
     def lookahead(self) -> int:

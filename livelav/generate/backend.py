@@ -10,7 +10,12 @@ OWN_NOISE = noise_factors()
 
 
 class Backend(Protocol):
-    """One network, built for one device. Used by one thread at a time."""
+    """One network, built for one device."""
+
+    @property
+    def streams(self) -> int:
+        """How many threads may call `synthesize` at a time."""
+        ...
 
     @property
     def name(self) -> str:

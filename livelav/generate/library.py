@@ -36,7 +36,7 @@ LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """One loaded model on one engine. `synthesize` is for one thread at a time."""
+    """One loaded model on one engine. `synthesize` is for `streams` threads at a time."""
 
     name: str
     sha256: str
@@ -53,6 +53,10 @@ class Generator:
     @property
     def num_ws(self) -> int:
         return self.stats.num_ws
+
+    @property
+    def streams(self) -> int:
+        return self.backend.streams
 
     @property
     def backend_name(self) -> str:
@@ -79,16 +83,18 @@ def load_generator(
     threads: int | None = None,
     noise_mode: NoiseMode = "const",
     on_progress: OnProgress = lambda _text: None,
+    streams: int = 1,
 ) -> Generator:
     """Reads a model and builds it on an engine.
 
     `backend` is openvino, torch, tensorrt, or auto: the first that builds of those that this machine prefers.
     `threads` is the number of CPU threads for one image; None takes the physical cores. `noise_mode` is const (the
     model's own maps), random (drawn anew for every image) or none. `on_progress` is told in words how far an engine is
-    that takes minutes to build: one call at a time, from any thread.
+    that takes minutes to build: one call at a time, from any thread. `streams`: how many images are to be made at a
+    time, where the engine can: more of them in all, each of them later.
     Raises ModelError for a model that is missing or unreadable, BackendError where no engine builds.
     """
-    return _load(find_model(name_or_path), backend, threads or physical_cores(), noise_mode, on_progress)
+    return _load(find_model(name_or_path), backend, threads or physical_cores(), noise_mode, on_progress, streams)
 
 
 def step_down(generator: Generator, error: BackendError) -> Generator:
@@ -122,10 +128,11 @@ def _load(
     threads: int,
     noise_mode: NoiseMode,
     on_progress: OnProgress = lambda _text: None,
+    streams: int = 1,
 ) -> Generator:
     checkpoint = read_checkpoint(path)
     network = static_network(checkpoint.config, checkpoint.tensors, checkpoint.sha256)
-    engine, built, warnings = _build(network, backend, threads, noise_mode, on_progress)
+    engine, built, warnings = _build(network, backend, threads, noise_mode, on_progress, streams)
     return Generator(
         name=path.stem,
         sha256=checkpoint.sha256,
@@ -238,18 +245,18 @@ def preference() -> tuple[str, ...]:
 
 
 def _build(
-    network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode, on_progress: OnProgress
+    network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode, on_progress: OnProgress, streams: int
 ) -> tuple[str, Backend, tuple[str, ...]]:
     """One engine asked for by name must build; with auto the next one steps in, and a warning says so."""
     if backend != "auto":
-        built = build(network, _checked(backend), threads, noise_mode, on_progress=on_progress)
+        built = build(network, _checked(backend), threads, noise_mode, None, on_progress, streams)
         return _place(backend, built), built, ()
     failures: list[str] = []
     for name in preference():
         try:
             if name == "tensorrt" and not _is_ready(network, noise_mode):
                 continue
-            built = build(network, name, threads, noise_mode, on_progress=on_progress)
+            built = build(network, name, threads, noise_mode, None, on_progress, streams)
             return _place(name, built), built, tuple(failures)
         except BackendError as error:
             failures.append(str(error))
@@ -287,15 +294,16 @@ def build(
     noise_mode: NoiseMode = "const",
     precision: str | None = None,
     on_progress: OnProgress = lambda _text: None,
+    streams: int = 1,
 ) -> Backend:
     """A network on one of PREFERENCE_WITH_CUDA or OPENVINO_ON. `precision` in that engine's own words; None lets it
-    choose. Raises BackendError."""
+    choose. `streams` as in load_generator. Raises BackendError."""
     try:
         name, _, device = engine.partition(" ")
         if name == "openvino":
             from livelav.generate.openvino_backend import OpenVINOBackend
 
-            return OpenVINOBackend(network, threads, noise_mode, precision, device.upper() or None)
+            return OpenVINOBackend(network, threads, noise_mode, precision, device.upper() or None, streams)
         if engine == "tensorrt":
             from livelav.generate.tensorrt_backend import TensorRTBackend
 

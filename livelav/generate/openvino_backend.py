@@ -11,6 +11,7 @@ package itself.
 import contextlib
 import io
 from collections.abc import Mapping
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ RGBA = 4
 
 
 class OpenVINOBackend:
-    """One compiled network. Synchronous; used by one thread at a time."""
+    """One compiled network. Synchronous; used by `streams` threads at a time."""
 
     def __init__(
         self,
@@ -45,11 +46,15 @@ class OpenVINOBackend:
         noise_mode: NoiseMode = "const",
         precision: str | None = None,
         device: str | None = None,
+        streams: int = 1,
     ) -> None:
         """`device` is CPU or GPU; None tries the machine's Intel GPU, if it has one, and the CPU, and takes the GPU
         unless it is much slower. `precision` is f16, bf16 or f32; None takes the best that the device computes in.
+        `streams`: how many images the CPU computes at a time, `threads` together; noise that is drawn knows an order,
+        so those are made one by one.
         Raises BackendError."""
         core = ov.Core()
+        streams = 1 if noise_mode == "random" else min(streams, threads)
         built: dict[str, _Compiled] = {}
         failures: list[RuntimeError] = []
         for name in [device] if device else _devices(core):
@@ -61,7 +66,7 @@ class OpenVINOBackend:
             for one in precisions:
                 graph = build_graph(network, noise_mode, one)
                 try:
-                    compiled = _compile(core, graph, network, name, _options(name, one, threads), noise_mode)
+                    compiled = _compile(core, graph, network, name, _options(name, one, threads, streams), noise_mode)
                 except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
                     failures.append(error)
                     continue
@@ -69,7 +74,8 @@ class OpenVINOBackend:
                 if precision and took != precision:  # limits set on oneDNN: it computes in another without a word
                     failures.append(RuntimeError(f"it computes in {took} instead of {precision}"))
                     continue
-                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode)
+                requests = streams if name == "CPU" else 1
+                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode, requests)
                 if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
                     break
         if not built:
@@ -81,6 +87,7 @@ class OpenVINOBackend:
         self._compiled = built[chosen]
         self._compiled.begin_again()
         self.name = f"openvino {chosen}"
+        self.streams = self._compiled.streams
 
     def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
         """See backend.Backend."""
@@ -94,8 +101,11 @@ class OpenVINOBackend:
 class _Compiled:
     """One network on one device in one precision."""
 
-    def __init__(self, compiled: Any, network: StaticNetwork, noise_mode: NoiseMode) -> None:
-        self._request = compiled.create_infer_request()
+    def __init__(self, compiled: Any, network: StaticNetwork, noise_mode: NoiseMode, streams: int = 1) -> None:
+        self.streams = streams
+        self._free: SimpleQueue[Any] = SimpleQueue()  # requests that nobody waits for
+        for _ in range(streams):
+            self._free.put(compiled.create_infer_request())
         self._num_ws = network.config.num_ws
         self._noisy = noise_mode != "none"
         self._drawn = network.drawn_shapes if noise_mode == "random" else {}
@@ -111,11 +121,14 @@ class _Compiled:
             feed["noise"] = one_row(noise) if self._drawn else noise
         for name, shape in self._drawn.items():
             feed[name] = self._random.standard_normal(shape, np.float32)
+        request = self._free.get()
         try:
-            self._request.infer(feed)
+            request.infer(feed)
+            image: Bytes = request.get_output_tensor().data[0].copy()
         except RuntimeError as error:
             raise BackendError(f"openvino failed ({_line(error)}); try --backend torch") from error
-        image: Bytes = self._request.get_output_tensor().data[0].copy()
+        finally:
+            self._free.put(request)
         return image
 
     def warmup(self) -> None:
@@ -136,17 +149,18 @@ def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
     return [*half, *(["bf16"] if "BF16" in able and device == "CPU" else []), "f32"]
 
 
-def _options(device: str, precision: str, threads: int) -> dict[str, Any]:
+def _options(device: str, precision: str, threads: int, streams: int) -> dict[str, Any]:
     if device == "CPU":
-        return cpu_options(precision, threads)
+        return cpu_options(precision, threads, streams)
     return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
 
 
-def cpu_options(precision: str, threads: int) -> dict[str, Any]:
+def cpu_options(precision: str, threads: int, streams: int = 1) -> dict[str, Any]:
     """How a network is compiled for the processor."""
     return {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
+        **({"NUM_STREAMS": streams} if streams > 1 else {}),
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # the window and the encoder need the same cores
     }

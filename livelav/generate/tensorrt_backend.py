@@ -51,6 +51,8 @@ OnProgress = Callable[[str], None]
 class TensorRTBackend:
     """One engine on the card that torch takes. Synchronous; used by one thread at a time."""
 
+    streams = 1
+
     def __init__(
         self, network: StaticNetwork, noise_mode: NoiseMode = "const", on_progress: OnProgress = lambda _text: None
     ) -> None:

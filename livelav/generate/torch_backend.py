@@ -28,6 +28,8 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 class TorchBackend:
     """One network on one device. Synchronous; used by one thread at a time."""
 
+    streams = 1
+
     def __init__(
         self,
         network: StaticNetwork,

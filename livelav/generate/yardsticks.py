@@ -46,6 +46,7 @@ class PlainModule:
     """The trainable network as it is, in float32 on the processor: what every engine is compared with."""
 
     name = "torch module fp32"
+    streams = 1
 
     def __init__(self, config: Config, tensors: dict[str, NDArray[np.float32]], threads: int) -> None:
         import torch

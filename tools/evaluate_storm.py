@@ -1,0 +1,118 @@
+"""What the audience sees of a controller gone mad: how evenly pictures come while 10,000 messages a second arrive.
+
+    python tools/evaluate_storm.py [--seconds S] [--rate N]
+
+Plays the demo, in its window where there is a display, and listens to a controller of its own that is calm and storms
+by turns of five seconds. It turns five knobs; where a storm left them is compared with where the show has them half a
+second later. Calm and storm are of one run, and may be compared on a busy machine too. Needs MIDI ports that programs
+can make: JACK, ALSA's sequencer or CoreMIDI.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+from ctypes import c_int
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from livelav.control.midi import MidiConfig
+from livelav.control.player import open_controller
+from livelav.core.params import BY_NAME
+from livelav.core.store import only_instance
+from livelav.engine import Live, run_live
+from livelav.play import first_scene, has_display, live_config, opener
+
+TURN_S = 5.0
+REST_S = 0.5  # after which what a storm left must stand
+BURST = 50  # messages at once
+PORT = "storm"
+KNOBS = {
+    20: "mapping.norm", 21: "mapping.slope", 22: "smoothing.coarse", 23: "smoothing.middle", 24: "smoothing.fine",
+}  # fmt: skip
+
+
+def send(turn: Any, sent: Any, rate: int) -> None:
+    """Body of the controller's process: storms while `turn` is odd, and ends each storm on values of its own."""
+    port, was = open_controller(PORT), 0
+    while turn.value >= 0:
+        is_storm = turn.value % 2 == 1
+        if is_storm:
+            begin_s, count, now = time.monotonic(), 0, turn.value
+            while turn.value == now:
+                for _ in range(BURST):
+                    port.send_message([0xB0, 20 + count % 5, count * 7 % 128])
+                    count += 1
+                time.sleep(max(begin_s + count / rate - time.monotonic(), 0.0))
+            sent.value += count
+            for i, number in enumerate(KNOBS):
+                port.send_message([0xB0, number, (11 * i + 20 * was) % 128])
+            was = now
+        time.sleep(0.01)
+    port.delete()
+
+
+class Eye:
+    """Times every present, gives turns, and looks where storms left the knobs."""
+
+    def __init__(self, turn: Any) -> None:
+        self.intervals_ms: tuple[list[float], list[float]] = ([], [])  # calm, storm
+        self.right = self.looked = 0
+        self._turn = turn
+        self._began_s = self._last_s = 0.0
+        self._was = 0  # the storm before, as the controller counts
+        self._looks_s = float("inf")
+
+    def look(self, live: Live) -> None:
+        now_s = time.monotonic()
+        if not live.shared.main["first_s"] or not live.desk.inputs.ports:
+            self._began_s = now_s + 1.0
+            return
+        if self._last_s and now_s > self._began_s:
+            # the moment of change, and of looking, belongs to neither
+            self.intervals_ms[self._turn.value % 2].append((now_s - self._last_s) * 1000)
+        self._last_s = now_s
+        if now_s > self._looks_s:
+            settings = live.desk.scenes.scene.settings
+            wanted = {name: (11 * i + 20 * self._was) % 128 / 127 for i, name in enumerate(KNOBS.values())}
+            self.right += sum(abs(BY_NAME[n].knob(settings[n]) - knob) < 0.5 / 127 for n, knob in wanted.items())
+            self.looked += len(wanted)
+            self._was, self._looks_s, self._last_s = self._turn.value - 1, float("inf"), 0.0
+        if now_s - self._began_s > TURN_S:
+            self._turn.value += 1
+            self._began_s, self._last_s = now_s, 0.0
+            if self._turn.value % 2 == 0:
+                self._looks_s = now_s + REST_S
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument("--rate", type=int, default=10_000, help="messages a second")
+    args = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come: as the command line has it
+    ctx = multiprocessing.get_context("spawn")
+    turn, sent = ctx.Value(c_int, 0), ctx.Value(c_int, 0)
+    other = ctx.Process(target=send, args=(turn, sent, args.rate), daemon=True)
+    other.start()
+    config = live_config("demo", scene=first_scene(None, None, {"osc": "off"}))
+    config = replace(config, midi=MidiConfig((PORT,)), seconds=args.seconds)
+    eye = Eye(turn)
+    try:
+        with only_instance():
+            live = run_live(config, opener(config.size, headless=not has_display()), eye.look)
+    finally:
+        turn.value = -1
+        other.join(2.0)
+    for name, found in zip(("calm", "storm"), eye.intervals_ms, strict=True):
+        p50, p99, most = np.percentile(found, [50, 99, 100])
+        print(f"{name}: {len(found)} presents, ms apart p50 {p50:.2f} p99 {p99:.2f} most {most:.1f}")
+    midi = live.final["midi"]
+    print(f"sent {sent.value} messages, arrived {midi['messages']}, lost here {midi['lost']}")
+    print(f"knobs where the storm left them: {eye.right} of {eye.looked}")
+
+
+if __name__ == "__main__":
+    main()
