@@ -51,6 +51,7 @@ class _Player:
     seat: SynthShared
     loaded: Event = field(default_factory=dict)
     words: list[str] = field(default_factory=list)  # warnings while nobody saw it
+    progress: str = ""  # how far it is, in words, where that takes long
     goes_s: float | None = None  # when it may be seen, once it is ready
     hurried_s: float = float("-inf")  # when it was called forward last
 
@@ -123,6 +124,11 @@ class Synths:
         if there := self._there:
             return there.model, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
         return None
+
+    @property
+    def progress(self) -> str:
+        """How far the one is that loads, where that takes long."""
+        return self._there.progress if self._there and not self._there.is_ready else ""
 
     @property
     def balance(self) -> float:
@@ -206,7 +212,8 @@ class Synths:
     def _take_over(self, there: _Player) -> list[Event]:
         self._at, self._share = 1 - self._at, 0.0
         config, seat = there.child.args
-        there.child.args = (replace(config, joins=False), seat)  # from now on everybody waits for it
+        # if it is started again everybody waits for it, and nothing is imported any more
+        there.child.args = (replace(config, joins=False, model=there.loaded["plays"]), seat)
         there.child.starting_s = STARTING_S
         return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
 
@@ -249,6 +256,8 @@ class Synths:
             match event["kind"]:
                 case "loaded":
                     there.loaded = event
+                case "progress":
+                    there.progress = event["text"]
                 case "warning":
                     there.words.append(event["text"])
                 case "error":

@@ -479,7 +479,9 @@ def test_a_model_by_hand_moves_nothing_else_is_undone_and_panic_is_the_presets(l
     assert (one.model, one.wanted.seconds) == ("lava", 0.0)
 
 
-@pytest.mark.parametrize("name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "/usb/lava.pkl", "x" * 10_000]
+)
 def test_only_names_of_the_library_are_taken(library: tuple[str, ...], name: str) -> None:
     one = scenes(MODEL_SONGS)
     one.take_model(name, 0.0, BEAT)

@@ -23,6 +23,7 @@ class PretendedChild:
         self.args, self.board = (config, seat), seat.board
         self.restarts, self.was_live, self.hung_after_s = 0, False, 0.0
         self.events, self.deaths = [], 0
+        self.plays = config.model
         self._log, self._dismissed, self._polls_to_go = log, False, 2
 
     @property
@@ -35,7 +36,7 @@ class PretendedChild:
 
     def loads(self):
         """It has made its first image."""
-        self.events.append({"kind": "loaded", "model": f"loaded {self.model}", "backend": "b"})
+        self.events.append({"kind": "loaded", "model": f"loaded {self.model}", "plays": self.plays, "backend": "b"})
         self.board["live"] = 1.0
         self.was_live = True
 
@@ -295,6 +296,21 @@ def test_what_was_stepped_around_while_loading_is_told_once_it_plays(show):
     assert show.kinds("warning") == []
     show.until(show.plays("second"))
     assert [event["text"] for event in show.kinds("warning")] == ["torch instead of openvino"]
+
+
+def test_how_far_a_long_import_is_can_be_seen_and_what_came_of_it_is_what_starts_again():
+    show = Show(loading_turns=60)
+    show.model = "/usb/strange.pkl"
+    show.until(lambda s: s.coming() == "loads")
+    show.children[1].says("progress", "importing it, statistics 40 %")
+    show.children[1].plays = "strange"
+    show.turn(2)
+    assert show.synths.progress == "importing it, statistics 40 %"
+    show.until(lambda s: s.coming() == "fades")
+    assert show.synths.progress == ""
+    show.until(show.plays("/usb/strange.pkl"))
+    assert show.children[1].args[0].model == "strange", "which is in the library, whatever becomes of the file"
+    assert show.kinds("progress") == show.kinds("warning") == []
 
 
 def test_one_that_dies_while_it_is_faded_to_is_faded_back_from(show):
