@@ -139,6 +139,16 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     assert len(err.splitlines()) == 5, err
 
 
+def test_noise_maps_change_as_models_do(show):
+    show.send("/generate/noise", "random")
+    show.comes()
+    stats = show.plays("default")
+    show.run.wait_for(lambda s: s["generate"]["images"] > stats["generate"]["images"] + 10, "it goes on")
+    show.run.wait_for(lambda _: '"generate.noise": "random"' in running_path().read_text(), "and is where it stands")
+    code, err = show.end()
+    assert (code, err) == (0, "")
+
+
 def test_a_synth_that_took_over_is_started_again_with_its_model(show):
     show.send("/model", "small")
     show.plays("small")
