@@ -1,6 +1,8 @@
 """The engines' table: model by engine by precision, each beside the plain torch module, timed in turns.
 
-Turns let another program's load fall on all of them, so ratios within one run are what to trust.
+Turns let another program's load fall on all of them, so ratios within one run are what to trust. Memory is what the
+device that computes holds more once an engine has made an image: the process's own on the processor, all that is taken
+of the card on CUDA, by the card's own account; of other cards nothing is known.
 """
 
 import time
@@ -9,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import psutil
 
 from livelav.core.errors import BackendError
 from livelav.generate.backend import Backend
@@ -18,7 +19,7 @@ from livelav.generate.files import read_checkpoint
 from livelav.generate.layout import Config
 from livelav.generate.library import build, find_model, physical_cores
 from livelav.generate.static import static_network
-from livelav.generate.yardsticks import PlainModule, flop, peak_gflops, random_tensors
+from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, peak_gflops, random_tensors
 
 BUILDS = (
     ("openvino", "f16"), ("openvino", "bf16"), ("openvino", "f32"), ("torch cpu", "bf16"), ("torch cpu", "fp32"),
@@ -53,22 +54,23 @@ def engines(large: bool, seconds: float, threads: int = 0) -> list[Row]:
 def _model(
     model: str, config: Config, tensors: Any, builds: Any, peaks: Any, threads: int, seconds: float
 ) -> list[Row]:
-    network, process = static_network(config, tensors), psutil.Process()
+    network = static_network(config, tensors)
     rows: list[Row] = []
     built: list[Backend] = []
     for engine, precision in (("module", "fp32"), *builds):
-        before_mb, began_s = process.memory_info().rss / 2**20, time.perf_counter()
+        before_mb, began_s = held_mb(), time.perf_counter()
         with suppress(BackendError):
             if engine == "module":
                 made: Backend = PlainModule(config, tensors, threads)
             else:
                 made = build(network, engine, threads, precision=precision)
             made.warmup()
-            took_s, grown_mb = time.perf_counter() - began_s, process.memory_info().rss / 2**20 - before_mb
+            took_s = time.perf_counter() - began_s
             peak = peaks.get(("torch cpu", "fp32") if engine == "module" else (engine, precision))
             built.append(made)
             rows.append(
-                {"model": model, "engine": made.name, "build_s": round(took_s, 2), "memory_mb": round(grown_mb)}
+                {"model": model, "engine": made.name, "build_s": round(took_s, 2)}
+                | {"memory_mb": grown_mb(before_mb, held_mb(), device_of(made.name))}
                 | ({"peak_gflops": round(peak)} if peak else {})
             )
     ws = np.random.default_rng(1).standard_normal((config.num_ws, 512), np.float32)
@@ -101,8 +103,9 @@ def markdown(rows: list[Row]) -> Iterator[str]:
     yield "| model | engine | p50 ms | p99 ms | images/s | GFLOP/s | of peak | times plain | memory MiB | build s |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for r in rows:
+        memory = "-" if r["memory_mb"] is None else r["memory_mb"]
         share = f"{100 * r['of_peak']:.0f} %" if "of_peak" in r else ""
         yield (
             f"| {r['model']} | {r['engine']} | {r['p50_ms']} | {r['p99_ms']} | {r['images_s']} | {r['gflops']:.0f} "
-            f"| {share} | {r['times_plain']} | {r['memory_mb']} | {r['build_s']} |"
+            f"| {share} | {r['times_plain']} | {memory} | {r['build_s']} |"
         )

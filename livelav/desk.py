@@ -131,7 +131,7 @@ class Desk:
         elif isinstance(command, SetChoice) and command.name == "model":
             self.scenes.take_model(command.value, now_s, self.beat.tempo)
         elif isinstance(command, SetChoice):
-            self.scenes.choose(command.name, command.value)
+            self.scenes.choose(command.name, command.value, self.beat.tempo)
         elif isinstance(command, StepModel):
             self.scenes.step_model(command.steps, now_s, self.beat.tempo)
         elif isinstance(command, SceneCommand):

@@ -27,7 +27,7 @@ from livelav.control.commands import Quit, Toggle
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
-from livelav.core.scene import Wanted
+from livelav.core.scene import Drawn, Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
 from livelav.crew import LiveConfig, make_crew, make_shared
@@ -187,7 +187,7 @@ class Live:
         now_s, scenes = self._clock.now_s(), self.desk.scenes
         due_s = scenes.due_s(now_s, self.desk.beat.tempo)
         shown_s = now_s + self._presenter.ahead_s
-        asked = Asked(scenes.model, scenes.coming_model, scenes.wanted.seconds, due_s, shown_s)
+        asked = Asked(scenes.scene.drawn, scenes.coming, scenes.wanted.seconds, due_s, shown_s)
         for event in self.synths.step(asked, now_s, self.desk.state.freeze):
             self._on_event(self.synth, event, now_s)
 
@@ -289,7 +289,7 @@ class Live:
                     if waiting.start_at_s == math.inf:  # else it rests, and is to
                         waiting.start_at_s = now_s
             case "refused":
-                self.desk.scenes.stay_with_model(self.synths.model, event["model"])
+                self.desk.scenes.stay_with(self.synths.drawn, event["drawn"])
                 self._warn(event["text"], now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
@@ -319,7 +319,7 @@ class Live:
         safe = replace(config, model="default", encoder="embedded", backend="openvino")
         if config != safe:
             self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
-            self.desk.scenes.stay_with_model(safe.model, self.synths.model)
+            self.desk.scenes.stay_with(Drawn(safe.model, safe.noise), self.synths.drawn)
             self.synths.stand_in(safe)
         elif not self.synth.was_live:
             reasons = [text for _, text in self._warnings if AGAIN not in text]

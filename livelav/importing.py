@@ -3,7 +3,8 @@
 A file is read and converted in a process of its own (see converting.py), which is bounded in memory and time: whatever
 a file does to its reader, livelav goes on and says one line. What it made is put in place with the model itself last,
 so that at any moment, also of a kill or a power cut, there is a whole model or none. The same file, known by its
-SHA-256 from the cards, is converted once. Runs in main, before a show; that process and no other is started here.
+SHA-256 from the cards, is converted once. Runs in main before a show, and in the synth process that is to play the
+model in a running one; the converting process and no other is started here, and ends with who started it.
 """
 
 import hashlib
@@ -152,10 +153,12 @@ def bring(source: Path, name: str | None = None, licence: str | None = None, qui
         return import_model(source, name, licence, progress, lambda: tell("another import runs: waiting for its end"))
 
 
-def playable(model: str) -> str:
+def playable(model: str, progress: Progress | None = None) -> str:
     """What a show is to load where `model` was asked for: itself, or what a stranger's file is imported as, now or
-    before. Raises ModelError, StorageError."""
-    return model if is_name(model) or model.lower().endswith(SUFFIX) else bring(Path(model)).name
+    before. Who watches the terminal is told how far that is, or `progress` alone. Raises ModelError, StorageError."""
+    if is_name(model) or model.lower().endswith(SUFFIX):
+        return model
+    return (bring(Path(model)) if progress is None else import_model(Path(model), progress=progress)).name
 
 
 def load_generator(name_or_path: str | os.PathLike[str] = "default", **options: Any) -> Generator:

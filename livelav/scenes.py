@@ -20,7 +20,7 @@ from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
-from livelav.core.scene import Fade, Scene, Wanted
+from livelav.core.scene import Drawn, Fade, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
@@ -42,9 +42,10 @@ class _Place:
     number: int | None
     named: frozenset[str] = frozenset()  # what the preset names, also of what belongs to the evening
 
-    def with_model(self, model: str) -> "_Place":
-        """The same with another generator."""
-        return replace(self, scene=replace(self.scene, choices={**self.scene.choices, "model": model}))
+    def with_drawn(self, model: str, noise: str) -> "_Place":
+        """The same with another generator, or other noise maps."""
+        choices = {**self.scene.choices, "model": model, "generate.noise": noise}
+        return replace(self, scene=replace(self.scene, choices=choices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,9 @@ class Scenes:
         return self.scene.choices["model"]
 
     @property
-    def coming_model(self) -> str:
-        """The one to have ready: that of the preset which waits for its beat, if it names one."""
-        return self._of_tonight(self._cued.place).scene.choices["model"] if self._cued else self.model
+    def coming(self) -> Drawn:
+        """What to have ready: that of the preset which waits for its beat, where it names it."""
+        return self._of_tonight(self._cued.place).scene.drawn if self._cued else self.scene.drawn
 
     def cued(self, now_s: float) -> tuple[str, float] | None:
         """The preset that waits for its beat, and for how many seconds."""
@@ -202,7 +203,7 @@ class Scenes:
         drives = others | {name: drive} if drive else others
         self._place = replace(self._place, scene=replace(self.scene, drives=drives))
 
-    def choose(self, name: str, word: str) -> None:
+    def choose(self, name: str, word: str, tempo: Tempo) -> None:
         """A hand chose that; where it cannot be, nothing is changed but the list of troubles."""
         choice = CHOICE_BY_NAME[name]
         try:
@@ -210,9 +211,12 @@ class Scenes:
         except ParamError as error:
             self.troubles.append(str(error))
             return
-        if choice.scope != "song" or choices["mapping.mode"] == "track":
+        if name == "model" or not choice.scene or choices["mapping.mode"] == "track":
             self.troubles.append(f"{name} cannot become {word[:40]!r} in a running show")
             return
+        if choice.scope == "evening" and choices != self.scene.choices:  # a fade of the picture, as to another model
+            self._leave()
+            self._fade_s = self._morph_s(tempo)
         self._place = replace(self._place, scene=replace(self.scene, choices=choices))
 
     def take_model(self, name: str, now_s: float, tempo: Tempo) -> None:
@@ -225,7 +229,7 @@ class Scenes:
             )
         elif name != self.model:
             self._leave()
-            self._place = self._place.with_model(name)
+            self._place = self._place.with_drawn(name, self.scene.drawn.noise)
             self._fade_s = self._morph_s(tempo)
 
     def step_model(self, steps: int, now_s: float, tempo: Tempo) -> None:
@@ -240,14 +244,18 @@ class Scenes:
             self._listed_s = now_s
             self.models = list_models()
 
-    def stay_with_model(self, instead: str, refused: str) -> None:
-        """What was asked for cannot be had; the one that plays goes on, until another is asked for."""
-        if self.model == refused:
-            self._place = self._place.with_model(instead)
-        if self._recalled.scene.choices["model"] == refused:
-            self._recalled = self._recalled.with_model(instead)
-        if self._cued and self._cued.place.scene.choices["model"] == refused:
-            self._cued = replace(self._cued, place=self._cued.place.with_model(instead))
+    def stay_with(self, instead: Drawn, refused: Drawn) -> None:
+        """What was asked for cannot be had; what plays goes on, until something else is asked for."""
+
+        def stay(place: _Place) -> _Place:
+            model, noise = place.scene.drawn
+            if instead.model == refused.model:  # then it is for its noise maps
+                return place.with_drawn(model, instead.noise) if (model, noise) == refused else place
+            return place.with_drawn(instead.model, noise) if model == refused.model else place
+
+        self._place, self._recalled = stay(self._place), stay(self._recalled)
+        if self._cued:
+            self._cued = replace(self._cued, place=stay(self._cued.place))
 
     def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
         """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""
@@ -364,8 +372,12 @@ class Scenes:
         self._move(now_s)
 
     def _of_tonight(self, asked: _Place) -> _Place:
-        """A preset that names no model is played with the one that plays."""
-        return asked if "model" in asked.named else asked.with_model(self.model)
+        """A preset that names no model is played with the one that plays; the same of noise maps."""
+        now, then = self.scene.drawn, asked.scene.drawn
+        return asked.with_drawn(
+            then.model if "model" in asked.named else now.model,
+            then.noise if "generate.noise" in asked.named else now.noise,
+        )
 
     def _tonight(self, place: _Place) -> _Place:
         """A place asked for, or left, a while ago: the evening's own parameters have moved since."""

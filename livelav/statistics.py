@@ -184,8 +184,11 @@ def _model(live: Live) -> str:
     plays = f"{live.loaded['model']} on {live.loaded['backend']}" if live.loaded else "loading"
     if coming := live.synths.coming:
         model, does = coming
-        name = Path(model).stem
-        return plays + {"loads": f", loading {name}", "waits": f", {name} waits", "fades": f", going to {name}"}[does]
+        name, progress = Path(model).stem, f": {live.synths.progress}" if live.synths.progress else ""
+        return (
+            plays
+            + {"loads": f", loading {name}{progress}", "waits": f", {name} waits", "fades": f", going to {name}"}[does]
+        )
     return plays
 
 

@@ -3,6 +3,8 @@
 Reads sound as it comes and ticks at the pace at which main presents, timed so that an image is ready just before it
 is shown. When no sound comes it hears silence, so that the picture comes to rest by the same mapping that moved it.
 
+A model that is a stranger's file still becomes one of livelav's first, in a process of its own, see importing.
+
 One that joins a running show, to take over from another, stands back while it loads, then takes on from that one all
 that its stages remember, so that from there on both make the same of the same sound, and draws rarely until it is seen.
 Where the other gives no answer, it hears the last seconds of sound that the ring still holds, and learns the running
@@ -31,6 +33,7 @@ from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, S
 from livelav.core.values import Block, Controls, Floats
 from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, load_generator, step_down
+from livelav.importing import playable
 from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
@@ -47,6 +50,7 @@ TURN_FIELDS = ("apart_s",)  # at least so long from one image to the next: for o
 _SILENT_AFTER_S = 0.2
 _POLL_S = 0.001
 _MARGIN_S = 0.003
+_STEP_PERCENT = 5  # between two reports of progress in other words
 _PATIENCE_S = 2.0  # for so long one that comes waits for the one that plays, whose tick may take long
 _STILL = 2e-4  # of W's standard deviation
 
@@ -131,8 +135,9 @@ class _Synth:
         self._config, self._shared, self._clock, self._events = config, shared, clock, events
         self._progress = ""
         encoder = load_encoder(config.encoder)
+        self._plays = playable(config.model, self._on_import)
         self._generator = load_generator(
-            config.model, config.backend, noise_mode=config.noise, on_progress=self._on_progress
+            self._plays, config.backend, noise_mode=config.noise, on_progress=self._on_progress
         )
         wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
         self._settings, self._between = wanted.settings, wanted.between
@@ -170,18 +175,24 @@ class _Synth:
             {
                 "kind": "loaded",
                 "model": self._generator.name,
+                "plays": self._plays,
                 "sha256": self._generator.sha256,
                 "backend": self._generator.backend_name,
                 "encoder": self._encoder.name,
             }
         )
 
+    def _on_import(self, step: str, share: float) -> None:
+        """A stranger's file becomes a model first."""
+        self._on_progress(f"importing it, {step} {100 * share // _STEP_PERCENT * _STEP_PERCENT:.0f} %")
+
     def _on_progress(self, text: str) -> None:
-        """An engine is being built, which may take minutes: the operator is told, and main that this process lives."""
+        """Something takes minutes, as building an engine may: the operator is told, and main that this process lives.
+        What is to join a show says how far it is and no more: pictures go on meanwhile."""
         self._shared.board["heartbeat_s"] = self._clock.now_s()
         if text != self._progress:
             self._progress = text
-            self._events.send({"kind": "warning", "text": text})
+            self._events.send({"kind": "progress" if self._config.joins else "warning", "text": text})
 
     def _step_down(self, error: BackendError) -> None:
         """The engine failed: the same model on the next one, while the last picture stays. Raises BackendError."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from livelav.core.scene import Drawn
 from livelav.core.shm import Board
 from livelav.supervisor import AGAIN, STARTING_S, Child, Event
 from livelav.synth import SynthConfig, SynthShared
@@ -37,8 +38,8 @@ MakeChild = Callable[[SynthConfig, SynthShared], Child]
 class Asked:
     """What is wanted of the synths now."""
 
-    model: str  # that is to be seen
-    loads: str  # that is to be ready: the one of a preset that waits for its beat, else `model`
+    drawn: Drawn  # that is to be seen
+    loads: Drawn  # that is to be ready: that of a preset that waits for its beat, else the same
     seconds: float  # that a crossfade takes
     due_s: float  # when something that is asked for now may begin
     shown_s: float  # when the next picture is shown
@@ -46,11 +47,12 @@ class Asked:
 
 @dataclass(slots=True)
 class _Player:
-    model: str  # by the word that it was asked for with
+    drawn: Drawn  # by the words that it was asked for with
     child: Child
     seat: SynthShared
     loaded: Event = field(default_factory=dict)
     words: list[str] = field(default_factory=list)  # warnings while nobody saw it
+    progress: str = ""  # how far it is, in words, where that takes long
     goes_s: float | None = None  # when it may be seen, once it is ready
     hurried_s: float = float("-inf")  # when it was called forward last
 
@@ -60,13 +62,13 @@ class _Player:
 
 
 class Synths:
-    """Asked once a turn. Its events are those of a child, and besides `refused`: a `model` that could not be had."""
+    """Asked once a turn. Its events are those of a child, and besides `refused`: what could not be `drawn`."""
 
     def __init__(self, seats: Sequence[SynthShared], make: MakeChild, config: SynthConfig) -> None:
         """`make` gives a child that runs `run_synth`; `config` is of the one that begins."""
         self._seats, self._make = tuple(seats), make
         self._config = replace(config, trace=None, joins=True)  # of those that come
-        self._players: list[_Player | None] = [_Player(config.model, make(config, seats[0]), seats[0]), None]
+        self._players: list[_Player | None] = [_Player(_drawn(config), make(config, seats[0]), seats[0]), None]
         self._at = 0  # the seat of the one that plays, or that is faded from
         self._leaving: list[Child] = []
         self._left_restarts = 0
@@ -105,7 +107,7 @@ class Synths:
     def stand_in(self, config: SynthConfig) -> None:
         """From its next start on the one that plays is this one: what it was keeps dying."""
         here = self._here
-        here.model, here.child.args = config.model, (config, here.seat)
+        here.drawn, here.child.args = _drawn(config), (config, here.seat)
 
     @property
     def at(self) -> int:
@@ -115,14 +117,26 @@ class Synths:
     @property
     def model(self) -> str:
         """Its model, by the word that it was asked for with."""
-        return self._here.model
+        return self._here.drawn.model
+
+    @property
+    def drawn(self) -> Drawn:
+        """What it draws."""
+        return self._here.drawn
 
     @property
     def coming(self) -> tuple[str, Literal["loads", "waits", "fades"]] | None:
-        """(model, what it does) of the one that comes."""
+        """(model, what it does) of the one that comes; where only its noise maps are others, those."""
         if there := self._there:
-            return there.model, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
+            model, noise = there.drawn
+            what = f"noise {noise}" if model == self.model else model
+            return what, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
         return None
+
+    @property
+    def progress(self) -> str:
+        """How far the one is that loads, where that takes long."""
+        return self._there.progress if self._there and not self._there.is_ready else ""
 
     @property
     def balance(self) -> float:
@@ -161,11 +175,11 @@ class Synths:
         here, there = self._here, self._there
         if there is None:
             is_free = here.child.was_live and not self._leaving
-            if asked.loads != here.model and is_free and now_s - self._started_s >= _APART_S:
+            if asked.loads != here.drawn and is_free and now_s - self._started_s >= _APART_S:
                 self._start(asked.loads, now_s)
         elif self._is_fading:
             return self._fade(there, asked, 0.0 if is_frozen else dt_s)
-        elif asked.loads != there.model:
+        elif asked.loads != there.drawn:
             self._let_go(1 - self._at)
         elif not there.is_ready:
             if now_s - max(self._started_s, there.hurried_s) > _PATIENCE_S:  # again: it may stand back only now
@@ -173,8 +187,8 @@ class Synths:
                 there.hurried_s = now_s
         elif not is_frozen:
             if there.goes_s is None:  # one that is ready before its beat begins with that, a late one with the next
-                there.goes_s = asked.due_s if asked.model == there.model else now_s
-            if asked.model == there.model and asked.shown_s >= there.goes_s:
+                there.goes_s = asked.due_s if asked.drawn == there.drawn else now_s
+            if asked.drawn == there.drawn and asked.shown_s >= there.goes_s:
                 self._is_fading = True
                 self._share_out(there)
         return []
@@ -188,10 +202,10 @@ class Synths:
 
     def _fade(self, there: _Player, asked: Asked, dt_s: float) -> list[Event]:
         """Goes on with a crossfade: to the one that is asked for, or to the nearer one where that is neither."""
-        seconds, known = asked.seconds, (self._here.model, there.model)
-        if asked.model not in known or asked.loads not in known:
+        seconds, known = asked.seconds, (self._here.drawn, there.drawn)
+        if asked.drawn not in known or asked.loads not in known:
             seconds = min(seconds, _HASTY_S)
-        onwards = asked.model == there.model or (asked.model != self._here.model and self._share >= 0.5)
+        onwards = asked.drawn == there.drawn or (asked.drawn != self._here.drawn and self._share >= 0.5)
         if dt_s > 0:
             step = dt_s / seconds if seconds > 0 else 1.0
             self._share = min(max(self._share + (step if onwards else -step), 0.0), 1.0)
@@ -206,17 +220,18 @@ class Synths:
     def _take_over(self, there: _Player) -> list[Event]:
         self._at, self._share = 1 - self._at, 0.0
         config, seat = there.child.args
-        there.child.args = (replace(config, joins=False), seat)  # from now on everybody waits for it
+        # if it is started again everybody waits for it, and nothing is imported any more
+        there.child.args = (replace(config, joins=False, model=there.loaded["plays"]), seat)
         there.child.starting_s = STARTING_S
         return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
 
-    def _start(self, model: str, now_s: float) -> None:
+    def _start(self, drawn: Drawn, now_s: float) -> None:
         seat = self._seats[1 - self._at]
         seat.turn["apart_s"] = _UNSEEN_S
-        child = self._make(replace(self._config, model=model), seat)
+        child = self._make(replace(self._config, **drawn._asdict()), seat)
         child.starting_s = _JOINING_S
         child.start(now_s)
-        self._players[1 - self._at] = _Player(model, child, seat)
+        self._players[1 - self._at] = _Player(drawn, child, seat)
         self._started_s = now_s
 
     def _let_go(self, at: int) -> None:
@@ -249,6 +264,8 @@ class Synths:
             match event["kind"]:
                 case "loaded":
                     there.loaded = event
+                case "progress":
+                    there.progress = event["text"]
                 case "warning":
                     there.words.append(event["text"])
                 case "error":
@@ -261,5 +278,12 @@ class Synths:
         return []
 
     def _refusal(self, there: _Player, reason: str) -> Event:
-        text = f"{reason.rstrip('.')}; staying with model {self._here.model} instead of {there.model}"
-        return {"kind": "refused", "model": there.model, "text": text}
+        here, wanted = self._here.drawn, there.drawn
+        words = f"model {here.model} instead of {wanted.model}"
+        if here.model == wanted.model:
+            words = f"noise {here.noise} instead of {wanted.noise}"
+        return {"kind": "refused", "drawn": wanted, "text": f"{reason.rstrip('.')}; staying with {words}"}
+
+
+def _drawn(config: SynthConfig) -> Drawn:
+    return Drawn(config.model, config.noise)

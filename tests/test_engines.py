@@ -18,6 +18,7 @@ from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
 
+from livelav.bench_engines import markdown
 from livelav.core.clock import FakeClock
 from livelav.core.errors import BackendError
 from livelav.core.scene import PACKED
@@ -31,7 +32,7 @@ from livelav.generate.library import Generator, load_generator, step_down
 from livelav.generate.onnx_graph import onnx_model
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
-from livelav.generate.yardsticks import PlainModule, flop, random_tensors
+from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, random_tensors
 from livelav.presenter import PACE_FIELDS
 from livelav.relay import Relay
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
@@ -340,3 +341,34 @@ def test_the_plain_module_draws_what_engines_draw() -> None:
     plain = PlainModule(CLAMPED, tensors, 1).synthesize(ws)
     engine = library.build(static_network(CLAMPED, tensors), "torch cpu", 1, precision="fp32").synthesize(ws)
     assert np.abs(plain.astype(int) - engine[..., :3]).max() <= 1
+
+
+def test_memory_is_that_of_the_device_that_computes() -> None:
+    before = held_mb()
+    assert ("cuda" in before) == torch.cuda.is_available()
+    kept = np.ones(64 << 20, np.uint8)
+    after = held_mb()
+    assert 60 <= (grown_mb(before, after, "cpu") or 0) <= 100, "64 MiB, and what else this process took"
+    assert kept.sum() == 64 << 20
+    assert grown_mb(before, after, "gpu") is None, "no figure rather than another device's"
+    if not torch.cuda.is_available():
+        assert grown_mb(before, after, "cuda") is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+def test_a_cards_memory_is_by_its_own_account() -> None:
+    before = held_mb()
+    kept = torch.ones(256 << 20, dtype=torch.uint8, device="cuda")
+    assert 250 <= (grown_mb(before, held_mb(), "cuda") or 0) <= 300
+    assert kept.numel() == 256 << 20
+
+
+def test_an_engine_says_whose_memory_it_fills() -> None:
+    names = "openvino cpu bf16", "openvino gpu f16", "torch module fp32", "torch cuda fp16", "tensorrt-rtx cuda fp16"
+    assert [device_of(name) for name in names] == ["cpu", "gpu", "cpu", "cuda", "cuda"]
+
+
+def test_the_engines_table_has_no_figure_for_what_is_unknown() -> None:
+    row = {"model": "m", "engine": "openvino gpu f16", "p50_ms": 1.0, "p99_ms": 2.0, "images_s": 3.0, "gflops": 4.0}
+    row |= {"times_plain": 5.0, "memory_mb": None, "build_s": 6.0}
+    assert list(markdown([row]))[-1] == "| m | openvino gpu f16 | 1.0 | 2.0 | 3.0 | 4 |  | 5.0 | - | 6.0 |"

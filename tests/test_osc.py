@@ -290,6 +290,7 @@ def test_choices_of_a_scene_have_addresses() -> None:
     assert command(Message("/chain/order", ("echo", "zoom"))) == SetChoice("chain.order", "echo zoom")
     assert command(Message("/show/aspect", ("fit",))) == SetChoice("show.aspect", "fit")
     assert command(Message("/chain/order")) is command(Message("/chain/order", (1.0,))) is None
+    assert command(Message("/generate/noise", ("random",))) == SetChoice("generate.noise", "random")
     assert command(Message("/backend", ("torch",))) is None, "which a running show keeps"
     assert "`/chain/order`" in reference()
 

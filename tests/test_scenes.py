@@ -14,7 +14,7 @@ from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.running import Running
-from livelav.core.scene import PACKED, Fade, MappingKey, Scene, Wanted
+from livelav.core.scene import PACKED, Drawn, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
@@ -423,13 +423,13 @@ def test_an_unknown_set_list_is_named() -> None:
 def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> None:
     one = scenes(preset__morph=0.0)
     one.perform(Recall("calm"), 0.0, BEAT)
-    one.choose("chain.order", "echo, kaleidoscope")
-    one.choose("mapping.placement", "outside")
+    one.choose("chain.order", "echo, kaleidoscope", BEAT)
+    one.choose("mapping.placement", "outside", BEAT)
     assert one.scene.choices["chain.order"] == "echo, kaleidoscope" and one.is_changed
     assert one.wanted.key.placement == "outside" and one.troubles == []
     for name, word in (("chain.order", "ecko"), ("show.aspect", "wide"), ("mapping.mode", "track"), ("model", "x")):
         before = one.scene
-        one.choose(name, word)
+        one.choose(name, word, BEAT)
         assert one.scene == before and len(one.troubles) == 1 and word in one.troubles.pop()
     one.perform(Panic(), 1.0, BEAT)
     assert one.scene.choices["chain.order"] == "" and not one.is_changed
@@ -479,12 +479,36 @@ def test_a_model_by_hand_moves_nothing_else_is_undone_and_panic_is_the_presets(l
     assert (one.model, one.wanted.seconds) == ("lava", 0.0)
 
 
-@pytest.mark.parametrize("name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["", "mos", "../lava", "/etc/passwd", "lava.safetensors", "/usb/lava.pkl", "x" * 10_000]
+)
 def test_only_names_of_the_library_are_taken(library: tuple[str, ...], name: str) -> None:
     one = scenes(MODEL_SONGS)
     one.take_model(name, 0.0, BEAT)
     assert one.model == "default"
     assert len(one.troubles) == 1 and len(one.troubles[0]) < 200
+
+
+def test_noise_maps_by_hand_are_the_evenings_undone_and_kept_by_presets_that_name_none(
+    library: tuple[str, ...],
+) -> None:
+    own = config_dir() / "presets"
+    (own / "still.toml").write_text('schema = 1\n[choices]\ngenerate.noise = "none"\n')
+    one = scenes((*MODEL_SONGS, Song("still")), preset__morph=3.0)
+    one.choose("generate.noise", "random", BEAT)
+    assert (one.scene.drawn, one.wanted.seconds, one.troubles) == (Drawn("default", "random"), 3.0, [])
+    one.perform(Recall("in-lava"), 0.0, BEAT)
+    assert one.scene.drawn == Drawn("lava", "random")
+    one.perform(Recall("still"), 5.0, BEAT)
+    assert one.scene.drawn == Drawn("lava", "none")
+    for expected in (Drawn("lava", "random"), Drawn("default", "random"), Drawn("default")):
+        one.perform(Undo(), 10.0, BEAT)
+        assert one.scene.drawn == expected
+    one.choose("generate.noise", "const", BEAT)
+    one.perform(Undo(), 20.0, BEAT)
+    assert one.scene.drawn == Drawn("default"), "what changed nothing is not undone"
+    one.choose("generate.noise", "loud", BEAT)
+    assert one.scene.drawn == Drawn("default") and len(one.troubles) == 1
 
 
 def test_models_that_came_since_are_known_and_the_folder_is_not_read_all_the_time(
@@ -529,15 +553,15 @@ def test_swap_and_vary_take_the_model_along(library: tuple[str, ...]) -> None:
 def test_a_cued_presets_model_is_known_before_its_beat(library: tuple[str, ...]) -> None:
     one = scenes(MODEL_SONGS, preset__cue=4.0)
     one.perform(Recall("in-moss"), 0.1, BEAT)
-    assert (one.model, one.coming_model) == ("default", "moss")
+    assert (one.model, one.coming.model) == ("default", "moss")
     one.step(2.0, BEAT)
-    assert (one.model, one.coming_model) == ("moss", "moss")
+    assert (one.model, one.coming.model) == ("moss", "moss")
     one.perform(Recall("in-lava"), 2.1, BEAT)
     one.perform(Undo(), 2.2, BEAT)
-    assert one.coming_model == "moss"
+    assert one.coming.model == "moss"
     one.perform(Recall("calm"), 2.3, BEAT)
     one.take_model("lava", 0.0, BEAT)
-    assert one.coming_model == "lava"
+    assert one.coming.model == "lava"
     one.step(4.0, BEAT)
     assert (one.preset, one.model) == ("calm", "lava"), "calm names none: what was chosen meanwhile stays"
 
@@ -547,12 +571,25 @@ def test_a_model_that_cannot_be_had_is_given_up_in_what_plays_is_cued_and_was_re
 ) -> None:
     one = scenes(MODEL_SONGS, preset__cue=4.0)
     one.perform(Recall("in-moss"), 0.1, BEAT)
-    one.stay_with_model("default", "moss")
-    assert one.coming_model == "default"
+    one.stay_with(Drawn("default"), Drawn("moss"))
+    assert one.coming.model == "default"
     one.step(2.0, BEAT)
     assert (one.preset, one.model, one.is_changed) == ("in-moss", "default", False)
-    one.stay_with_model("lava", "something-else")
+    one.stay_with(Drawn("lava"), Drawn("something-else"))
     assert one.model == "default"
+
+
+def test_noise_maps_that_cannot_be_had_leave_the_model_and_the_other_way_round(library: tuple[str, ...]) -> None:
+    one = scenes(MODEL_SONGS)
+    one.perform(Recall("in-moss"), 0.0, BEAT)
+    one.choose("generate.noise", "random", BEAT)
+    one.stay_with(Drawn("moss", "const"), Drawn("moss", "random"))
+    assert one.scene.drawn == Drawn("moss", "const")
+    one.choose("generate.noise", "none", BEAT)
+    one.stay_with(Drawn("lava", "const"), Drawn("moss", "none"))
+    assert one.scene.drawn == Drawn("lava", "none")
+    one.perform(Panic(), 1.0, BEAT)
+    assert one.model == "lava", "what cannot be had is not come back to"
 
 
 def test_the_model_is_kept_with_where_the_show_stands_and_in_what_is_saved(library: tuple[str, ...]) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from test_generate_library import write_small
+from test_importing import ada
 
 from live import DEADLINE_S, Run, gone
 from livelav.control.osc import LOOPBACK, Message, pack
 from livelav.core.running import read_running, running_path
 from livelav.core.store import config_dir, models_dir
+from livelav.generate.library import find_model, list_models
 
 SWAPS = int(os.environ.get("LIVELAV_SWAPS", "4"))
 MORPH_S = "0.3"
@@ -137,6 +139,16 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     assert len(err.splitlines()) == 5, err
 
 
+def test_noise_maps_change_as_models_do(show):
+    show.send("/generate/noise", "random")
+    show.comes()
+    stats = show.plays("default")
+    show.run.wait_for(lambda s: s["generate"]["images"] > stats["generate"]["images"] + 10, "it goes on")
+    show.run.wait_for(lambda _: '"generate.noise": "random"' in running_path().read_text(), "and is where it stands")
+    code, err = show.end()
+    assert (code, err) == (0, "")
+
+
 def test_a_synth_that_took_over_is_started_again_with_its_model(show):
     show.send("/model", "small")
     show.plays("small")
@@ -174,3 +186,38 @@ def test_a_show_resumes_with_the_model_that_played(show, tmp_path):
         assert again.playing()["model"]["name"] == "small"
     finally:
         again.end()
+
+
+def test_a_preset_that_names_a_strangers_file_has_it_imported_while_the_show_goes_on(tmp_path, library):
+    presets = config_dir() / "presets"
+    presets.mkdir(parents=True)
+    (tmp_path / "strange.pkl").write_bytes(ada())
+    (tmp_path / "broken.pkl").write_bytes(ada()[:-2000])
+    for name in ("strange", "broken"):
+        (presets / f"{name}.toml").write_text(f'schema = 1\n[choices]\nmodel = "{tmp_path / name}.pkl"\n')
+    (tmp_path / "show").mkdir()
+    show = Show(tmp_path / "show")
+    try:
+        show.send("/model", str(tmp_path / "strange.pkl"))
+        show.run.wait_for(lambda s: s["osc"]["messages"] == 1, "it was heard")
+        before = show.run.stats
+        show.send("/preset", "broken")
+        pid = show.comes()
+        assert gone([pid], 60.0)
+        show.send("/preset", "strange")
+        pid = show.comes()
+        after = show.plays("strange")
+        assert after["model"]["resolution"] == 32 and not any(after["restarts"].values())
+        assert after["generate"]["images"] > before["generate"]["images"] + 20, "pictures went on"
+        assert find_model("strange").parent == library and "broken" not in list_models()
+        (tmp_path / "strange.pkl").unlink()
+        os.kill(pid, signal.SIGKILL)
+        show.run.wait_for(lambda s: s["restarts"]["synth"] == 1 and s["model"]["name"] == "strange", "from the library")
+        images = show.run.stats["generate"]["images"]
+        show.run.wait_for(lambda s: s["generate"]["images"] > images + 10, "it goes on")
+    finally:
+        code, err = show.end()
+    assert code == 0
+    assert err.count("no model") == 1, "what comes by the network is a name of the library or nothing"
+    assert err.count("staying with model default") == 1, "and why"
+    assert len(err.splitlines()) == 3, err

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from livelav.core.scene import Drawn
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.presenter import PACE_FIELDS
 from livelav.relay import Relay
@@ -23,6 +24,7 @@ class PretendedChild:
         self.args, self.board = (config, seat), seat.board
         self.restarts, self.was_live, self.hung_after_s = 0, False, 0.0
         self.events, self.deaths = [], 0
+        self.plays = config.model
         self._log, self._dismissed, self._polls_to_go = log, False, 2
 
     @property
@@ -35,7 +37,7 @@ class PretendedChild:
 
     def loads(self):
         """It has made its first image."""
-        self.events.append({"kind": "loaded", "model": f"loaded {self.model}", "backend": "b"})
+        self.events.append({"kind": "loaded", "model": f"loaded {self.model}", "plays": self.plays, "backend": "b"})
         self.board["live"] = 1.0
         self.was_live = True
 
@@ -85,6 +87,7 @@ class Show:
         self.synths = Synths(self.seats, self._make, SynthConfig("first", "auto", "auto", "const"))
         self.children[0].loads()
         self.now_s, self.loading_turns = 100.0, loading_turns
+        self.noise = "const"
         self.model, self.loads, self.seconds, self.cue_s, self.frozen = "first", None, FADE_S, 0.0, False
         self.events, self.balances, self._age = [], [], {}
         self.turn()
@@ -102,7 +105,9 @@ class Show:
                     child.loads()
             self.events += self.synths.poll(self.now_s)
             due_s = -(-self.now_s // self.cue_s) * self.cue_s if self.cue_s else self.now_s
-            asked = Asked(self.model, self.loads or self.model, self.seconds, due_s, self.now_s + TURN_S)
+            drawn = Drawn(self.model, self.noise)
+            loads = Drawn(self.loads or self.model, self.noise)
+            asked = Asked(drawn, loads, self.seconds, due_s, self.now_s + TURN_S)
             self.events += self.synths.step(asked, self.now_s, self.frozen)
             self.balances.append(self.synths.balance)
 
@@ -269,7 +274,7 @@ def test_one_that_cannot_load_changes_nothing_and_is_told_once(show, kind, text)
     show.children[1].says(kind, text)
     show.turn(2)
     (refused,) = show.kinds("refused")
-    assert refused["model"] == "second" and "staying with model first" in refused["text"]
+    assert refused["drawn"].model == "second" and "staying with model first" in refused["text"]
     assert text.removesuffix(": starting it again") in refused["text"] and "again" not in refused["text"]
     assert show.kinds("warning") == show.kinds("restart") == show.kinds("error") == []
     show.model = "first"  # as main then asks for
@@ -297,13 +302,44 @@ def test_what_was_stepped_around_while_loading_is_told_once_it_plays(show):
     assert [event["text"] for event in show.kinds("warning")] == ["torch instead of openvino"]
 
 
+def test_other_noise_maps_come_as_another_model_does(show):
+    show.noise = "random"
+    show.until(lambda s: s.coming() == "fades")
+    assert show.children[1].args[0] == SynthConfig("first", "auto", "auto", "random", joins=True)
+    assert show.synths.coming == ("noise random", "fades")
+    show.until(lambda s: s.coming() is None)
+    assert show.synths.drawn == Drawn("first", "random")
+    show.loading_turns, show.noise = 10_000, "none"
+    show.until(lambda s: s.coming() == "loads")
+    show.children[2].says("error", "no engine runs it")
+    show.turn(2)
+    (refused,) = show.kinds("refused")
+    assert refused["drawn"] == Drawn("first", "none")
+    assert "staying with noise random instead of none" in refused["text"]
+
+
+def test_how_far_a_long_import_is_can_be_seen_and_what_came_of_it_is_what_starts_again():
+    show = Show(loading_turns=60)
+    show.model = "/usb/strange.pkl"
+    show.until(lambda s: s.coming() == "loads")
+    show.children[1].says("progress", "importing it, statistics 40 %")
+    show.children[1].plays = "strange"
+    show.turn(2)
+    assert show.synths.progress == "importing it, statistics 40 %"
+    show.until(lambda s: s.coming() == "fades")
+    assert show.synths.progress == ""
+    show.until(show.plays("/usb/strange.pkl"))
+    assert show.children[1].args[0].model == "strange", "which is in the library, whatever becomes of the file"
+    assert show.kinds("progress") == show.kinds("warning") == []
+
+
 def test_one_that_dies_while_it_is_faded_to_is_faded_back_from(show):
     show.model, show.seconds = "second", 30.0
     show.until(lambda s: s.synths.balance > 0.2)
     show.children[1].says("restart", "synth ended with code -9: starting it again")
     show.turn(5)
     (refused,) = show.kinds("refused")
-    assert refused["model"] == "second" and "code -9" in refused["text"]
+    assert refused["drawn"].model == "second" and "code -9" in refused["text"]
     show.model = "first"
     show.until(lambda s: s.coming() is None)
     assert show.synths.model == "first" and show.synths.balance == 0.0

@@ -186,7 +186,7 @@ def knob_address(param: Param) -> str:
 _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PARAMS} | {
     knob_address(p): (p, True) for p in PARAMS
 }
-_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scope == "song"}
+_CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scene and c.name != "model"}
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
 _PRESET, _MODEL, _DRIVE = "/preset", "/model", "/drive"
 

@@ -189,7 +189,7 @@ _CHOICES: tuple[Choice, ...] = (
         scope="song",
         help="leaky tanh before or after scaling to W",
     ),
-    Choice("generate.noise", "const", ("const", "random", "none"), help="noise maps"),
+    Choice("generate.noise", "const", ("const", "random", "none"), scope="evening", help="noise maps"),
     Choice(
         "generate.between",
         "newest",

@@ -8,6 +8,7 @@ time is passed in.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import NamedTuple
 
 from livelav.core.drive import Drives
 from livelav.core.params import CHOICE_BY_NAME, CHOICES, EFFECTS, PARAMS, Param, Settings
@@ -30,6 +31,13 @@ class MappingKey:
     placement: str = "inside"
 
 
+class Drawn(NamedTuple):
+    """What a synth is built for: another needs another synth."""
+
+    model: str  # a name, or a file where a preset or the start names one
+    noise: str = "const"  # maps: const, random, none
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One snapshot. `choices` holds every row of CHOICES; most of them are for the start alone."""
@@ -46,6 +54,11 @@ class Scene:
         return MappingKey(self.seed, *(self.choices[name] for name in _KEY_CHOICES))
 
     @property
+    def drawn(self) -> Drawn:
+        """Which synth it needs."""
+        return Drawn(self.choices["model"], self.choices["generate.noise"])
+
+    @property
     def song_part(self) -> tuple[object, ...]:
         """All of it that belongs to a song: two scenes that agree here are the same preset."""
         values = [self.settings[p.name] for p in PARAMS if p.scope == "song"]
@@ -53,9 +66,10 @@ class Scene:
         return (self.seed, *values, *words, sorted(self.drives.items()), self.binds)
 
     def after(self, preset: Preset) -> "Scene":
-        """This scene once `preset` is recalled: what the file does not name goes to its default, but what belongs to
+        """This scene once `preset` is recalled: what the file does not name goes to its default.
 
-        the evening and not to a song (volume, master brightness, the model) stays as it is, unless it is named.
+        But what belongs to the evening and not to a song (volume, master brightness, model and noise maps) stays as it
+        is, unless it is named.
         """
         stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song"}
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scope == "song"}

@@ -1,12 +1,15 @@
-"""What engines are measured by: random networks of any size, the plain torch module, and the largest convolution.
+"""What engines are measured by: random networks of any size, the plain torch module, the largest convolution,
+and what memory is taken.
 
 For `livelav bench --engines` alone; never on the live path. Engines are imported only where asked for.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from livelav.core.values import Bytes, Floats
@@ -68,6 +71,31 @@ class PlainModule:
     def warmup(self) -> None:
         """See backend.Backend."""
         self.synthesize(np.zeros((self._num_ws, 512), np.float32))
+
+
+def held_mb() -> dict[str, float]:
+    """What is taken of each device's memory now, in MiB: `cpu` by this process, `cuda` of the card that torch takes, by
+    anyone, where there is one."""
+    held = {"cpu": psutil.Process().memory_info().rss / 2**20}
+    with suppress(ImportError, RuntimeError):  # no torch; or a card whose driver gives no answer
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()  # what was freed could be taken again unseen
+            free, whole = torch.cuda.mem_get_info()
+            held["cuda"] = (whole - free) / 2**20
+    return held
+
+
+def device_of(backend_name: str) -> str:
+    """Which device's memory an engine of that name fills: cpu, cuda, or another's, such as gpu."""
+    return next((word for word in backend_name.split() if word in ("cuda", "gpu")), "cpu")
+
+
+def grown_mb(before: Mapping[str, float], after: Mapping[str, float], device: str) -> int | None:
+    """By how much that device's memory filled; None where nothing is known of it."""
+    return round(after[device] - before[device]) if device in before and device in after else None
 
 
 def peak_gflops(engine: str, precision: str, threads: int) -> float:
