@@ -1,6 +1,7 @@
 """What the hand-made ears must hear, and that cutting the sound otherwise changes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def hear(samples: NDArray[np.floating], sizes: Sequence[int] = (HOP,), rate: int
         size = sizes[turn % len(sizes)]
         rows.append(ears.step(samples[at : at + size].astype(np.float32)))
         at, turn = at + size, turn + 1
-    return Heard(*(np.concatenate([getattr(row, name) for row in rows]) for name in ("onset", "chroma", "rms", "flux")))
+    return Heard(*(np.concatenate([getattr(row, field.name) for row in rows]) for field in fields(Heard)))
 
 
 def clicks(times_s: Sequence[float], seconds: float = 3.0) -> Floats:

@@ -36,6 +36,9 @@ class Features:
     chroma: Floats  # [12], C first, non-negative, sums to 1 (all zero in silence)
     rms: float  # linear, 0..1 for sound within full scale
     captured_s: float
+    rise: float = 0.0  # onset strength before it is judged: the mean flux of all bands
+    harmonic: float = 0.0  # how much of rms is tone, linear, too
+    percussive: float = 0.0  # how much is beat: the squares of both make about the square of rms
 
 
 @dataclass(frozen=True, slots=True)
