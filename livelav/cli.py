@@ -31,7 +31,8 @@ def _table_flags(command: F) -> F:
     """One flag for every row of the parameter and choice tables."""
     for choice in reversed(CHOICES):
         listed = f" [{'|'.join(choice.options)}]" if choice.options else ""
-        command = click.option(choice.flag, argument(choice.name), metavar="WORD", help=choice.help + listed)(command)
+        names = [name for name in (choice.alias, choice.flag) if name]
+        command = click.option(*names, argument(choice.name), metavar="WORD", help=choice.help + listed)(command)
     for p in reversed(PARAMS):
         text = f"{p.help} [{p.lo:g}..{p.hi:g}{f' {p.unit}' if p.unit else ''}; {p.default:g}]"
         names = [name for name in (p.alias, p.flag) if name]

@@ -9,7 +9,7 @@ Knows no clock, process or file. Runs where it is called.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -53,8 +53,8 @@ class Script:
         self._desk = Desk(scene, None, (), Inputs(), 0.0)
 
         def mapper(key: MappingKey) -> Mapper:
-            words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked in the scene
-            return Mapper(stats, encoder, key.seed, **words, track=track if key.mode == "track" else None)
+            words: dict[str, Any] = asdict(key)  # checked in the scene
+            return Mapper(stats, encoder, **words, track=track if key.mode == "track" else None)
 
         self._blend = Blend(mapper, scene.key, self._hop_s)
         self._chain = Chain(encoder, self._blend)

@@ -15,7 +15,7 @@ import contextlib
 import gc
 import math
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -212,8 +212,8 @@ class _Synth:
         stats = self._generator.stats
 
         def mapper(key: MappingKey) -> Mapper:
-            words: dict[str, Any] = {"mode": key.mode, "placement": key.placement}  # checked before they were packed
-            return Mapper(stats, encoder, key.seed, **words)
+            words: dict[str, Any] = asdict(key)  # checked before they were packed
+            return Mapper(stats, encoder, **words)
 
         return Blend(mapper, key, 1.0 / encoder.frame_rate)
 

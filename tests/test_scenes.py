@@ -54,7 +54,7 @@ def test_a_fade_is_even_along_the_knob() -> None:
 
 @given(values, st.integers(0, 2**32 - 1), st.sampled_from(["running", "fixed"]), st.floats(0.0, 30.0))
 def test_what_the_synth_is_told_survives_as_numbers(settings: Settings, seed: int, mode: str, seconds: float) -> None:
-    wanted = Wanted(settings, MappingKey(seed, mode, "outside"), "interpolate", seconds)
+    wanted = Wanted(settings, MappingKey(seed, mode, "outside", "spectral"), "interpolate", seconds)
     assert len(wanted.packed()) == PACKED
     told = Wanted.unpacked(wanted.packed())
     assert replace(told, settings=settings) == wanted

@@ -133,6 +133,7 @@ class Choice:
     # start: it is the whole show's. song: a recalled preset changes it, to its default where it does not name it.
     # evening: it stays, unless a preset names it.
     scope: Literal["start", "song", "evening"] = "start"
+    alias: str = ""  # a shorter flag
     several: bool = False  # any number of the options, with spaces or commas between, each once
     help: str = ""
 
@@ -188,6 +189,14 @@ _CHOICES: tuple[Choice, ...] = (
         ("inside", "outside"),
         scope="song",
         help="leaky tanh before or after scaling to W",
+    ),
+    Choice(
+        "mapping.synth",
+        "lav",
+        ("lav", "still", "random", "onsets", "chroma", "onsets-chroma", "spectral"),
+        scope="song",
+        alias="--synth",
+        help="what leads W: LAV's mapping, or one of the simple ones to compare it with",
     ),
     Choice("generate.noise", "const", ("const", "random", "none"), scope="evening", help="noise maps"),
     Choice(

@@ -1,8 +1,8 @@
 """A scene: all that a preset decides in a running show, and the way from one to the next.
 
-Parameters fade along the travel of their knobs, so that times and counts fade evenly to the eye, too. Seed, mode and
-placement name a mapping from sound to W; two mappings are faded where they run (mapping/blend.py). Knows no clock: the
-time is passed in.
+Parameters fade along the travel of their knobs, so that times and counts fade evenly to the eye, too. Seed, mode,
+placement and synth name a mapping from sound to W; two mappings are faded where they run (mapping/blend.py). Knows no
+clock: the time is passed in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from livelav.core.drive import Drives
 from livelav.core.params import CHOICE_BY_NAME, CHOICES, EFFECTS, PARAMS, Param, Settings
 from livelav.core.presets import Binds, Preset
 
-_KEY_CHOICES = ("mapping.mode", "mapping.placement")
+_KEY_CHOICES = ("mapping.mode", "mapping.placement", "mapping.synth")
 _TOLD = (*_KEY_CHOICES, "generate.between")
 # What the synth plays by. Others stay here: its table may have other effects than ours, if a file was put there since.
 _ROOMS = ("audio.", "mapping.", "smoothing.", "generate.", "psi.", "noise.")
@@ -29,6 +29,7 @@ class MappingKey:
     seed: int = 0
     mode: str = "running"
     placement: str = "inside"
+    synth: str = "lav"
 
 
 class Drawn(NamedTuple):
@@ -144,7 +145,7 @@ class Wanted:
 
     def packed(self) -> list[float]:
         """PACKED numbers."""
-        words = (self.key.mode, self.key.placement, self.between)
+        words = (self.key.mode, self.key.placement, self.key.synth, self.between)
         numbers = [float(CHOICE_BY_NAME[n].options.index(word)) for n, word in zip(_TOLD, words, strict=True)]
         values = [self.settings[name] for name in _HEARD]
         return [*values, float(self.key.seed), *numbers, self.seconds]
@@ -153,5 +154,5 @@ class Wanted:
     def unpacked(cls, numbers: Sequence[float]) -> "Wanted":
         """The inverse of `packed`."""
         (seed, *told, seconds), values = numbers[len(_HEARD) :], dict(zip(_HEARD, numbers, strict=False))
-        mode, placement, between = (CHOICE_BY_NAME[n].options[int(i)] for n, i in zip(_TOLD, told, strict=True))
-        return cls(Settings().with_values(values), MappingKey(int(seed), mode, placement), between, seconds)
+        *key, between = (CHOICE_BY_NAME[n].options[int(i)] for n, i in zip(_TOLD, told, strict=True))
+        return cls(Settings().with_values(values), MappingKey(int(seed), *key), between, seconds)

@@ -1,33 +1,42 @@
-"""Features to controls: the whole LAV mapping, one encoder frame at a time. numpy only; knows no time but dt.
+"""Features to controls: the whole mapping, one encoder frame at a time. numpy only; knows no time but dt.
 
-    embedding -> A e -> normalise -> leaky tanh, scale to W -> + onset, chroma -> leaky integrator
-              -> moving average per layer group (coarse, middle, fine) -> psi -> ws
+    features -> guide (LAV's, or another) -> leaky tanh, scale to W, + push -> leaky integrator
+             -> moving average per layer group (coarse, middle, fine) -> psi -> ws
 
 The label of a class-conditional model moves the statistics that W is scaled by, and nothing else.
 Runs in the synth process, or in an offline render with the same result.
 """
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
 
 from livelav.core.params import BY_NAME, Settings
 from livelav.core.values import Controls, EmbeddingStats, Features, Floats, WStats, layer_group, noise_factors
+from livelav.mapping.baselines import Chroma, Onsets, OnsetsChroma, Random, Still
+from livelav.mapping.guides import Guide
 from livelav.mapping.labels import LabelGlide
-from livelav.mapping.modulation import Placement, loudness, push, scale_to_w
-from livelav.mapping.normalize import Normalizer, projected_stats
-from livelav.mapping.projection import chroma_vectors, onset_direction, projection
-from livelav.mapping.smoothing import Decay, Glide, LeakyIntegrator, MovingAverages
+from livelav.mapping.lav import Lav, Mode
+from livelav.mapping.modulation import Placement, scale_to_w
+from livelav.mapping.smoothing import Glide, LeakyIntegrator, MovingAverages
+from livelav.mapping.spectral import Spectral
 
-Mode = Literal["running", "fixed", "track"]
+Synth = Literal["lav", "still", "random", "onsets", "chroma", "onsets-chroma", "spectral"]
 
+_BESIDES_LAV: dict[str, Callable[[int], Guide]] = {
+    "still": Still,
+    "random": Random,
+    "onsets": Onsets,
+    "chroma": Chroma,
+    "onsets-chroma": OnsetsChroma,
+    "spectral": Spectral,
+}
 _WINDOWS = ("smoothing.coarse", "smoothing.middle", "smoothing.fine")
 _GLIDING = (
-    "mapping.norm", "mapping.slope", "mapping.onset", "mapping.chroma", "mapping.noise", "generate.psi",
+    "mapping.norm", "mapping.slope", "mapping.noise", "generate.psi",
     "psi.coarse", "psi.middle", "psi.fine", "noise.coarse", "noise.middle", "noise.fine", "noise.drift",
 )  # fmt: skip
-# An onset lasts one frame: without this the integrator and the windows would leave a tenth of it.
-_ATTACK_S = 0.12
 
 
 class EncoderFacts(Protocol):
@@ -50,19 +59,21 @@ class Mapper:
         mode: Mode = "running",
         placement: Placement = "inside",
         track: EmbeddingStats | None = None,
+        synth: Synth = "lav",
     ) -> None:
-        """`stats` is the generator's W. Mode `track` takes a whole file's embedding statistics as `track`."""
+        """`stats` is the generator's W. Mode `track` takes a whole file's embedding statistics as `track`.
+
+        `synth` says what leads W; mode and track are LAV's alone.
+        """
         assert (track is not None) == (mode == "track"), "statistics of a track belong to mode 'track', and only to it"
         self._placement = placement
         self._labels = LabelGlide(stats)
         self._dt_s = 1.0 / encoder.frame_rate
-        self._projection = projection(seed)
-        self._direction, self._vectors = onset_direction(seed), chroma_vectors(seed)
-        self._normalizer = Normalizer(*projected_stats(self._projection, track or encoder.stats), mode == "running")
-        self._attack = Decay(_ATTACK_S)
+        self._guide: Guide = Lav(seed, track or encoder.stats, mode) if synth == "lav" else _BESIDES_LAV[synth](seed)
         self._glide = Glide()
         self._integrator = LeakyIntegrator(np.zeros(len(stats.mean) + 1, np.float32))
         self._averages: MovingAverages | None = None
+        self._origin = np.zeros_like(stats.mean)  # [512], from the mean: where it began
         self._noise_turn = 0.0
         self._groups = np.array([layer_group(r) for r in stats.resolutions])
 
@@ -93,24 +104,21 @@ class Mapper:
         """One frame. Finite features give finite ws, whatever the settings."""
         dt_s = self._dt_s
         stats = self._labels.step(settings["generate.label"], dt_s)
-        y, slope, onset, chroma, noise, psi, *rest = self._glide.step([settings[name] for name in _GLIDING], dt_s)
+        y, slope, noise, psi, *rest = self._glide.step([settings[name] for name in _GLIDING], dt_s)
         psis, noises, drift = psi * np.array(rest[:3]), np.array(rest[3:6]), rest[6]
-        n = self._normalizer.step(
-            self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
-        )
-        w = scale_to_w(n, stats, y, slope, self._placement)
-        attack = self._attack.step(features.onset, dt_s)
-        w = w + stats.std * push(attack, features.chroma, self._direction, self._vectors, (onset, chroma))
+        aim = self._guide.step(features, settings, dt_s)
+        w = scale_to_w(aim.n, stats, y, slope, self._placement) + stats.std * aim.push
 
         # What is smoothed is the way from the mean, which a label may move meanwhile. Loudness rides behind it through
         # the same integrator, so that noise breathes as fast as the picture.
-        moved = np.append(w - stats.mean, np.float32(loudness(features.rms)))
-        s = self._integrator.step(moved, dt_s, settings["smoothing.leak"])
         windows = [max(settings[name] / dt_s, 1.0) for name in _WINDOWS]
         if self._averages is None:
             longest = int(max(BY_NAME[name].hi for name in _WINDOWS) / dt_s) + 1
             self._averages = MovingAverages(len(stats.mean), longest, windows)
-        groups = np.stack(self._averages.step(s[:-1], windows)) + stats.mean
+            self._origin = w - stats.mean if self._guide.begins_there else np.zeros_like(stats.mean)
+        moved = np.append(w - stats.mean - self._origin, np.float32(aim.loudness))
+        s = self._integrator.step(moved, dt_s, settings["smoothing.leak"])
+        groups = np.stack(self._averages.step(s[:-1], windows)) + (stats.mean + self._origin)
         ws = stats.w_avg + psis[self._groups, None] * (groups[self._groups] - stats.w_avg)
         self._noise_turn = (self._noise_turn + drift * dt_s) % 1.0
         strengths = noises * (1.0 + noise * float(s[-1]))

@@ -11,8 +11,8 @@ import numpy as np
 from livelav.core.normals import normals
 from livelav.core.values import CHROMA_BINS, EMBEDDING_DIM, W_DIM, Floats
 
-# Which of a seed's independent streams feeds what: part of the format, never renumbered.
-PROJECTION, ONSET, CHROMA = 0, 1, 2
+# Which of a seed's independent streams feeds what: part of the format, never renumbered. From LATENTS on, one each.
+PROJECTION, ONSET, CHROMA, LATENTS = 0, 1, 2, 16
 
 
 def projection(seed: int) -> Floats:
@@ -28,3 +28,8 @@ def onset_direction(seed: int) -> Floats:
 def chroma_vectors(seed: int) -> Floats:
     """[12, 512], unit variance per dimension: where each pitch class pulls."""
     return normals(seed, CHROMA, (CHROMA_BINS, W_DIM)).astype(np.float32)
+
+
+def latent(seed: int, number: int) -> Floats:
+    """[512], unit variance per dimension: a place in W to be at, the one of that number."""
+    return normals(seed, LATENTS + number, (W_DIM,)).astype(np.float32)

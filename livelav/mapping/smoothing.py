@@ -16,6 +16,8 @@ from livelav.core.values import Floats
 # A window may grow or shrink by this share per frame: what a moved knob changes then stays below the signal's own
 # motion, and the longest way (0.01 to 8 s) takes under 2 s.
 _SLEW = 0.05
+# An onset lasts one frame: without this the integrator and the windows would leave a tenth of it.
+ATTACK_S = 0.12
 
 
 class LeakyIntegrator:
