@@ -3,6 +3,7 @@ how far it goes, and at home in blends, scenes and renders.
 """
 
 import functools
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ from livelav.generate.library import load_generator
 from livelav.mapping.blend import Blend
 from livelav.mapping.mapper import Mapper
 from livelav.mapping.meters import Meters
-from livelav.offline import Score
+from livelav.offline import Script
 from livelav.play import first_scene
 
 WORDS = CHOICE_BY_NAME["mapping.synth"].options
@@ -245,12 +246,26 @@ def test_from_one_synth_to_the_next_without_a_jump():
     assert one.key.synth == WORDS[0], "once around"
 
 
+@pytest.mark.parametrize("word", GUIDES)
+def test_another_process_goes_on_where_the_first_one_stands(word):
+    one, frames = mapper(word), heard(300)
+    ws(one, frames[:200])
+    same, other_stats = mapper(word), w_stats(1)
+    other = Mapper(other_stats, ENCODER, 3, synth=word)
+    for taker in (same, other):
+        taker.take_over(pickle.loads(pickle.dumps(one)))
+    stayed = ws(one, frames[200:])
+    assert np.array_equal(ws(same, frames[200:]), stayed)
+    there = (ws(other, frames[200:])[0] - other_stats.mean) / other_stats.std
+    assert np.allclose(there, (stayed[0] - STATS.mean) / STATS.std, atol=0.15), "as far out in another model's W"
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_live_and_offline_agree(word):
     encoder, stats = models()
     sound = passage(encoder.sample_rate, 1.0, 1)[:, None]
     scene = first_scene(None, "5", {"mapping_synth": word})
-    steps = list(Score(encoder, stats, scene, Fraction(75)).steps(iter([sound]), encoder.sample_rate))
+    steps = list(Script(encoder, stats, scene, Fraction(75)).steps(iter([sound]), encoder.sample_rate))
     chain, frames = Chain(encoder, Mapper(stats, encoder, 5, synth=word)), []
     for start in range(0, len(sound), 777):
         frames += chain.push(Block(sound[start : start + 777], 0.0, float(encoder.sample_rate)), Settings())

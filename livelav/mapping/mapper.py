@@ -87,9 +87,9 @@ class Mapper:
         self._noise_turn = other._noise_turn
 
     def take_over(self, other: "Mapper") -> None:
-        """Goes on where another one stands, of the same seed, mode and encoder. What is smoothed is in units of W,
+        """Goes on where another one stands, of the same key and encoder. What is smoothed is in units of W,
         so for another model it is scaled to that one's; for the same it is exact."""
-        self._normalizer, self._attack, self._glide = other._normalizer, other._attack, other._glide
+        self._guide, self._glide, self._origin = other._guide, other._glide, other._origin
         self._integrator, self._averages, self._noise_turn = other._integrator, other._averages, other._noise_turn
         ours, theirs = self._labels.stats, other._labels.stats
         if np.array_equal(ours.mean, theirs.mean) and np.array_equal(ours.std, theirs.std):
@@ -97,6 +97,7 @@ class Mapper:
             return
         scale = np.asarray(ours.std / np.maximum(theirs.std, np.float32(1e-9)), np.float32)
         self._integrator.scale(np.append(scale, np.float32(1.0)))
+        self._origin = self._origin * scale
         if self._averages:
             self._averages.scale(scale)
 
