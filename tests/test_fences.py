@@ -38,7 +38,7 @@ THIRD_PARTY = {
     "rtmidi": {"control"},
     "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
-    "rich": {"cli", "play", "catalogue", "progress"},
+    "rich": {"cli", "play", "catalogue", "progress", "scoring"},
 }
 HEAVY = (
     "torch",

@@ -53,5 +53,5 @@ def random_motion(values: NDArray[Any], seed: int, longer: int = 0) -> Floats:
     spectrum = np.fft.rfft(np.concatenate([moves, moves[::-1]]), axis=0)
     turns = np.random.Generator(np.random.PCG64([seed, 2])).uniform(0.0, 2.0 * np.pi, len(spectrum))
     turns[[0, -1]] = 0.0  # the mean and the highest have no phase
-    moved = np.fft.irfft(spectrum * np.exp(1j * turns)[:, None], 2 * len(moves), axis=0)
+    moved = np.fft.irfft(spectrum * np.exp(1j * turns).astype(np.complex64)[:, None], 2 * len(moves), axis=0)
     return moved[: len(values) + longer].astype(np.float32).reshape(-1, *values.shape[1:])
