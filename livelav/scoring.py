@@ -40,7 +40,7 @@ from livelav.show.renderer import Moment, Renderer
 NEEDED = ("librosa", "cv2")
 INSTALL = "pip install librosa opencv-python-headless"
 MOST_S = 12 * 3600.0  # of a video; the rest is left out
-MOTION_S = 60.0  # of random motion: all of a shorter video's, or the middle of a longer one's
+MOTION_S = 40.0  # of random motion: all of a shorter video's, or the middle of a longer one's
 _SETTLING_S = 10.0  # of sound before that middle, for what follows the sound slowly
 _LEAD_S = 1.0  # of random motion that is drawn and not judged: echoes and lights settle
 _DRAWN_PX = 256  # the longer side of what is drawn of it, which is then judged smaller still

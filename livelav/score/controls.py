@@ -32,7 +32,7 @@ def shuffled_blocks(count: int, rate_hz: float, seed: int) -> NDArray[np.intp]:
         shorter = min(count / rate_hz / BLOCK_S[1] / _FEWEST, 1.0)
         lengths = chance.uniform(*BLOCK_S, max(int(count / rate_hz / BLOCK_S[0]), _FEWEST * 2) + 1) * shorter * rate_hz
         cuts = np.unique(np.cumsum(lengths).astype(int))
-        blocks = np.split(moments, cuts[(0 < cuts) & (cuts < count)])
+        blocks = np.split(moments, cuts[(cuts > 0) & (cuts < count)])
         order = np.concatenate([blocks[n] for n in chance.permutation(len(blocks))])
         stayed = int((order == moments).sum())
         if stayed < least:
