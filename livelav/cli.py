@@ -376,6 +376,23 @@ def render(**flags: Any) -> None:
 
 
 @cli.command()
+@click.argument("video", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="PNG", help="draw every pair into it"
+)
+def score(video: Path, as_json: bool, picture: Path | None) -> None:
+    """How far the pictures of VIDEO follow its sound, beside motion that cannot follow it."""
+    from livelav.scoring import score, show
+
+    found = score(video, picture)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        show(found)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option(
     "--latency", is_flag=True, help="clicks played into the default sink, until a pixel on the screen changes"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "livelav"
-STAGES = ("audio", "encode", "mapping", "generate", "show", "control")
+STAGES = ("audio", "encode", "mapping", "generate", "show", "control", "score")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # package -> the rooms that may import it; a module at the top has its own name as its room
@@ -28,12 +28,17 @@ THIRD_PARTY = {
     "glfw": {"show"},
     "moderngl": {"show"},
     "imgui_bundle": {"show"},
-    "av": {"show", "audio"},
-    "PIL": {"show"},
+    "av": {"show", "audio", "score"},
+    "PIL": {"show", "score"},
+    "librosa": {"score"},
+    "soxr": {"score"},
+    "sklearn": {"score"},
+    "scipy": {"score"},
+    "cv2": {"score"},
     "rtmidi": {"control"},
     "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
-    "rich": {"cli", "play", "catalogue", "progress"},
+    "rich": {"cli", "play", "catalogue", "progress", "scoring"},
 }
 HEAVY = (
     "torch",
@@ -50,6 +55,11 @@ HEAVY = (
     "moderngl",
     "imgui_bundle",
     "PIL",
+    "librosa",
+    "soxr",
+    "sklearn",
+    "scipy",
+    "cv2",
     "rtmidi",
     "aalink",
 )

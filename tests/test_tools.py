@@ -100,6 +100,7 @@ def test_everything_that_is_installed_is_pinned_within_what_pyproject_allows() -
     wanted = [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["check"],
+        *PROJECT["project"]["optional-dependencies"]["score"],
         *PROJECT["build-system"]["requires"],
         *_setup.WITHOUT_WHEELS,
     ]
@@ -135,7 +136,7 @@ def test_without_a_card_torch_comes_first_from_the_cpu_index_and_nowhere_else(ch
     assert first.endswith(f"--no-deps torch=={_setup._pinned('torch')}+cpu")
     assert any(re.search(r"\btorch==[\d.]+\+cpu\b", call) for call in others), "or what it needs itself stays away"
     assert not any(re.search(r"\btorch\b(?!==[\d.]+\+cpu)", call) for call in others)
-    assert any("numpy" in call and "pytest" in call for call in others)
+    assert any("numpy" in call and "pytest" in call and "librosa" in call for call in others)
     assert "--editable" in others[-1]
 
 

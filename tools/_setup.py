@@ -97,7 +97,8 @@ def _install(venv: Venv, wanted: dict[str, str], check: bool) -> None:
     # torch stands among them for what it needs itself; named exactly, or pip might prefer another build of it
     packages = [torch if _name(r) == "torch" else r for r in project["project"]["dependencies"]]
     if check:
-        packages += project["project"]["optional-dependencies"]["check"]
+        extras = project["project"]["optional-dependencies"]
+        packages += [*extras["check"], *extras["score"]]
     _say(f"setting up {venv.folder} (once; the first time takes some minutes)")
     _make_venv(venv, wanted)
     for folder in incomplete(venv):

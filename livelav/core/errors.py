@@ -41,6 +41,10 @@ class LinkError(LivelavError):
     """Ableton Link was asked for and is not installed, or does not load."""
 
 
+class ScoreError(LivelavError):
+    """What scores are measured with is not installed."""
+
+
 class SourceError(LivelavError):
     """A sound source that is missing, unreadable, or gave nothing."""
 
