@@ -40,10 +40,11 @@ from livelav.show.renderer import Moment, Renderer
 NEEDED = ("librosa", "cv2")
 INSTALL = "pip install librosa opencv-python-headless"
 MOST_S = 12 * 3600.0  # of a video; the rest is left out
-MOTION_S = 40.0  # of random motion: all of a shorter video's, or the middle of a longer one's
+MOTION_S = 30.0  # of random motion: all of a shorter video's, or the middle of a longer one's
 _SETTLING_S = 10.0  # of sound before that middle, for what follows the sound slowly
 _LEAD_S = 1.0  # of random motion that is drawn and not judged: echoes and lights settle
 _DRAWN_PX = 256  # the longer side of what is drawn of it, which is then judged smaller still
+_MOST_HZ = 60  # pictures a second that are drawn of it: effects of a faster video's hardly change any more
 _SEED = 0
 _APART_S = 0.5  # sound and pictures that differ less in length are said to be as long
 
@@ -139,23 +140,24 @@ def _drawn(
     start_s = (count / ANALYSIS_HZ - length_s) / 2
     first_s = max(start_s - _SETTLING_S, 0.0)
     part = WholeSound(sound.path, first_s, start_s + length_s)
-    script = Script(encoder, generator.stats, scene, Fraction(ANALYSIS_HZ), track)
+    rate = made.fps / math.ceil(made.fps / _MOST_HZ)  # at another, effects would follow the sound otherwise
+    script = Script(encoder, generator.stats, scene, rate, track)
     steps: list[Step] = []
     for step in script.steps(part.blocks(), part.rate_hz):
         steps.append(step)
         progress("listening as livelav does", 0.6 + 0.1 * min(step.time_s / (length_s + _SETTLING_S), 1.0))
-    steps = steps[round((start_s - first_s) * ANALYSIS_HZ) :][: round(length_s * ANALYSIS_HZ)]
+    steps = steps[round((start_s - first_s) * rate) :][: math.ceil(length_s * rate)]
 
     scale = min(_DRAWN_PX / max(video.size), 1.0)
     size = max(round(video.size[0] * scale), 1), max(round(video.size[1] * scale), 1)
     surface = HeadlessSurface(size)
     seen = PictureFeatures()
-    lead = min(round(_LEAD_S * ANALYSIS_HZ), len(steps))
+    lead = min(round(_LEAD_S * rate), len(steps))
     try:
         pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, size)
-        for step in random_steps(steps, lead, _SEED):
+        for step in random_steps(steps, rate, lead, _SEED):
             drawn = pictures.make(step)
-            if step.number >= lead:
+            while Fraction(seen.count, ANALYSIS_HZ) < (step.number + 1 - lead) / rate:  # while it is shown
                 seen.push(drawn[..., :3])
             progress("drawing random motion", 0.7 + 0.29 * step.number / (len(steps) + lead))
     finally:
@@ -163,14 +165,14 @@ def _drawn(
     return seen.features(), ""
 
 
-def random_steps(steps: list[Step], longer: int, seed: int) -> list[Step]:
-    """As many steps, and `longer` more, that are as lively as these and know nothing of their sound: ws of random
-    motion, and all else that sound moves, noise and effects, in shuffled blocks."""
+def random_steps(steps: list[Step], rate: Fraction, longer: int, seed: int) -> list[Step]:
+    """As many steps, `rate` of them a second, and `longer` more, that are as lively as these and know nothing of their
+    sound: ws of random motion, and all else that sound moves, noise and effects, in shuffled blocks."""
     motion = random_motion(np.stack([step.controls.ws for step in steps]), seed, longer)
-    order = shuffled_blocks(len(steps), ANALYSIS_HZ, seed)
+    order = shuffled_blocks(len(steps), float(rate), seed)
     made = []
     for number, ws in enumerate(motion):
-        other, time_s = steps[order[number % len(steps)]], number / ANALYSIS_HZ
+        other, time_s = steps[order[number % len(steps)]], float(number / rate)
         moment: Moment = replace(other.moment, time_s=time_s)
         made.append(Step(number, time_s, replace(other.controls, ws=ws), moment))
     return made

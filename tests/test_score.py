@@ -334,7 +334,19 @@ def test_an_interval_is_students() -> None:
     half = 3.182 * np.std([1, 2, 3, 4], ddof=1) / 2
     assert (found.mean, found.low, found.high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-3)
     assert interval([0.3]).low is None
-    assert excess([1.0, 2.0], [0.5, 1.0]).mean == pytest.approx(0.75)
+    assert interval([0.5, 0.5, 0.5]).low == 0.5
+
+
+def test_an_excess_is_as_unsure_as_both_of_its_sides() -> None:
+    """Welch's interval, by SciPy, where segments differ among each other, and rounds do."""
+    from scipy.stats import ttest_ind
+
+    assert excess([1.0, 2.0], np.array([0.5, 1.0])).mean == pytest.approx(0.75)
+    own, rounds = noise(6), noise(4, seed=1)
+    found = excess(own, np.repeat(rounds[:, None], 6, axis=1))
+    due = ttest_ind(own, rounds, equal_var=False).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((due.low, due.high))
+    assert excess([3.0], np.ones((5, 1))).low is None
 
 
 def test_segments_cover_everything_once() -> None:

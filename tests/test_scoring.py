@@ -33,7 +33,7 @@ from livelav.show.provenance import of_json, read_provenance
 from livelav.show.renderer import Renderer
 
 RATE_HZ = 24_000
-SECONDS = 21
+SECONDS = 11
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,8 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video that livelav rendered, by a preset that draws with the sound."""
     folder = tmp_path_factory.mktemp("video")
     soundfile.write(folder / "music.wav", passage(RATE_HZ, SECONDS, 3), RATE_HZ, "PCM_16")
-    size = (128, 72)
-    flags = {"preset": "pulse", "seed": "4", "fps": "30", "size": size, "start": None, "end": None}
-    render(folder / "music.wav", folder / "ours.mkv", supersample="2", lossless=False, force=False, **flags)
+    flags = {"preset": "pulse", "seed": "4", "fps": "24", "size": (96, 54), "start": None, "end": None}
+    render(folder / "music.wav", folder / "ours.mkv", supersample="1", lossless=False, force=False, **flags)
     return folder / "ours.mkv"
 
 
@@ -52,7 +51,7 @@ def film(
 ) -> Path:
     """A stranger's video: noise, and pictures of a brightness that grows by 1 with each."""
     sound = passage(RATE_HZ, seconds if sound_s is None else sound_s, 5)[:, None]
-    made = Film(path, (64, 48), fps, (RATE_HZ, 1), comment=comment)
+    made = Film(path, (64, 48), fps, (RATE_HZ, 1), lossless=True, comment=comment)
     for part in np.array_split(sound, 20):
         made.add_sound(part)
     for number in range(round(seconds * fps)):
@@ -84,15 +83,14 @@ def scored(ours: Path) -> dict:
 
 def test_a_video_of_ours_is_held_against_both_controls(scored: dict, ours: Path) -> None:
     assert json.loads(json.dumps(scored, allow_nan=False))["video"] == "ours.mkv"
-    assert (scored["seconds"], scored["segments"], scored["notes"]) == (SECONDS, 2, [])
+    assert (scored["seconds"], scored["segments"], scored["notes"]) == (SECONDS, 1, [])
     assert set(scored["correlations"]) == {"procrustes", "adjusted_rv", "pwcca", "smi"}
     for measure, found in scored["correlations"].items():
         assert set(found["controls"]) == {"shuffled", "random"}
+        assert found["score"]["mean"] == pytest.approx(found["whole"], abs=2e-5), measure
         for control in found["controls"].values():
-            assert control["excess"]["mean"] == pytest.approx(
-                found["score"]["mean"] - control["score"]["mean"], abs=2e-5
-            )
-            assert control["excess"]["low"] < control["excess"]["mean"] < control["excess"]["high"], measure
+            above = found["score"]["mean"] - control["score"]["mean"]
+            assert control["excess"]["mean"] == pytest.approx(above, abs=2e-5)
     quoted = scored["quoted"]
     over = {n: c["excess"]["mean"] for n, c in scored["correlations"]["procrustes"]["controls"].items()}
     assert quoted["excess"]["mean"] == over[quoted["over"]] == min(over.values())
@@ -106,19 +104,19 @@ def test_the_same_video_has_the_same_score(scored: dict, ours: Path) -> None:
 
 
 def test_random_motion_is_drawn_as_the_video_was(ours: Path) -> None:
-    """The video's own steps, drawn small as random ones are, look like the video."""
+    """The video's own steps, drawn as random ones are, look like the video."""
     made, sound = read_provenance(ours), WholeSound(ours)
     generator = load_generator(made.model)
-    script = Script(load_encoder(made.encoder), generator.stats, made.scene, Fraction(ANALYSIS_HZ))
-    surface = HeadlessSurface((128, 72))
-    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, (128, 72))
+    script = Script(load_encoder(made.encoder), generator.stats, made.scene, made.fps)
+    surface = HeadlessSurface(made.size)
+    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, made.size)
     shown = VideoPictures(ours).pictures(48)
     far = []
     for step, small in zip(script.steps(sound.blocks(), sound.rate_hz), shown, strict=False):
         far.append(np.abs(pictures.make(step)[..., :3].astype(float) - small).mean())
     surface.close()
     assert len(far) == 48
-    assert np.mean(far) < 12, "of 255: the renders differ in their rate, and one is compressed"
+    assert max(far) < 12, "of 255: one of them was compressed"
 
 
 def test_random_steps_keep_what_moves_them_but_for_its_time(ours: Path) -> None:
@@ -126,7 +124,7 @@ def test_random_steps_keep_what_moves_them_but_for_its_time(ours: Path) -> None:
     stats = load_generator(made.model).stats
     script = Script(load_encoder(made.encoder), stats, made.scene, Fraction(ANALYSIS_HZ))
     steps = list(script.steps(sound.blocks(), sound.rate_hz))
-    found = random_steps(steps, 24, 1)
+    found = random_steps(steps, Fraction(ANALYSIS_HZ), 24, 1)
     assert [step.number for step in found] == list(range(len(steps) + 24))
     assert np.diff([step.moment.time_s for step in found]) == pytest.approx(1 / ANALYSIS_HZ)
     assert sorted(s.moment.onset for s in found[: len(steps)]) == sorted(s.moment.onset for s in steps)
@@ -134,14 +132,15 @@ def test_random_steps_keep_what_moves_them_but_for_its_time(ours: Path) -> None:
     assert ws.std(axis=0).mean() == pytest.approx(own.std(axis=0).mean(), rel=0.35)
     moves = [np.abs(np.diff(some, axis=0)).mean() for some in (ws, own)]
     assert moves[0] == pytest.approx(moves[1], rel=0.25)
-    related = np.corrcoef(ws.reshape(len(ws), -1)[:, ::97].ravel(), own.reshape(len(own), -1)[:, ::97].ravel())[0, 1]
-    assert abs(related - 1) > 0.2
+    ways = [(some - some.mean(axis=0)).reshape(len(some), -1) for some in (ws, own)]
+    related = (ways[0] * ways[1]).sum() / np.sqrt(np.square(ways[0]).sum() * np.square(ways[1]).sum())
+    assert abs(related) < 0.5
 
 
 def test_a_figure_is_printed_with_its_controls(ours: Path, monkeypatch: pytest.MonkeyPatch, scored: dict) -> None:
     monkeypatch.setattr(scoring, "score", lambda *_: scored)
     said = CliRunner().invoke(cli, ["score", str(ours)], catch_exceptions=False).output
-    assert all(word in said for word in ("procrustes", "shuffled", "random", "to quote", "±", "pairs that stand out"))
+    assert all(word in said for word in ("procrustes", "shuffled", "random", "to quote", "one segment", "pairs that"))
     told = CliRunner().invoke(cli, ["score", str(ours), "--json"], catch_exceptions=False).output
     assert json.loads(told)["quoted"] == scored["quoted"]
 
@@ -205,9 +204,8 @@ def test_of_a_video_that_was_cut_off_there_is_what_there_is(tmp_path: Path, suff
 def test_each_picture_is_the_one_that_is_shown_at_its_moment(tmp_path: Path, fps: Fraction) -> None:
     path = film(tmp_path / "grey.mkv", 3.0, fps=fps)
     shown = [int(picture.mean().round()) for picture in VideoPictures(path).pictures(60)]
-    due = [min(20 + int(Fraction(n, ANALYSIS_HZ) * fps + Fraction(1, 500)), 250) for n in range(60)]
-    assert np.abs(np.array(shown) - due).max() <= 2, "compressed"
-    assert np.abs(np.mean(np.array(shown) - due)) < 1
+    due = [min(20 + int((Fraction(n, ANALYSIS_HZ) + Fraction(1, 1000)) * fps), 250) for n in range(60)]
+    assert shown == due
 
 
 def test_pictures_end_where_the_video_does(tmp_path: Path) -> None:

@@ -60,20 +60,32 @@ class Verdict:
     pairs_excess: NDArray[np.float64]  # over the shuffled
 
 
-def excess(own: Series, control: Series) -> Interval:
-    """How far one is above the other, segment by segment."""
-    return interval(np.asarray(own, np.float64) - np.asarray(control, np.float64))
+def excess(own: Series, control: NDArray[np.float64]) -> Interval:
+    """How far [segments] is above a control's [rounds, segments], segment by segment.
+
+    A control is a sample too: what its rounds differ by widens the interval, as in Welch's test.
+    """
+    rounds = np.atleast_2d(np.asarray(control, np.float64))
+    return _interval(np.asarray(own, np.float64) - rounds.mean(axis=0), rounds.mean(axis=1))
 
 
 def interval(values: Series) -> Interval:
     """Mean and 95 % confidence of independent values, one for each segment."""
+    return _interval(np.asarray(values, np.float64), np.zeros(1))
+
+
+def _interval(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> Interval:
+    """Of the mean of `found`, from which that of `rounds` was taken already."""
     from scipy.stats import t
 
-    found = np.asarray(values, np.float64)
     mean, count = float(found.mean()), len(found)
     if count < 2:
         return Interval(mean, None, None, count)
-    half = float(t.ppf(0.975, count - 1) * found.std(ddof=1) / np.sqrt(count))
+    samples = [sample for sample in (found, rounds) if len(sample) > 1]
+    parts = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
+    freedoms = np.array([len(sample) - 1 for sample in samples])
+    freedom = np.square(parts.sum()) / max(float((np.square(parts) / freedoms).sum()), 1e-300)  # Welch, Satterthwaite
+    half = float(t.ppf(0.975, max(freedom, 1.0)) * np.sqrt(parts.sum()))
     return Interval(mean, mean - half, mean + half, count)
 
 
@@ -104,20 +116,23 @@ def judge(sound: FeatureSet, video: FeatureSet, random: FeatureSet | None = None
         of = [products(heard.values[part], seen.values[order[part]]) for part in parts]
         shuffled_scores.append(_scores(of))
         pairs_shuffled.append(_pairs(of, heard, seen))
-    against = {"shuffled": _mean(shuffled_scores)}
+    against = {"shuffled": _stacked(shuffled_scores)}
     if random is not None:
-        against["random"] = _mean(_against_random(heard, Columns.of(random), parts, rounds))
+        against["random"] = _stacked(_against_random(heard, Columns.of(random), parts, rounds))
 
     pairs = _pairs(own, heard, seen)
     controls = {
-        name: Control(_intervals(scores), {m: excess(own_scores[m], scores[m]) for m in CORRELATIONS})
+        name: Control(
+            {m: interval(scores[m].mean(axis=0)) for m in CORRELATIONS},
+            {m: excess(own_scores[m], scores[m]) for m in CORRELATIONS},
+        )
         for name, scores in against.items()
     }
     return Verdict(
         count / ANALYSIS_HZ,
         count / ANALYSIS_HZ / len(parts),
         len(parts),
-        _intervals(own_scores),
+        {name: interval(scores) for name, scores in own_scores.items()},
         {name: measure(products(heard.values, seen.values)) for name, measure in CORRELATIONS.items()},
         controls,
         tuple(heard.places),
@@ -171,12 +186,9 @@ def _scores(of: list[Products]) -> Scores:
     return {name: np.array([measure(each) for each in of]) for name, measure in CORRELATIONS.items()}
 
 
-def _mean(rounds: list[Scores]) -> Scores:
-    return {name: np.mean([scores[name] for scores in rounds], axis=0) for name in CORRELATIONS}
-
-
-def _intervals(scores: Scores) -> dict[str, Interval]:
-    return {name: interval(values) for name, values in scores.items()}
+def _stacked(rounds: list[Scores]) -> Scores:
+    """{correlation: [rounds, segments]}."""
+    return {name: np.array([scores[name] for scores in rounds]) for name in CORRELATIONS}
 
 
 def _pairs(of: list[Products], heard: Columns, seen: Columns) -> NDArray[np.float64]:

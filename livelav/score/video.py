@@ -15,6 +15,7 @@ from livelav.score.pictures import small_size
 from livelav.score.sound import ANALYSIS_HZ
 
 _MOST_PX = 64 << 20  # of one picture: more than any film has, and little enough to be held
+_SLACK_S = 1e-3  # Matroska counts in milliseconds: what is due now must not seem to come next
 _LAST_S = 0.25  # that the last picture is shown for, where nothing says how long
 _BT709 = 1
 
@@ -56,17 +57,18 @@ class VideoPictures:
         """[height, width, 3] each, `most` at most. A still stays for as long as it is shown."""
         last: Any = None
         shown: Bytes | None = None  # `last`, small
-        count, ends_s = 0, 0.0
+        count, last_s, ends_s = 0, 0.0, 0.0
         for frame, time_s in self._frames():
-            while last is not None and count < most and count / ANALYSIS_HZ < time_s - 1e-4:
+            while last is not None and count < most and count / ANALYSIS_HZ < time_s - _SLACK_S:
                 shown = self._small(last) if shown is None else shown
                 yield shown
                 count += 1
             if count >= most:
                 return
-            ends_s = time_s + (_LAST_S if last is None else min(max(time_s - ends_s, 0.0), _LAST_S))
-            last, shown = frame, None
-        while last is not None and count < most and count / ANALYSIS_HZ < ends_s - 1e-4:
+            # the last one is shown as long as the one before it was
+            ends_s = time_s + (_LAST_S if last is None else min(max(time_s - last_s, 0.0), _LAST_S))
+            last, last_s, shown = frame, time_s, None
+        while last is not None and count < most and count / ANALYSIS_HZ < ends_s - _SLACK_S:
             shown = self._small(last) if shown is None else shown
             yield shown
             count += 1
