@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,41 @@ class Running:
 
     def as_json(self) -> bytes:
         """The file's content."""
+        binds = [dict(bind) for bind in self.scene.binds]
         facts = {
             "schema": SCHEMA,
             "ended": self.ended,
             "preset": self.preset,
-            "seed": self.scene.seed,
-            "choices": dict(self.scene.choices),
-            "settings": self.scene.settings.as_dict(),
-            "binds": [dict(bind) for bind in self.scene.binds],
-            "drives": {name: str(drive) for name, drive in self.scene.drives.items()},
+            **scene_facts(self.scene),
+            "binds": binds,
         }
         return (json.dumps(facts, indent=2) + "\n").encode()
+
+
+def scene_facts(scene: Scene) -> dict[str, Any]:
+    """A scene without its bindings, as plain JSON values."""
+    return {
+        "seed": scene.seed,
+        "choices": dict(scene.choices),
+        "settings": scene.settings.as_dict(),
+        "drives": {name: str(drive) for name, drive in scene.drives.items()},
+    }
+
+
+def scene_of(facts: dict[str, Any]) -> Scene:
+    """The inverse of `scene_facts`. What belongs to effects that are not here is left out.
+
+    Raises ValueError, KeyError, TypeError and LivelavError for what is no scene.
+    """
+    if not all(isinstance(part, dict) for part in (facts["choices"], facts["settings"], facts.get("drives", {}))):
+        raise ValueError("of another shape")
+    if type(seed := facts["seed"]) is not int or seed not in SEEDS:
+        raise ValueError("seed")
+    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items() if name in BY_NAME}
+    choices = {choice.name: choice.checked(known_words(choice, facts["choices"])) for choice in CHOICES}
+    # an effect whose file is gone since must not keep the show from going on
+    values = {name: value for name, value in facts["settings"].items() if name in BY_NAME or "." not in name}
+    return Scene(Settings().with_values(values), choices, seed, drives)
 
 
 def running_path() -> Path:
@@ -87,23 +111,20 @@ def read_running(path: Path) -> Running:
 
 
 def _checked(facts: Any) -> Running:
-    if not all(isinstance(part, dict) for part in (facts, facts["choices"], facts["settings"])):
+    if not isinstance(facts, dict):
         raise ValueError("of another shape")
     if facts["schema"] != SCHEMA or type(facts["ended"]) is not bool:
         raise ValueError("of another livelav")
-    preset, seed = facts["preset"], facts["seed"]
-    if not (preset is None or isinstance(preset, str)) or type(seed) is not int or seed not in SEEDS:
-        raise ValueError("preset and seed")
+    preset = facts["preset"]
+    if not (preset is None or isinstance(preset, str)):
+        raise ValueError("preset")
     if not is_binds(binds := facts.get("binds", [])):
         raise ValueError("binds")
-    drives = {name: checked_drive(name, text) for name, text in facts.get("drives", {}).items() if name in BY_NAME}
-    choices = {choice.name: choice.checked(_kept(choice, facts["choices"])) for choice in CHOICES}
-    # an effect whose file is gone since must not keep the show from going on
-    values = {name: value for name, value in facts["settings"].items() if name in BY_NAME or "." not in name}
-    return Running(Scene(Settings().with_values(values), choices, seed, drives, tuple(binds)), preset, facts["ended"])
+    return Running(replace(scene_of(facts), binds=tuple(binds)), preset, facts["ended"])
 
 
-def _kept(choice: Choice, words: dict[str, Any]) -> Any:
+def known_words(choice: Choice, words: dict[str, Any]) -> Any:
+    """What `words` say of a choice, without effects that are not here; its default where they say nothing."""
     word = words.get(choice.name, choice.default)
     if choice.several and isinstance(word, str):
         return " ".join(one for one in choice.words(word) if one in choice.options)
