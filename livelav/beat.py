@@ -8,7 +8,7 @@ Runs in main; the time is passed in.
 
 import math
 
-from livelav.control.commands import BeatCommand, Hear, Nudge, Resync, ScaleTempo, Tap
+from livelav.control.commands import BeatCommand, Follow, Hear, Nudge, Resync, ScaleTempo, Tap
 from livelav.core.params import BY_NAME
 from livelav.core.tempo import BEATS_A_BAR, Taps, Tempo
 
@@ -56,6 +56,9 @@ class Beat:
                     self._factor *= factor
             case Hear():
                 self.set_hearing(not self.hears)
+            case Follow(bpm, bar_s, hears):  # nobody else gives it any more
+                self.tempo, self.source, self.hears = Tempo(bpm, now_s + bar_s), "take", hears
+                self._clock = self.source, math.inf
 
     def set_bpm(self, bpm: float, now_s: float) -> None:
         """A knob, a preset or OSC has set it."""

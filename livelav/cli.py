@@ -71,6 +71,12 @@ def _table_flags(command: F) -> F:
     "--record", type=click.Path(path_type=Path, dir_okay=False), help="record picture and sound (.mp4 or .mkv)"
 )
 @click.option(
+    "--take",
+    metavar="FOLDER.take",
+    type=click.Path(path_type=Path),
+    help="keep sound and all that is done, for `livelav render FOLDER.take`",
+)
+@click.option(
     "--trace",
     type=click.Path(path_type=Path, dir_okay=False),
     hidden=True,
@@ -356,7 +362,7 @@ def midi_unlearn(target: str) -> None:
 
 
 @cli.command()
-@click.argument("sound", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("sound", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help=".mp4 or .mkv")
 @click.option("--preset", metavar="NAME", help="preset by name, or a .toml file")
 @click.option("--seed", metavar="N", help="whole number that picks the projection from sound to W")
@@ -369,7 +375,7 @@ def midi_unlearn(target: str) -> None:
 @click.option("--force", is_flag=True, help="write over a video that exists")
 @_table_flags
 def render(**flags: Any) -> None:
-    """Turn the sound file SOUND into a video, by the very stages of the live show."""
+    """Turn the sound file SOUND, or a take of a show (see --take), into a video, by the live show's own stages."""
     from livelav.rendering import render
 
     render(**flags)

@@ -23,6 +23,7 @@ from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run
 from livelav.supervisor import Child
 from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
 from livelav.synths import Synths
+from livelav.taking import TAKE_FIELDS, TakeConfig, run_taker
 
 _LARGEST_IMAGE = LARGEST * LARGEST * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0
@@ -50,6 +51,7 @@ class LiveConfig:
     seconds: float | None = None
     stats: Path | None = None
     record: RecordConfig | None = None
+    take: TakeConfig | None = None
     preset: str | None = None  # that the scene comes from
     songs: tuple[Song, ...] = ()  # what can be recalled
     banks: tuple[Bank, ...] = ()
@@ -66,6 +68,7 @@ class Shared:
     pictures: Latest
     capture: Board
     recorder: Board
+    taker: Board
     midi: Board
     asked: Latest
     link: Board
@@ -94,6 +97,7 @@ def make_shared(picture_size: int) -> Shared:
         pictures=Latest(picture_size, "u1", PICTURE_FIELDS),
         capture=Board(CAPTURE_FIELDS),
         recorder=Board(RECORD_FIELDS),
+        taker=Board(TAKE_FIELDS),
         midi=Board(MIDI_FIELDS),
         asked=Latest(2, "f8"),
         link=Board(LINK_FIELDS),
@@ -112,6 +116,7 @@ class Crew:
     capture: Child
     synths: Synths
     recorder: Child | None
+    taker: Child | None
     midi: Child | None
     link: Child | None
     booth: Booth
@@ -134,6 +139,10 @@ def make_crew(ctx: SpawnContext, config: LiveConfig, shared: Shared) -> Crew:
             ctx, "recorder", run_recorder, (record, shared.ring, shared.pictures, shared.recorder, shared.stop),
             shared.recorder, _RECORDER_HUNG_S,
         )  # fmt: skip
+    taker = None
+    if take := config.take:
+        take_arguments = (take, shared.ring, shared.taker, shared.stop)
+        taker = Child(ctx, "taker", run_taker, take_arguments, shared.taker, _RECORDER_HUNG_S, is_told=True)
     midi = None
     if config.midi:
         arguments = (config.midi, shared.midi, shared.stop)
@@ -150,4 +159,4 @@ def make_crew(ctx: SpawnContext, config: LiveConfig, shared: Shared) -> Crew:
         ctx, "operator", run_operator, (OperatorConfig(actions()), operator_shared),
         shared.operator, _OPERATOR_HUNG_S,
     )  # fmt: skip
-    return Crew(capture, synths, recorder, midi, link, Booth(operator, shared.view))
+    return Crew(capture, synths, recorder, taker, midi, link, Booth(operator, shared.view))

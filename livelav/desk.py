@@ -12,9 +12,12 @@ from livelav.beat import Beat
 from livelav.control.banks import bindings_of
 from livelav.control.commands import (
     BeatCommand,
+    Begin,
     Command,
+    Keep,
     Learn,
     PickCommand,
+    Play,
     Save,
     SceneCommand,
     SetChoice,
@@ -40,11 +43,13 @@ from livelav.keeper import Keeper
 from livelav.mapping.modulation import loudness
 from livelav.scenes import Scenes
 from livelav.supervisor import Event
+from livelav.tape import Tape
 from livelav.teaching import Teaching
 
 OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
 _ON = 0.5  # a switch among the parameters
+_SEEN = ("blackout", "freeze", "pattern")  # switches that the audience sees the sides of
 
 
 class Desk:
@@ -53,6 +58,7 @@ class Desk:
     def __init__(self, scene: Scene, preset: str | None, songs: Sequence[Song], inputs: Inputs, now_s: float) -> None:
         """See Scenes for `scene`, `preset` and `songs`."""
         self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
+        self.tape: Tape | None = None  # what notes all that is done here, where there is one
         self.keeper = Keeper()
         self.teaching = Teaching(inputs, self.keeper)
         self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last
@@ -109,7 +115,8 @@ class Desk:
         for command in self.inputs.take(events, self.settings, now_s):
             self.apply(command, now_s)
         self._keep_tempo(now_s)
-        self.scenes.step(now_s, self.beat.tempo, ahead_s)
+        begun = self.scenes.step(now_s, self.beat.tempo, ahead_s)
+        self._note(Begin() if begun else None, now_s)
         self._carry()
         self.inputs.tell(self.settings, now_s)
         self._drive(now_s, rms, onset)
@@ -126,28 +133,48 @@ class Desk:
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
+        self._note(None, now_s)  # the tempo that it is performed by
+        came_to = self._perform(command, now_s)
+        self._note(came_to, now_s)
+        if isinstance(came_to, Play) and not self.scenes.cued(now_s):
+            self._note(Begin(), now_s)
+
+    def _perform(self, command: Command, now_s: float) -> Command | None:
+        """Returns what it came to for the show: a command that does the same again; the tempo speaks for itself."""
         if isinstance(command, SetParam):
             self.scenes.set({command.name: command.value})
         elif isinstance(command, SetChoice) and command.name == "model":
-            self.scenes.take_model(command.value, now_s, self.beat.tempo)
+            return self.scenes.take_model(command.value, now_s, self.beat.tempo)
         elif isinstance(command, SetChoice):
-            self.scenes.choose(command.name, command.value, self.beat.tempo)
+            return command if self.scenes.choose(command.name, command.value, self.beat.tempo) else None
         elif isinstance(command, StepModel):
-            self.scenes.step_model(command.steps, now_s, self.beat.tempo)
+            return self.scenes.step_model(command.steps, now_s, self.beat.tempo)
         elif isinstance(command, SceneCommand):
-            self.scenes.perform(command, now_s, self.beat.tempo)
+            return self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):
             self.beat.perform(command, now_s)
+            return None
         elif isinstance(command, Save):
             path, text = self.scenes.to_save(command.new)
             self.keeper.save(path, text.encode(errors="replace"))
+            return Keep()
         elif isinstance(command, PickCommand):
             if turned := self.teaching.perform(command, self.settings, self.scenes.scene.drives, now_s):
                 self.apply(turned, now_s)
+            return None
         elif isinstance(command, SetDrive):
             self.scenes.drive(command.name, command.drive)
         else:
             self.state = self.state.apply(command, now_s)
+            return command if isinstance(command, Toggle) and command.switch in _SEEN else None
+        return command
+
+    def _note(self, command: Command | None, now_s: float) -> None:
+        """For the tape: the tempo, where it has changed, and what was done."""
+        if self.tape:
+            self.tape.note_tempo(self.beat.tempo, self.beat.hears, now_s)
+            if command:
+                self.tape.note(command, now_s)
 
     def refuse(self, switch: Literal["fullscreen", "operator"]) -> None:
         """A window could not do what the switch says, or did otherwise."""

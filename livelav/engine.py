@@ -2,7 +2,7 @@
 
     capture process -> ring -> synth process -> newest image -> this process: shaders, present
                          \\---> (another one, while the model changes) --^
-                         \\--------------------------------------------------> recorder process (if asked for)
+                         \\--------------------------------------------------> recorder, taker (if asked for)
 
 Main's thread never waits for another process: without a new image the last one stays and drifts in the shader. It is
 the only writer of settings, pace and presented pictures. Everything else that runs, runs because this module
@@ -37,6 +37,7 @@ from livelav.presenter import Presenter
 from livelav.show.surface import Surface
 from livelav.supervisor import AGAIN, Child, Event
 from livelav.synths import Asked
+from livelav.tape import Tape
 
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _STOP_S = 1.2
@@ -71,6 +72,8 @@ class Live:
         now_s = self._clock.now_s()
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
+        if config.take:
+            self.desk.tape = Tape(config.scene)
         self._unprepared = iter(self.desk.scenes.whole_set())
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
@@ -78,7 +81,8 @@ class Live:
         self._tell()
         self._heard = 0.0, 0.0, 0.0  # the sound's beat, as the synth put it down last
         crew = make_crew(ctx, config, shared)
-        self.capture, self.synths, self.recorder = crew.capture, crew.synths, crew.recorder
+        self.capture, self.synths = crew.capture, crew.synths
+        self.recorder, self.taker = crew.recorder, crew.taker
         self.midi, self.link, self.booth = crew.midi, crew.link, crew.booth
         self.source: Event = {}
         self.loaded: Event = {}
@@ -97,7 +101,9 @@ class Live:
     def children(self) -> list[Child]:
         """Those that run, or are to be started again where they do not."""
         operator = self.booth.child if self.booth.child.pid is not None or self.booth.child.restarts else None
-        return [child for child in (self.capture, self.synth, self.recorder, *self._hands, operator) if child]
+        return [
+            child for child in (self.capture, self.synth, self.recorder, self.taker, *self._hands, operator) if child
+        ]
 
     @property
     def synth(self) -> Child:
@@ -213,12 +219,22 @@ class Live:
                     self._on_restart(child, now_s)
         if self.midi and self.midi.listens and (told := self.desk.told(now_s)):
             self.midi.tell(told)
+        self._tell_taker(now_s)
         if self.shared.main["first_s"]:  # the first picture comes first
             for event in self.booth.step(self, now_s):
                 self._on_event(self.booth.child, event, now_s)
         self._follow_fullscreen(now_s)
         for news in self.desk.news():
             self._warn(news, now_s)
+
+    def _tell_taker(self, now_s: float) -> None:
+        """Hands on what was done, as far as it listens, once the synth hears."""
+        if self.taker is None or (tape := self.desk.tape) is None:
+            return
+        if self.loaded and (frames := self.synths.board["frames"]):
+            tape.begin(self.loaded, now_s - frames / self.synths.board["frame_rate"])
+        if self.taker.listens and (words := tape.next()):
+            self.taker.tell(words)
 
     def _take_heard(self, now_s: float) -> None:
         """What the synth hears of the beat, where that is news."""
@@ -293,6 +309,8 @@ class Live:
                 self._warn(event["text"], now_s)
             case "ended" if child is self.capture:
                 self._ends_s = now_s + 0.5
+            case "ended" if child is self.taker:
+                self.desk.tape = None
             case "error" if child is self.capture and not child.was_live and self._fallback:
                 self._warn(f"{event['text']}; playing {self._fallback.request.input!r} instead", now_s)
                 child.start_over((self._fallback, *child.args[1:]), now_s)
@@ -353,6 +371,7 @@ class Live:
             tell(str(error))
         finally:
             self._put_lights_out()
+            self._tell_taker(now_s)
             self.shared.stop.set()
             if self._keeping.is_alive():
                 if self.shared.main["first_s"] and self._ended:  # else it was cut off

@@ -7,8 +7,9 @@ late. The same sound and scene give the same ws as live, and on the same machine
 Knows no clock, process or file. Runs where it is called.
 """
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from livelav.audio.ingress import to_stereo
 from livelav.chain import Chain, Frame
+from livelav.control.commands import Command
 from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Scene
 from livelav.core.tempo import Tempo
@@ -45,9 +47,18 @@ class Script:
     """What is to be seen when, from sound alone: makes no picture, and needs no generator but its W."""
 
     def __init__(
-        self, encoder: Encoder, stats: WStats, scene: Scene, fps: Fraction, track: EmbeddingStats | None = None
+        self,
+        encoder: Encoder,
+        stats: WStats,
+        scene: Scene,
+        fps: Fraction,
+        track: EmbeddingStats | None = None,
+        done: Iterable[tuple[float, Command]] = (),
     ) -> None:
-        """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`."""
+        """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`.
+
+        `done`: what hands do meanwhile, and when in seconds of the sound, in order.
+        """
         self._fps, self._hop_s = fps, 1.0 / encoder.frame_rate
         self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
         self._desk = Desk(scene, None, (), Inputs(), 0.0)
@@ -60,13 +71,17 @@ class Script:
         self._chain = Chain(encoder, self._blend)
         self._frames: deque[Frame] = deque(maxlen=2)
         self._onset = 0.0  # the strongest since the last picture: there may be more frames than pictures
+        self._done = itertools.groupby(done, key=lambda one: one[0])
+        self._next = next(self._done, None)
+        self._controls: Controls | None = None  # of the last picture
+        self._stood = 0  # pictures that were frozen: their own time stands still
 
     def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
         """One for every picture that begins within the sound; `sound` are [n, channels] in order."""
         heard, made, number = 0, 0, 0  # samples, encoder frames, pictures
         is_over, waiting = False, deque[Frame]()
         piece = max(round(self._hop_s * rate_hz), 1)  # as often as there are frames, drives move what they are to
-        blocks = (part for block in sound for part in _pieces(to_stereo(block)[0], piece))
+        blocks = _pieces((to_stereo(block)[0] for block in sound), piece)
         while True:
             time = number / self._fps
             wanted = int(time * self._frame_rate) + 1  # frames until the one in whose time the picture lies
@@ -90,7 +105,14 @@ class Script:
 
     def _hear(self, block: Floats, rate_hz: int, now_s: float) -> list[Frame]:
         heard = self._frames[-1].features if self._frames else None
-        self._desk.take([], now_s, heard.rms if heard else 0.0, heard.onset if heard else 0.0)
+        rms, onset = (heard.rms, heard.onset) if heard else (0.0, 0.0)
+        while self._next and self._next[0] <= now_s:
+            at_s, commands = self._next
+            for _, command in commands:
+                self._desk.apply(command, at_s)
+            self._desk.take([], at_s, rms, onset)
+            self._next = next(self._done, None)
+        self._desk.take([], now_s, rms, onset)
         wanted = self._desk.wanted
         self._blend.go_to(wanted.key, wanted.seconds)
         return self._chain.push(Block(block, now_s, float(rate_hz)), wanted.settings)
@@ -107,8 +129,21 @@ class Script:
         if choices["generate.between"] != "newest":
             share = time_s / self._hop_s - (made - 1)
             controls = between(self._frames[0].controls, controls, share)
+        if desk.state.freeze and self._controls:
+            controls, self._stood = self._controls, self._stood + 1
+        self._controls = controls
         aspect: Any = choices["show.aspect"]  # checked in the scene
-        moment = Moment(desk.played, time_s, features.rms, onset, aspect=aspect, order=choices["chain.order"])
+        moment = Moment(
+            desk.played,
+            float((number - self._stood) / self._fps),
+            features.rms,
+            onset,
+            light=desk.state.light(time_s),
+            aspect=aspect,
+            order=choices["chain.order"],
+            pattern=desk.state.pattern,
+            shown_s=time_s,
+        )
         return Step(number, time_s, controls, moment)
 
 
@@ -134,9 +169,16 @@ class Pictures:
         return self._renderer.read_rgba(self._size)[::-1]
 
 
-def _pieces(samples: Floats, most: int) -> Iterator[Floats]:
-    for start in range(0, len(samples), most):
-        yield samples[start : start + most]
+def _pieces(sound: Iterator[Floats], length: int) -> Iterator[Floats]:
+    """The same sound in pieces of that many samples, whatever it came in; the last one may be shorter."""
+    held = np.zeros((0, 2), np.float32)
+    for block in sound:
+        held = np.concatenate([held, block])
+        whole = len(held) // length * length
+        yield from np.split(held[:whole], range(length, whole, length)) if whole else ()
+        held = held[whole:]
+    if len(held):
+        yield held
 
 
 def track_stats(

@@ -29,6 +29,8 @@ from livelav.show.record import RecordConfig
 from livelav.show.sheet import contact_sheet
 from livelav.show.surface import Surface
 from livelav.synth import SynthConfig
+from livelav.takes import checked_take_path
+from livelav.taking import TakeConfig
 
 _SHOWN_S = 10.0  # length of the video that stands in for a window
 _RECORD_FPS = 30.0
@@ -175,6 +177,7 @@ def play(
     seconds: str | None,
     stats: Path | None,
     record: Path | None,
+    take: Path | None,
     trace: Path | None,
     **table_flags: Any,
 ) -> None:
@@ -195,6 +198,8 @@ def play(
             _checked_folder(flag, path)
     if record:
         checked_path(record)
+    if take:
+        checked_take_path(take)
     sheet = None
     if not headless and not has_display():
         headless, run_s = True, run_s or _SHOWN_S
@@ -225,6 +230,7 @@ def play(
         seconds=run_s,
         stats=stats,
         record=RecordConfig(record, size, min(_RECORD_FPS, rate_hz)) if record else None,
+        take=TakeConfig(take) if take else None,
     )
     with only_instance():
         live = run_live(config, opener(size, headless, monitor))

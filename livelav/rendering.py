@@ -1,9 +1,10 @@
-"""`livelav render`: a sound file to a video, by the stages of the live show. Runs in main.
+"""`livelav render`: a sound file, or a take of a show, to a video, by the stages of the live show. Runs in main.
 
 Ctrl-C, a full disk and a damaged sound leave a video of what was made until then.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,10 +25,12 @@ from livelav.offline import Pictures, Script, Step, track_stats
 from livelav.pipeline import ahead, behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
+from livelav.retake import differences, scene_of_take
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
+from livelav.takes import Take, is_take
 
 _STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
 _QUEUED = 4  # pictures, or what they are made of, that wait for whoever is next
@@ -44,6 +47,8 @@ class Order:
     size: Size
     supersample: int  # drawn so many times as fine, and averaged down to `size`
     lossless: bool
+    take: Take | None = None
+    first: int = 0  # picture of the take that the video begins with
 
     @property
     def drawn(self) -> Size:
@@ -66,27 +71,34 @@ def render(
 ) -> None:
     """The verb. Raises LivelavError."""
     finer = round(number("--supersample", supersample, 1, 8))
+    take = Take(sound) if is_take(sound) else None
+    rate = Fraction(number("--fps", fps, 1, 240)).limit_denominator(1001)
+    first_s = number("--start", start, 0, 1e7) if start else 0.0
     order = Order(
         output,
-        first_scene(preset, seed, table_flags, live=False),
-        Fraction(number("--fps", fps, 1, 240)).limit_denominator(1001),
+        scene_of_take(take, preset, seed, table_flags) if take else first_scene(preset, seed, table_flags, live=False),
+        rate,
         size,
         finer,
         lossless,
+        take,
+        math.ceil(first_s * rate) if take else 0,
     )
     if max(order.drawn) > _LARGEST_PX:
         raise ParamError(f"--supersample {finer} of {size[0]}x{size[1]}: at most {_LARGEST_PX} px a side can be drawn")
     if not lossless and (size[0] % 2 or size[1] % 2):
         even = f"{size[0] + size[0] % 2}x{size[1] + size[1] % 2}"
         raise ParamError(f"--size {size[0]}x{size[1]}: H.264 takes even numbers; give {even}, or --lossless")
-    first_s = number("--start", start, 0, 1e7) if start else 0.0
-    whole = WholeSound(sound, first_s, number("--end", end, 0, 1e7) if end else None)
+    end_s = number("--end", end, 0, 1e7) if end else None
+    whole = WholeSound(take.sound if take else sound, first_s, end_s)
+    if take:  # what is shown at `first_s` comes of all that was done before
+        whole = WholeSound(take.sound, 0.0, end_s)
     _check_output(output, sound, force)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
     generator = load_generator(
         choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=_STREAMS
     )
-    for warning in generator.warnings:
+    for warning in (*generator.warnings, *(differences(take, generator) if take else ())):
         tell(warning)
     with shown_progress(sound.name) as progress:
         seconds = max(whole.seconds, 0.1)
@@ -111,15 +123,16 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
     channels = min(whole.channels, MOST_CHANNELS)
     film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless, made_of.as_json())
+    done = order.take.commands(whole.rate_hz) if order.take else ()
 
     def image(one: tuple[Step | None, Any]) -> Bytes | None:
-        return pictures.image(one[0]) if one[0] is not None else None
+        return pictures.image(one[0]) if one[0] is not None and one[0].number >= order.first else None
 
-    script = Script(encoder, generator.stats, scene, order.fps, track)
+    script = Script(encoder, generator.stats, scene, order.fps, track, done)
     try:
         with (
             behind(_QUEUED) as do,
-            closing(ahead(_with_sound(script, whole), _QUEUED)) as steps,
+            closing(ahead(_with_sound(script, whole, order), _QUEUED)) as steps,
             closing(mapped(image, steps, generator.streams)) as images,
         ):
             for (step, sound), pixels in images:
@@ -128,6 +141,8 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
                 if step is not None and pixels is not None:
                     do(film.add_picture, pictures.draw(step, pixels))
                     progress("drawing", step.time_s)
+                elif step is not None:
+                    progress("listening", step.time_s)
     except KeyboardInterrupt:
         tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
         raise
@@ -142,13 +157,19 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
 
 
-def _with_sound(script: Script, whole: WholeSound) -> Iterator[tuple[Step | None, list[Floats]]]:
-    """Each step, with the sound that was heard for it since the one before; the rest of the sound comes without one."""
+def _with_sound(script: Script, whole: WholeSound, order: Order) -> Iterator[tuple[Step | None, list[Floats]]]:
+    """Each step, with the sound that was heard for it since the one before; the rest of the sound comes without one.
+
+    Nor does what sounds before the video's first picture.
+    """
     heard: list[Floats] = []
 
     def blocks() -> Iterator[Floats]:
+        unseen = round(order.first / order.fps * whole.rate_hz)
         for block in whole.blocks():
-            heard.append(block)
+            if unseen < len(block):
+                heard.append(block[unseen:])
+            unseen = max(unseen - len(block), 0)
             yield block
 
     for step in script.steps(blocks(), whole.rate_hz):

@@ -14,7 +14,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from livelav.control.commands import Panic, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
+from livelav.control.commands import (
+    Begin,
+    Keep,
+    Panic,
+    Play,
+    PlayModel,
+    Recall,
+    RecallNumber,
+    SceneCommand,
+    Settled,
+    StepPreset,
+    Swap,
+    Undo,
+    Vary,
+    VaryTo,
+)
 from livelav.core.drive import Drive, Driven
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
@@ -203,24 +218,28 @@ class Scenes:
         drives = others | {name: drive} if drive else others
         self._place = replace(self._place, scene=replace(self.scene, drives=drives))
 
-    def choose(self, name: str, word: str, tempo: Tempo) -> None:
-        """A hand chose that; where it cannot be, nothing is changed but the list of troubles."""
+    def choose(self, name: str, word: str, tempo: Tempo) -> bool:
+        """A hand chose that; where it cannot be, which is returned, nothing is changed but the list of troubles."""
         choice = CHOICE_BY_NAME[name]
         try:
             choices = {**self.scene.choices, name: choice.checked(word)}
         except ParamError as error:
             self.troubles.append(str(error))
-            return
+            return False
         if name == "model" or not choice.scene or choices["mapping.mode"] == "track":
             self.troubles.append(f"{name} cannot become {word[:40]!r} in a running show")
-            return
+            return False
         if choice.scope == "evening" and choices != self.scene.choices:  # a fade of the picture, as to another model
             self._leave()
             self._fade_s = self._morph_s(tempo)
         self._place = replace(self._place, scene=replace(self.scene, choices=choices))
+        return True
 
-    def take_model(self, name: str, now_s: float, tempo: Tempo) -> None:
-        """A hand chose that generator. Only a name of the library is taken: strangers' words come here, too."""
+    def take_model(self, name: str, now_s: float, tempo: Tempo) -> SceneCommand | None:
+        """A hand chose that generator. Only a name of the library is taken: strangers' words come here, too.
+
+        Returns what it came to.
+        """
         if name not in self.models:
             self._list_models(now_s)
         if name not in self.models:
@@ -228,15 +247,14 @@ class Scenes:
                 f"no model {name[:40]!r}{nearest(name[:40], self.models)}; `livelav models list` names what there is"
             )
         elif name != self.model:
-            self._leave()
-            self._place = self._place.with_drawn(name, self.scene.drawn.noise)
-            self._fade_s = self._morph_s(tempo)
+            return self.perform(PlayModel(name), now_s, tempo)
+        return None
 
-    def step_model(self, steps: int, now_s: float, tempo: Tempo) -> None:
-        """To the generator that is so many names on."""
+    def step_model(self, steps: int, now_s: float, tempo: Tempo) -> SceneCommand | None:
+        """To the generator that is so many names on. Returns what it came to."""
         self._list_models(now_s)
         at = self.models.index(self.model) if self.model in self.models else -1 if steps > 0 else 0
-        self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
+        return self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
 
     def _list_models(self, now_s: float) -> None:
         """Looks what there is now; every file's head is read, so nobody can have that done all the time."""
@@ -257,17 +275,24 @@ class Scenes:
         if self._cued:
             self._cued = replace(self._cued, place=stay(self._cued.place))
 
-    def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> None:
-        """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for."""
+    def perform(self, command: SceneCommand, now_s: float, tempo: Tempo) -> SceneCommand | None:
+        """Recalls, steps, undoes, swaps, varies, panics. Recalls wait for the beat that preset.cue asks for.
+
+        Returns what it came to: a command that does the same again, whatever is on the disk by then; None: nothing.
+        """
         match command:
             case Recall(name):
                 number = next((i for i, song in enumerate(self.songs) if song.preset == name), None)
-                self._recall(number, name, now_s, tempo)
+                return self._recall(number, name, now_s, tempo)
             case RecallNumber(number):
                 known = 1 <= number <= len(self.songs)
-                self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
+                return self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
             case StepPreset(steps):
-                self._step_on(steps, now_s, tempo)
+                return self._step_on(steps, now_s, tempo)
+            case Vary():
+                varied = self.scene.varied(self.settings["preset.vary"], self._chance).settings
+                moved = {p.name: varied[p.name] for p in PARAMS if p.scope == "song"}
+                return self.perform(VaryTo(moved), now_s, tempo)
             case Undo() if self._cued:  # nothing has come of it so far
                 self._cued = None
             case Undo():
@@ -280,24 +305,49 @@ class Scenes:
                     self._go(*there, now_s, self._morph_s(tempo))
                 else:
                     self.troubles.append("this is A now; go on from it, and swap goes between the two")
-            case Vary():
-                scene = self.scene.varied(self.settings["preset.vary"], self._chance)
-                self._leave()
-                self._go(replace(self._place, scene=scene), self._recalled, now_s, self._morph_s(tempo))
             case Panic():
                 self._cued = None
                 self._go(self._recalled, self._recalled, now_s, 0.0)
+            case _:
+                self._perform_settled(command, now_s, tempo)
+        return command
 
-    def step(self, now_s: float, tempo: Tempo, ahead_s: float = 0.0) -> None:
-        """Begins what was cued once its time has come, or comes within `ahead_s`, and moves the fade on."""
+    def _perform_settled(self, command: Settled, now_s: float, tempo: Tempo) -> None:
+        match command:
+            case Play():
+                self._cue(command, None, now_s, tempo)
+            case Begin() if self._cued:
+                self._begin(self._cued)
+                self._move(now_s)
+            case VaryTo(values):
+                scene = replace(self.scene, settings=self.scene.settings.with_values(values))
+                self._leave()
+                self._go(replace(self._place, scene=scene), self._recalled, now_s, self._morph_s(tempo))
+            case PlayModel(name):
+                self._leave()
+                self._place = self._place.with_drawn(name, self.scene.drawn.noise)
+                self._fade_s = self._morph_s(tempo)
+            case Keep():
+                self._recalled = self._place
+
+    def step(self, now_s: float, tempo: Tempo, ahead_s: float = 0.0) -> bool:
+        """Begins what was cued once its time has come, or comes within `ahead_s`, and moves the fade on.
+
+        Returns whether something began.
+        """
         if self._cued and self._cued.tempo != tempo:
             self._follow(self._cued, now_s, tempo)
-        if self._cued and now_s + ahead_s >= self._cued.due_s:
-            cue, self._cued = self._cued, None
-            self._leave()
-            place = self._of_tonight(cue.place)
-            self._go(place, place, cue.due_s, cue.seconds)
+        begins = self._cued is not None and now_s + ahead_s >= self._cued.due_s
+        if self._cued and begins:
+            self._begin(self._cued)
         self._move(now_s)
+        return begins
+
+    def _begin(self, cue: _Cue) -> None:
+        self._cued = None
+        self._leave()
+        place = self._of_tonight(cue.place)
+        self._go(place, place, cue.due_s, cue.seconds)
 
     def _follow(self, cue: _Cue, now_s: float, tempo: Tempo) -> None:
         """The tempo has changed while something waits for its beat."""
@@ -326,20 +376,23 @@ class Scenes:
             now = -1 if steps > 0 else 0
         return (now + steps) % len(self.songs)
 
-    def _recall(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> None:
+    def _recall(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> Play | None:
         if number is None:
             self.troubles.append(f"no preset {name!r} in this set of {len(self.songs)}")
-        else:
-            self._cue(number, now_s, tempo)
+            return None
+        if play := self._read(number):
+            self._cue(play, number, now_s, tempo)
+        return play
 
-    def _step_on(self, steps: int, now_s: float, tempo: Tempo) -> None:
+    def _step_on(self, steps: int, now_s: float, tempo: Tempo) -> Play | None:
         begin = self._stepped(steps) if self.songs else 0
         for passed in range(len(self.songs)):  # one that is broken or missing is passed over
-            if self._cue((begin + passed * steps) % len(self.songs), now_s, tempo):
-                break
+            if play := self._recall((begin + passed * steps) % len(self.songs), "", now_s, tempo):
+                return play
+        return None
 
-    def _cue(self, number: int, now_s: float, tempo: Tempo) -> bool:
-        """Gets a preset ready, so that nothing keeps the beat waiting; whether there is something to go to."""
+    def _read(self, number: int) -> Play | None:
+        """What a preset of the list holds now; None where it cannot be gone to."""
         song = self.songs[number]
         try:
             preset, trouble = recall_preset(song.preset)
@@ -348,16 +401,20 @@ class Scenes:
                 raise PresetError(f"preset {song.preset} wants mapping.mode track, which needs a whole file at once")
         except PresetError as error:
             self.troubles.append(f"{error}; staying with what is played")
-            return False
+            return None
         if trouble:
             self.troubles.append(trouble)
         if kept := self.scene.not_taken(preset):
             words = ", ".join(f"{name} {preset.choices[name]}" for name in kept)
             self.troubles.append(f"preset {song.preset} wants {words}: start with it to have that")
-        place = _Place(scene, song.preset, number, frozenset((*preset.changes, *preset.choices)))
+        return Play(preset, song.preset)
+
+    def _cue(self, play: Play, number: int | None, now_s: float, tempo: Tempo) -> None:
+        """Gets a preset ready, so that nothing keeps the beat waiting."""
+        named = frozenset((*play.preset.changes, *play.preset.choices))
+        place = _Place(self.scene.after(play.preset), play.name, number, named)
         self._cued = _Cue(place, self.due_s(now_s, tempo), self._morph_s(tempo), tempo)
         self.step(now_s, tempo)
-        return True
 
     def _leave(self) -> None:
         """What is played can be come back to."""

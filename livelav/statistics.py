@@ -139,6 +139,11 @@ class HudText:
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
             text += f", room for {_duration(figures['left_s'])}" if figures["left_s"] else ""
             rows.append(("recording", text, figures["live"] == 0))
+        if live.taker:
+            figures = live.taker.board
+            text = f"{figures['seconds']:.0f} s" + f", {figures['lost']:.0f} samples lost" * (figures["lost"] > 0)
+            text += f", room for {_duration(figures['left_s'])}" if figures["left_s"] else ""
+            rows.append(("take", text, figures["live"] == 0))
         return rows
 
     def rows(self, live: Live, now_s: float) -> list[HudRow]:
@@ -168,6 +173,8 @@ def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
         yield "SILENT", f"nothing heard for {silent_s:.0f} s", True
     if live.recorder and 0 < (left_s := live.recorder.board["left_s"]) < _SHORT_S:
         yield "DISK", f"room for {_duration(left_s)} more of the recording", True
+    if live.taker and 0 < (left_s := live.taker.board["left_s"]) < _SHORT_S:
+        yield "DISK", f"room for {_duration(left_s)} more of the take", True
     if (free := live.desk.keeper.free_bytes) < _SHORT_BYTES:
         yield "DISK", f"{free / 2**20:.0f} MiB left where presets are saved", True
     if live.desk.state.quit_pending(now_s):

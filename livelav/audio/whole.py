@@ -15,6 +15,7 @@ from livelav.core.errors import SourceError
 from livelav.core.values import Floats
 
 _BLOCK = 8_192  # samples
+_LONGEST = 1 << 60  # samples
 _LOSS_S = 1.0  # compressed files may state their length a little wrong
 
 
@@ -29,6 +30,8 @@ class WholeSound:
             sound = open_sound(path)
             facts = sound.samplerate, sound.channels, sound.frames
             sound.close()
+            if sound.frames > _LONGEST:  # a FLAC file whose writer was killed; libsndfile reads on beyond its end
+                raise SourceError(f"{path} does not say how long it is: copy it to another format")
         except SourceError as error:
             if not path.is_file() or path.stat().st_size == 0:
                 raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from livelav.core.drive import Drive
+from livelav.core.presets import Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,38 @@ class Panic:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """Go to that preset, as it was read: what recalls come to. It waits for its beat as they do."""
+
+    preset: Preset
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What waits for its beat begins now."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaryTo:
+    """What `Vary` comes to: knobs of the song as chance has moved them."""
+
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayModel:
+    """What a change of generator comes to, once it is known to be there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What `Save` comes to: panic comes back to what is played."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tap:
     """A beat is now: from the second one on they make a tempo."""
 
@@ -131,6 +164,16 @@ class Nudge:
 @dataclass(frozen=True, slots=True)
 class Hear:
     """The sound gives the tempo again; or, where it does, the tempo stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """That tempo and no other, from now on: what taps, clocks and hearing came to. A bar begins in `bar_s` seconds,
+    which may be negative; `hears` says whether the sound gives it."""
+
+    bpm: float
+    bar_s: float
+    hears: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +223,9 @@ class Forget:
 
 
 ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
-SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic
-BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear
+Settled = Play | Begin | VaryTo | PlayModel | Keep  # what was done, in words that need no file, no list and no chance
+SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic | Settled
+BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear | Follow
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | StepModel | BeatCommand | Save | PickCommand
 Command = SetParam | SetDrive | SetChoice | Action

@@ -77,6 +77,10 @@ class StorageError(LivelavError):
     """A folder or file that cannot be written."""
 
 
+class TakeError(LivelavError):
+    """A take that is damaged, made by a newer livelav, or none at all."""
+
+
 class InstanceError(LivelavError):
     """Another livelav runs already."""
 

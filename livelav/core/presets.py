@@ -81,7 +81,11 @@ def load_preset(name_or_path: str | Path) -> Preset:
         path = Path(name_or_path)
     else:
         path = _find(name_or_path)
-    tree, text = read_toml(path, "preset", PresetError)
+    return preset_of(*read_toml(path, "preset", PresetError), path)
+
+
+def preset_of(tree: dict[str, Any], text: str, path: Path) -> Preset:
+    """What a file says: its tree, and its text for messages. Raises PresetError with the first thing that is wrong."""
     for problem in _problems(tree, text, path):
         raise PresetError(problem)
     choices = dict(leaves(tree.get("choices", {})))

@@ -34,13 +34,14 @@ def scene_of(tree: Any) -> Scene:
     if not is_binds(binds := tree.get("binds", [])):
         raise ValueError("binds")
     drives = {name: checked_drive(name, text) for name, text in tree.get("drives", {}).items() if name in BY_NAME}
-    choices = {choice.name: choice.checked(_kept(choice, tree["choices"])) for choice in CHOICES}
+    choices = {choice.name: choice.checked(known_words(choice, tree["choices"])) for choice in CHOICES}
     # an effect whose file is gone since must not keep the show from going on
     values = {name: value for name, value in tree["settings"].items() if name in BY_NAME or "." not in name}
     return Scene(Settings().with_values(values), choices, seed, drives, tuple(binds))
 
 
-def _kept(choice: Choice, words: dict[str, Any]) -> Any:
+def known_words(choice: Choice, words: dict[str, Any]) -> Any:
+    """What `words` say of a choice, without effects that are not here; its default where they say nothing."""
     word = words.get(choice.name, choice.default)
     if choice.several and isinstance(word, str):
         return " ".join(one for one in choice.words(word) if one in choice.options)

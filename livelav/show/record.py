@@ -21,7 +21,15 @@ from livelav.core.shm import Board, Latest, RingReader, SampleRing
 from livelav.show.container import checked_path, free_bytes
 from livelav.show.sheet import contact_sheet
 
-__all__ = ["PICTURE_FIELDS", "RECORD_FIELDS", "RecordConfig", "Recorder", "contact_sheet", "run_recorder"]
+__all__ = [
+    "PICTURE_FIELDS",
+    "RECORD_FIELDS",
+    "RecordConfig",
+    "Recorder",
+    "contact_sheet",
+    "run_recorder",
+    "spare_bytes",
+]
 
 PICTURE_FIELDS = ("presented_s", "width", "height")
 RECORD_FIELDS = (
@@ -105,7 +113,7 @@ class Recorder:
         try:
             # a recorder that crashed left a file that plays; the one started in its place goes on in another
             path = _next_free(config.path) if board["images"] else checked_path(config.path)
-            self._check_space(path)
+            spare_bytes(path)
             muxer = Muxer(path, config.size, config.fps, "ultrafast" if (os.cpu_count() or 1) <= 4 else "veryfast")
         except StorageError as error:
             self._send({"kind": "error", "text": str(error)})
@@ -158,24 +166,25 @@ class Recorder:
             self._count(muxer)
             self._board["peak_rss_mb"] = self._memory.peak_mb()
             bytes_per_s = muxer.bytes / muxer.seconds if muxer.seconds > 1 else 0.0
-            spare = self._check_space(path, bytes_per_s)
+            spare = spare_bytes(path, bytes_per_s)
             self._board["left_s"] = spare / bytes_per_s if bytes_per_s else 0.0
 
     def _count(self, muxer: Any) -> None:
         self._board["seconds"], self._board["bytes"] = muxer.seconds, muxer.bytes
 
-    def _check_space(self, path: Path, bytes_per_s: float = 0.0) -> int:
-        """Bytes that may still be written. Raises StorageError while there is still room to end the file well."""
-        least = max(LEAST_FREE_BYTES, int(LEAST_LEFT_S * bytes_per_s))
-        if (free := free_bytes(path)) < least:
-            raise StorageError(
-                f"{free / 2**20:.0f} MiB free under {path.absolute().parent}, {least / 2**20:.0f} are needed; "
-                "free some space, or record to another disk"
-            )
-        return free - least
-
     def _beat(self) -> None:
         self._board["heartbeat_s"] = self._clock.now_s()
+
+
+def spare_bytes(path: Path, bytes_per_s: float = 0.0) -> int:
+    """What may still be written to `path`. Raises StorageError while there is still room to end the file well."""
+    least = max(LEAST_FREE_BYTES, int(LEAST_LEFT_S * bytes_per_s))
+    if (free := free_bytes(path)) < least:
+        raise StorageError(
+            f"{free / 2**20:.0f} MiB free under {path.absolute().parent}, {least / 2**20:.0f} are needed; "
+            "free some space, or record to another disk"
+        )
+    return free - least
 
 
 def _next_free(path: Path) -> Path:

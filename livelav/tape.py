@@ -1,0 +1,60 @@
+"""What is done to the show, noted as it is done, until the process that writes takes has time for it.
+
+Bounded: where that process does not listen any more, the take ends, and the show goes on. Knows no process. Runs in
+main; the time is passed in.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from livelav.control.commands import Command, Follow
+from livelav.core.scene import Scene
+from livelav.core.tempo import Tempo
+from livelav.takes import LONGEST_LINE, head, line
+
+Words = tuple[float, str]  # when it was done, and the line that says what; an empty one ends the take
+
+_MOST = 20_000  # words that wait: more than a minute of the busiest fade
+_MOST_BYTES = 16 << 10  # at once: with the longest line besides, less than a pipe holds
+
+
+class Tape:
+    """`note` what was done, in order; `next` what is to be handed on."""
+
+    def __init__(self, scene: Scene) -> None:
+        """`scene`: with which the show begins."""
+        self._scene = scene
+        self._waiting = deque[Words]()
+        self._tempo: tuple[Tempo, bool] | None = None  # as it was noted last
+        self._begun = self._full = False
+
+    def begin(self, loaded: Mapping[str, Any], now_s: float) -> None:
+        """Sound is heard from now on, by what the synth says is `loaded`. What was done before counts from here."""
+        if not self._begun:
+            self._begun = True
+            self._waiting.appendleft((now_s, head(self._scene, loaded)))
+
+    def note(self, command: Command, now_s: float) -> None:
+        """What something came to."""
+        if self._full:
+            return
+        text = line(command)
+        self._full = len(self._waiting) >= _MOST or len(text) > LONGEST_LINE // 2
+        self._waiting.append((now_s, "" if self._full else text))
+
+    def note_tempo(self, tempo: Tempo, hears: bool, now_s: float) -> None:
+        """The tempo by which all of this goes, and whether the sound gives it."""
+        if (tempo, hears) != self._tempo:
+            self._tempo = tempo, hears
+            self.note(Follow(tempo.bpm, tempo.origin_s - now_s, hears), now_s)
+
+    def next(self) -> list[Words]:
+        """The next few, which are taken off."""
+        if not self._begun:
+            return []
+        words, size = list[Words](), 0
+        while self._waiting and size < _MOST_BYTES:
+            words.append(self._waiting.popleft())
+            size += len(words[-1][1])
+        return words
