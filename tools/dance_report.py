@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from _generators import Model
 from _pictures import FeatureSet, Scaler, frechet_distance
-from _system import Need, mend
+from _system import Need, mend, missing
 from rich.progress import track as shown
 
 from livelav import __version__
@@ -286,8 +286,8 @@ def main() -> None:
     args = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # of the processes to come
-    if missing := mend(PACKAGES, print):
-        raise SystemExit(f"install {', '.join(need.apt for need in missing)} first")
+    if (lacking := missing(PACKAGES)) and (still := mend(lacking, print)):
+        raise SystemExit(f"install {', '.join(need.apt for need in still)} first")
     pieces = PIECES[: args.pieces]
     args.work.mkdir(parents=True, exist_ok=True)
     jobs = [(piece, synth) for piece in pieces for synth in SYNTHS]
