@@ -21,7 +21,7 @@ from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, physical_cores
 from livelav.importing import load_generator
 from livelav.offline import Pictures, Script, Step, track_stats
-from livelav.pipeline import ahead, behind, mapped
+from livelav.pipeline import behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
 from livelav.show.container import CONTAINERS, checked_path
@@ -105,6 +105,8 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     if scene.key.mode == "track":
         blocks = whole.blocks()
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
+    if physical_cores() <= 2:  # llvmpipe draws in this thread: to wait for its own, while others compute, costs more
+        os.environ.setdefault("LP_NUM_THREADS", "0")
     surface = HeadlessSurface(order.drawn)
     pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
@@ -119,8 +121,7 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     try:
         with (
             behind(_QUEUED) as do,
-            closing(ahead(_with_sound(script, whole), _QUEUED)) as steps,
-            closing(mapped(image, steps, generator.streams)) as images,
+            closing(mapped(image, _with_sound(script, whole), generator.streams)) as images,
         ):
             for (step, sound), pixels in images:
                 for block in sound:
