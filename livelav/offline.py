@@ -133,6 +133,10 @@ class Pictures:
         self._renderer.draw(self._target, self._size, step.moment)
         return self._renderer.read_rgba(self._size)[::-1]
 
+    def pass_by(self, step: Step) -> None:
+        """Goes on without a picture; see Renderer.pass_by."""
+        self._renderer.pass_by(step.moment)
+
 
 def _pieces(samples: Floats, most: int) -> Iterator[Floats]:
     for start in range(0, len(samples), most):

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
 from livelav.audio.whole import WholeSound
@@ -24,10 +24,14 @@ from livelav.offline import Pictures, Script, Step, track_stats
 from livelav.pipeline import behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
+from livelav.resuming import Begun, begun
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
+
+if TYPE_CHECKING:
+    from livelav.show.film import Film
 
 _STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
 _QUEUED = 4  # pictures, or what they are made of, that wait for whoever is next
@@ -62,6 +66,7 @@ def render(
     supersample: str,
     lossless: bool,
     force: bool,
+    resume: bool = False,
     **table_flags: Any,
 ) -> None:
     """The verb. Raises LivelavError."""
@@ -81,7 +86,9 @@ def render(
         raise ParamError(f"--size {size[0]}x{size[1]}: H.264 takes even numbers; give {even}, or --lossless")
     first_s = number("--start", start, 0, 1e7) if start else 0.0
     whole = WholeSound(sound, first_s, number("--end", end, 0, 1e7) if end else None)
-    _check_output(output, sound, force)
+    if resume and force:
+        raise ParamError("--resume goes on with a video, --force writes over it: give one of them")
+    _check_output(output, sound, force or resume)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
     generator = load_generator(
         choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=_STREAMS
@@ -90,18 +97,26 @@ def render(
         tell(warning)
     with shown_progress(sound.name) as progress:
         seconds = max(whole.seconds, 0.1)
-        _make(order, whole, generator, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
+        made = _make(order, whole, generator, resume, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
+    if not made:
+        tell(f"{output} is complete: there is nothing to go on with")
+        return
     if whole.damage:
         tell(f"{whole.damage}: the video ends there")
     tell(f"wrote {output}")
 
 
-def _make(order: Order, whole: WholeSound, generator: Generator, progress: Callable[[str, float], None]) -> None:
-    """`progress` is told what is done, and for how many seconds of the sound."""
+def _make(
+    order: Order, whole: WholeSound, generator: Generator, resume: bool, progress: Callable[[str, float], None]
+) -> bool:
+    """`progress` is told what is done, and for how many seconds of the sound. False where nothing was left to do."""
     from livelav.show.film import MOST_CHANNELS, Film  # PyAV is heavy
 
     scene, encoder, track = order.scene, load_encoder(order.scene.choices["encoder"]), None
     made_of = _provenance(order, whole, generator, encoder)
+    before = begun(order.output, made_of) if resume and order.output.exists() else Begun()
+    if before.is_complete(whole):
+        return False
     if scene.key.mode == "track":
         blocks = whole.blocks()
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
@@ -111,36 +126,58 @@ def _make(order: Order, whole: WholeSound, generator: Generator, progress: Calla
     pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
-    channels = min(whole.channels, MOST_CHANNELS)
-    film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless, made_of.as_json())
-
-    def image(one: tuple[Step | None, Any]) -> Bytes | None:
-        return pictures.image(one[0]) if one[0] is not None else None
-
+    sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)
+    film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     script = Script(encoder, generator.stats, scene, order.fps, track)
     try:
-        with (
-            behind(_QUEUED) as do,
-            closing(mapped(image, _with_sound(script, whole), generator.streams)) as images,
-        ):
-            for (step, sound), pixels in images:
-                for block in sound:
-                    do(film.add_sound, block[:, :channels])
-                if step is not None and pixels is not None:
-                    do(film.add_picture, pictures.draw(step, pixels))
-                    progress("drawing", step.time_s)
+        _draw(_with_sound(script, whole), pictures, generator.streams, film, before, progress)
     except KeyboardInterrupt:
-        tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
+        if film.pictures >= before.pictures:
+            tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
         raise
     finally:
         try:
             film.close()
         finally:
             surface.close()
-            if film.pictures and path != order.output:
+            if path != order.output and film.pictures >= max(before.pictures, 1):
                 os.replace(path, order.output)
+            elif path != order.output:
+                path.unlink(missing_ok=True)
     if not film.pictures:
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
+    return True
+
+
+def _draw(
+    steps: Iterator[tuple[Step | None, list[Floats]]],
+    pictures: Pictures,
+    streams: int,
+    film: "Film",
+    before: Begun,
+    progress: Callable[[str, float], None],
+) -> None:
+    """All steps into the film, by so many images at a time; pictures that are there already are taken over."""
+    packets = before.unfinished.packets() if before.unfinished else iter(())
+
+    def image(one: tuple[Step | None, Any]) -> Bytes | None:
+        return pictures.image(one[0]) if one[0] is not None and one[0].number >= before.again else None
+
+    with behind(_QUEUED) as do, closing(mapped(image, steps, streams)) as images:
+        for (step, sound), pixels in images:
+            for block in sound:
+                do(film.add_sound, block[:, : film.channels])
+            if step is None:
+                return
+            if pixels is None:
+                pictures.pass_by(step)
+            else:
+                drawn = pictures.draw(step, pixels)
+            if step.number < before.kept:
+                do(film.keep_picture, next(packets))
+            else:
+                do(film.add_picture, drawn)
+            progress("drawing" if step.number >= before.kept else "going on", step.time_s)
 
 
 def _with_sound(script: Script, whole: WholeSound) -> Iterator[tuple[Step | None, list[Floats]]]:
