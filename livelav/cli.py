@@ -373,6 +373,7 @@ def midi_unlearn(target: str) -> None:
 @click.option("--supersample", default="1", show_default=True, metavar="N", help="draw N times as fine, 1 to 8")
 @click.option("--lossless", is_flag=True, help="keep every bit of every picture (large)")
 @click.option("--force", is_flag=True, help="write over a video that exists")
+@click.option("--resume", is_flag=True, help="go on with a video that was cut off")
 @_table_flags
 def render(**flags: Any) -> None:
     """Turn the sound file SOUND, or a take of a show (see --take), into a video, by the live show's own stages."""

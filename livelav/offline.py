@@ -168,6 +168,10 @@ class Pictures:
         self._renderer.draw(self._target, self._size, step.moment)
         return self._renderer.read_rgba(self._size)[::-1]
 
+    def pass_by(self, step: Step) -> None:
+        """Goes on without a picture; see Renderer.pass_by."""
+        self._renderer.pass_by(step.moment)
+
 
 def _pieces(sound: Iterator[Floats], length: int) -> Iterator[Floats]:
     """The same sound in pieces of that many samples, whatever it came in; the last one may be shorter."""

@@ -14,17 +14,6 @@ from typing import Any, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-_END: Any = object()
-
-
-def ahead(items: Iterator[A], most: int) -> Generator[A, None, None]:
-    """The same items, made in a thread of their own, at most `most` of them before they are asked for."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(next, items, _END) for _ in range(most))
-        while (item := waiting.popleft().result()) is not _END:
-            waiting.append(thread.submit(next, items, _END))
-            yield item
-
 
 def mapped(work: Callable[[A], B], items: Iterator[A], threads: int) -> Generator[tuple[A, B], None, None]:
     """Each item with what `work` makes of it, by so many threads at a time, at most twice as many before they are asked

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livelav import __version__
 from livelav.audio.whole import WholeSound
@@ -22,15 +22,19 @@ from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, physical_cores
 from livelav.importing import load_generator
 from livelav.offline import Pictures, Script, Step, track_stats
-from livelav.pipeline import ahead, behind, mapped
+from livelav.pipeline import behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
+from livelav.resuming import REMEMBERED_S, Begun, begun
 from livelav.retake import differences, scene_of_take
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
 from livelav.takes import Take, is_take
+
+if TYPE_CHECKING:
+    from livelav.show.film import Film
 
 _STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
 _QUEUED = 4  # pictures, or what they are made of, that wait for whoever is next
@@ -67,6 +71,7 @@ def render(
     supersample: str,
     lossless: bool,
     force: bool,
+    resume: bool = False,
     **table_flags: Any,
 ) -> None:
     """The verb. Raises LivelavError."""
@@ -93,7 +98,9 @@ def render(
     whole = WholeSound(take.sound if take else sound, first_s, end_s)
     if take:  # what is shown at `first_s` comes of all that was done before
         whole = WholeSound(take.sound, 0.0, end_s)
-    _check_output(output, sound, force)
+    if resume and force:
+        raise ParamError("--resume goes on with a video, --force writes over it: give one of them")
+    _check_output(output, sound, force or resume)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
     generator = load_generator(
         choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=_STREAMS
@@ -102,59 +109,92 @@ def render(
         tell(warning)
     with shown_progress(sound.name) as progress:
         seconds = max(whole.seconds, 0.1)
-        _make(order, whole, generator, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
+        made = _make(order, whole, generator, resume, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
+    if not made:
+        tell(f"{output} is complete: there is nothing to go on with")
+        return
     if whole.damage:
         tell(f"{whole.damage}: the video ends there")
     tell(f"wrote {output}")
 
 
-def _make(order: Order, whole: WholeSound, generator: Generator, progress: Callable[[str, float], None]) -> None:
-    """`progress` is told what is done, and for how many seconds of the sound."""
+def _make(
+    order: Order, whole: WholeSound, generator: Generator, resume: bool, progress: Callable[[str, float], None]
+) -> bool:
+    """`progress` is told what is done, and for how many seconds of the sound. False where nothing was left to do."""
     from livelav.show.film import MOST_CHANNELS, Film  # PyAV is heavy
 
     scene, encoder, track = order.scene, load_encoder(order.scene.choices["encoder"]), None
     made_of = _provenance(order, whole, generator, encoder)
+    before = begun(order.output, made_of) if resume and order.output.exists() else Begun()
+    if before.is_complete(whole, float(order.first / order.fps)):
+        return False
     if scene.key.mode == "track":
         blocks = whole.blocks()
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
+    if physical_cores() <= 2:  # llvmpipe draws in this thread: to wait for its own, while others compute, costs more
+        os.environ.setdefault("LP_NUM_THREADS", "0")
     surface = HeadlessSurface(order.drawn)
     pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
-    channels = min(whole.channels, MOST_CHANNELS)
-    film = Film(path, order.size, order.fps, (whole.rate_hz, channels), order.lossless, made_of.as_json())
+    sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)
+    film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     done = order.take.commands(whole.rate_hz) if order.take else ()
-
-    def image(one: tuple[Step | None, Any]) -> Bytes | None:
-        return pictures.image(one[0]) if one[0] is not None and one[0].number >= order.first else None
-
     script = Script(encoder, generator.stats, scene, order.fps, track, done)
     try:
-        with (
-            behind(_QUEUED) as do,
-            closing(ahead(_with_sound(script, whole, order), _QUEUED)) as steps,
-            closing(mapped(image, steps, generator.streams)) as images,
-        ):
-            for (step, sound), pixels in images:
-                for block in sound:
-                    do(film.add_sound, block[:, :channels])
-                if step is not None and pixels is not None:
-                    do(film.add_picture, pictures.draw(step, pixels))
-                    progress("drawing", step.time_s)
-                elif step is not None:
-                    progress("listening", step.time_s)
+        _draw(order, _with_sound(script, whole, order), pictures, generator.streams, film, before, progress)
     except KeyboardInterrupt:
-        tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
+        if film.pictures >= before.pictures:
+            tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
         raise
     finally:
         try:
             film.close()
         finally:
             surface.close()
-            if film.pictures and path != order.output:
+            if path != order.output and film.pictures >= max(before.pictures, 1):
                 os.replace(path, order.output)
+            elif path != order.output:
+                path.unlink(missing_ok=True)
     if not film.pictures:
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
+    return True
+
+
+def _draw(
+    order: Order,
+    steps: Iterator[tuple[Step | None, list[Floats]]],
+    pictures: Pictures,
+    streams: int,
+    film: "Film",
+    before: Begun,
+    progress: Callable[[str, float], None],
+) -> None:
+    """All steps into the film, by so many images at a time; pictures that are there already are taken over, and those
+    before the first are drawn only where it remembers them."""
+    packets = before.unfinished.packets() if before.unfinished else iter(())
+    again = order.first + before.again if before.again else order.first - round(REMEMBERED_S * order.fps)
+
+    def image(one: tuple[Step | None, Any]) -> Bytes | None:
+        return pictures.image(one[0]) if one[0] is not None and one[0].number >= again else None
+
+    with behind(_QUEUED) as do, closing(mapped(image, steps, streams)) as images:
+        for (step, sound), pixels in images:
+            for block in sound:
+                do(film.add_sound, block[:, : film.channels])
+            if step is None:
+                return
+            if pixels is None:
+                pictures.pass_by(step)
+            else:
+                drawn = pictures.draw(step, pixels)
+            number = step.number - order.first
+            if 0 <= number < before.kept:
+                do(film.keep_picture, next(packets))
+            elif number >= 0:
+                do(film.add_picture, drawn)
+            progress("drawing" if number >= before.kept else "going on", step.time_s)
 
 
 def _with_sound(script: Script, whole: WholeSound, order: Order) -> Iterator[tuple[Step | None, list[Floats]]]:
@@ -180,10 +220,11 @@ def _with_sound(script: Script, whole: WholeSound, order: Order) -> Iterator[tup
 
 def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: Encoder) -> Provenance:
     """What the video will say of itself. Raises SourceError."""
-    scene = order.scene
+    scene, take = order.scene, order.take
     try:
         with whole.path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256")
+        digest.update(take.lines.read_bytes() if take else b"")
     except OSError as error:
         raise SourceError(f"cannot read {whole.path}: {error.strerror}; copy it to a disk that can be read") from error
     return Provenance(
@@ -195,10 +236,10 @@ def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: 
         size=order.size,
         supersample=order.supersample,
         lossless=order.lossless,
-        sound=whole.path.name,
-        sound_sha256=sha256,
+        sound=(take.path if take else whole.path).name,
+        sound_sha256=digest.hexdigest(),
         rate_hz=whole.rate_hz,
-        start_s=whole.start_s,
+        start_s=float(order.first / order.fps) if take else whole.start_s,
         end_s=whole.end_s,
     )
 

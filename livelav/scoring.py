@@ -36,6 +36,7 @@ from livelav.score.video import VideoPictures
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance, read_provenance
 from livelav.show.renderer import Moment, Renderer
+from livelav.takes import SUFFIX
 
 NEEDED = ("librosa", "cv2")
 INSTALL = "pip install librosa opencv-python-headless"
@@ -116,6 +117,8 @@ def _random(
         made = read_provenance(video.path)
     except SourceError:
         return None, f"the video does not say how livelav rendered it, {alone}"
+    if made.sound.endswith(SUFFIX):
+        return None, f"it was rendered from a take and does not hold what hands did, {alone}"
     encoders = ("embedded", *(name for name in FETCHABLE if fetched_path(name).is_file()))
     if made.model not in list_models() or made.encoder not in encoders:
         return None, f"its model {made.model!r} or encoder {made.encoder!r} is not installed, {alone}"

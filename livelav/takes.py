@@ -142,7 +142,7 @@ class Take:
     def __init__(self, path: Path) -> None:
         """Raises TakeError with the first thing that is wrong."""
         self.path, self.sound = path, path / SOUND
-        self._lines = path / LINES
+        self.lines = path / LINES
         self._check_files()
         lines = self._read()
         strange = set[str]()
@@ -172,11 +172,11 @@ class Take:
 
     def _check_files(self) -> None:
         try:
-            if not self._lines.is_file() or not self.sound.is_file():
+            if not self.lines.is_file() or not self.sound.is_file():
                 raise TakeError(f"{self.path} is no take: it holds no {LINES} and {SOUND}; choose one that --take made")
-            if (size := self._lines.stat().st_size) > _LARGEST:
+            if (size := self.lines.stat().st_size) > _LARGEST:
                 raise TakeError(
-                    f"{self._lines} has {size >> 20} MiB, at most {_LARGEST >> 20} are read: no show is as long"
+                    f"{self.lines} has {size >> 20} MiB, at most {_LARGEST >> 20} are read: no show is as long"
                 )
             with self.sound.open("rb") as file:
                 if file.read(4) != b"fLaC":  # a stranger's file under that name could be of a format that names others
@@ -186,7 +186,7 @@ class Take:
 
     def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(number, facts) of every line that is whole."""
-        with self._lines.open("rb") as file:
+        with self.lines.open("rb") as file:
             number = 0
             while (raw := file.readline(LONGEST_LINE + 1)).endswith(b"\n"):
                 number += 1
@@ -203,7 +203,7 @@ class Take:
     def _begin(self, first: tuple[int, dict[str, Any]] | None, strange: set[str]) -> None:
         """Takes in the first line."""
         if not first or type(schema := first[1].get("livelav_take")) is not int:
-            raise TakeError(f"{self._lines} does not begin as a take does: it is damaged, or none of livelav's")
+            raise TakeError(f"{self.lines} does not begin as a take does: it is damaged, or none of livelav's")
         number, facts = first
         self.version = str(facts.get("version"))[:40]
         if schema > SCHEMA:
@@ -238,7 +238,7 @@ class Take:
         return name
 
     def _wrong(self, number: int, reason: str) -> TakeError:
-        return TakeError(f"{self._lines}:{number}: {reason[:200]}: the take is damaged, or none of livelav's")
+        return TakeError(f"{self.lines}:{number}: {reason[:200]}: the take is damaged, or none of livelav's")
 
 
 _FAULTS = (ValueError, KeyError, TypeError, AttributeError, LivelavError)  # of values that are of another shape

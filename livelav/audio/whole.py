@@ -53,6 +53,11 @@ class WholeSound:
         return max(self._due - self._first, 0) / self.rate_hz
 
     @property
+    def is_exact(self) -> bool:
+        """Whether `seconds` is no guess."""
+        return not self._by_av and self._stated > 0
+
+    @property
     def _due(self) -> int:
         """The sample that it should end at."""
         return self._stated if self._last is None else min(self._last, self._stated or self._last)

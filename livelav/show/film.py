@@ -19,6 +19,9 @@ from livelav.show.container import CONTAINERS, FRAGMENT_S
 from livelav.show.provenance import KEY
 
 MOST_CHANNELS = 8  # that FLAC holds
+_REORDER = (
+    2  # pictures that may be encoded before one that is shown earlier: x264's pyramid of B-pictures, not if lossless
+)
 _FULL_SCALE = (1 << 31) - 1
 
 
@@ -40,7 +43,7 @@ class Film:
         Raises StorageError.
         """
         self._path, self._fps = path, fps
-        self._rate_hz, self._channels = sound
+        self._rate_hz, self.channels = sound
         self.pictures = self.samples = 0
         try:
             self._container = av.open(str(path.absolute()), "w", options=dict(CONTAINERS[path.suffix.lower()]))
@@ -57,7 +60,7 @@ class Film:
             context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709, as they are converted
             context.color_range = 1  # 16..235
         self._video.options = {"preset": "veryfast", **({"qp": "0"} if lossless else {"crf": "16"})}
-        layout = {1: "mono", 2: "stereo"}.get(self._channels, f"{self._channels}c")
+        layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels}c")
         self._audio: Any = self._container.add_stream("flac", rate=self._rate_hz, layout=layout, format="s32")
         self._audio.codec_context.options = {"compression_level": "5"}
 
@@ -73,6 +76,18 @@ class Film:
         frame.pts, frame.time_base = self.pictures, 1 / self._fps
         self.pictures += 1
         self._write(self._video, frame)
+
+    def keep_picture(self, packet: Any) -> None:
+        """The next one, in the order of encoding, of a film of the same make: `packet.pts` is its number. None after
+        one that was added. Raises StorageError where the disk refuses.
+        """
+        packet.stream, packet.time_base = self._video, 1 / self._fps
+        packet.dts = self.pictures - (0 if self._is_lossless else _REORDER)
+        self.pictures += 1
+        try:
+            self._container.mux(packet)
+        except OSError as error:
+            raise self._refused(error) from error
 
     def add_sound(self, samples: Floats) -> None:
         """The next samples [n, channels]. Raises StorageError where the disk refuses."""

@@ -124,6 +124,13 @@ class Renderer:
         self._release_between()
         self._limiter = FlashLimiter()
 
+    def pass_by(self, moment: Moment) -> None:
+        """Goes on to `moment` without a picture. What is followed since the start, as how far lines have travelled, is
+        then as if one had been drawn; what fades (echoes, the flash limiter, the level's range) is as it was.
+        """
+        self._moment = moment
+        self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
+
     @property
     def holds_light_back(self) -> bool:
         """Whether the flash limiter acts."""
