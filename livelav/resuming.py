@@ -55,7 +55,9 @@ def begun(output: Path, order: Provenance) -> Begun:
     for name in (one.name for one in fields(Provenance)):
         if (was := getattr(said, name)) != getattr(now, name):
             what = _other(said.scene, now.scene) if name == "scene" else f"{name} {was}, not {getattr(now, name)}"
-            raise StorageError(f"cannot go on with {output}: it was begun with {what}; --force renders it anew")
+            # auto weighs engines against each other, and a busy machine may mislead it
+            remedy = "try again when less else runs; --force" if name == "engine" else "--force"
+            raise StorageError(f"cannot go on with {output}: it was begun with {what}; {remedy} renders it anew")
     found = unfinished(output, said.fps)
     # drawn noise goes on from image to image: then all of them are made again
     is_drawn = order.scene.choices["generate.noise"] == "random"
