@@ -52,7 +52,14 @@ class Show:
         return pid
 
     def held(self):
-        """(files, shared memory that is mapped, threads) of main."""
+        """(files, shared memory that is mapped, threads) of main for good: it opens some for a moment, to save."""
+        looks = []
+        for _ in range(8):
+            looks.append(self._holds())
+            time.sleep(0.05)
+        return tuple(map(min, zip(*looks, strict=True)))
+
+    def _holds(self):
         proc = Path(f"/proc/{self.run.process.pid}")
         maps = [line for line in (proc / "maps").read_text().splitlines() if "(deleted)" in line]
         return len(list((proc / "fd").iterdir())), len(maps), len(list((proc / "task").iterdir()))
@@ -167,7 +174,6 @@ def test_changes_in_a_row_leave_nothing_behind(show):
         show.send("/model", model)
         pids.append(show.comes())
         show.plays(model)
-        time.sleep(0.2)  # main looks after those that leave twenty times a second
         held.append(show.held())
     assert held[-1] == held[1], "after the first pair nothing is added"
     assert gone(pids[:-1], 1.0)
