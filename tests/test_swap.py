@@ -44,9 +44,10 @@ class Show:
         """Of capture, MIDI and synths."""
         return {pid for name, pid in self.run.children().items() if name != "tracker"}
 
-    def comes(self):
-        """Waits until a second synth is there: its process."""
+    def comes(self, address, *arguments):
+        """Sends that, and waits until a second synth is there: its process."""
         before = self.pids()
+        self.send(address, *arguments)
         self.run.wait_for(lambda _: self.pids() - before, "another process comes")
         (pid,) = self.pids() - before
         return pid
@@ -113,8 +114,7 @@ def test_undo_panic_and_presets_bring_models_back(show):
     show.plays("small")
     show.send("/undo")
     show.plays("default")
-    show.send("/model", "small")
-    show.comes()
+    show.comes("/model", "small")
     show.send("/panic")
     show.plays("default")
     assert show.run.stats["restarts"]["synth"] == 0
@@ -128,12 +128,10 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
     for sent, name in enumerate(("nobody", "../../etc/passwd", str(library / "small.safetensors")), start=1):
         show.send("/model", name)
         show.run.wait_for(lambda s, sent=sent: s["osc"]["messages"] == sent, "it was heard")
-    show.send("/model", "broken")
-    pid = show.comes()
+    pid = show.comes("/model", "broken")
     assert gone([pid], 20.0)
     time.sleep(1.0)  # main looks after those that come twenty times a second, and tells nothing of what nobody wants
-    show.send("/model", "stolen")
-    pid = show.comes()
+    pid = show.comes("/model", "stolen")
     os.kill(pid, signal.SIGKILL)
     show.run.wait_for(lambda _: show.pids() == pids, "the one that plays is alone again")
     stats = show.run.stats
@@ -147,8 +145,7 @@ def test_models_that_cannot_be_had_are_told_once_and_what_plays_goes_on(show, li
 
 
 def test_noise_maps_change_as_models_do(show):
-    show.send("/generate/noise", "random")
-    show.comes()
+    show.comes("/generate/noise", "random")
     stats = show.plays("default")
     show.run.wait_for(lambda s: s["generate"]["images"] > stats["generate"]["images"] + 10, "it goes on")
     show.run.wait_for(lambda _: '"generate.noise": "random"' in running_path().read_text(), "and is where it stands")
@@ -171,8 +168,7 @@ def test_a_synth_that_took_over_is_started_again_with_its_model(show):
 def test_changes_in_a_row_leave_nothing_behind(show):
     pids, held = [], []
     for model in ("small", "default") * ((SWAPS + 1) // 2):
-        show.send("/model", model)
-        pids.append(show.comes())
+        pids.append(show.comes("/model", model))
         show.plays(model)
         held.append(show.held())
     assert held[-1] == held[1], "after the first pair nothing is added"
@@ -207,11 +203,9 @@ def test_a_preset_that_names_a_strangers_file_has_it_imported_while_the_show_goe
         show.send("/model", str(tmp_path / "strange.pkl"))
         show.run.wait_for(lambda s: s["osc"]["messages"] == 1, "it was heard")
         before = show.run.stats
-        show.send("/preset", "broken")
-        pid = show.comes()
+        pid = show.comes("/preset", "broken")
         assert gone([pid], 60.0)
-        show.send("/preset", "strange")
-        pid = show.comes()
+        pid = show.comes("/preset", "strange")
         after = show.plays("strange")
         assert after["model"]["resolution"] == 32 and not any(after["restarts"].values())
         assert after["generate"]["images"] > before["generate"]["images"] + 20, "pictures went on"
