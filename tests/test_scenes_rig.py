@@ -28,10 +28,15 @@ def evening(tmp_path):
 
 
 def stands_at(name):
-    """Whether all is as that preset has it, and what belongs to the evening as it was."""
+    """Whether all is as that preset has it, what belongs to the evening as it was, and the tempo whatever is heard."""
     preset = load_preset(name)
     wanted = preset.settings.as_dict() | {"show.brightness": 0.7, "preset.morph": 0.5}
-    return lambda stats: (stats["preset"], stats["seed"], stats["settings"]) == (name, preset.seed, wanted)
+
+    def stands(stats):
+        settings = stats["settings"] | {"tempo.bpm": wanted["tempo.bpm"]}
+        return (stats["preset"], stats["seed"], settings) == (name, preset.seed, wanted)
+
+    return stands
 
 
 @pytest.fixture
@@ -78,7 +83,9 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
             sender.sendto(pack([Message("/preset", ("calm",))]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "by OSC")
             controller.turn(20, 127)
+            run.say_again = controller.say_again
             run.wait_for(lambda s: s["settings"]["mapping.norm"] == 4.0, "a hand moves what was recalled")
+            run.say_again = None
             sender.sendto(pack([Message("/panic")]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "panic")
     finally:
