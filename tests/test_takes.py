@@ -687,11 +687,12 @@ def test_a_taker_that_is_killed_leaves_what_there_was(tmp_path, encoder, stats) 
 
 
 def test_a_real_show_and_its_take_come_to_the_same_settings(tmp_path, encoder, stats, music) -> None:
+    """And what the synth of a show made, frame by frame, is near what is made of its take."""
     soundfile.write(tmp_path / "music.wav", music[: 6 * RATE_HZ], RATE_HZ, "PCM_16")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((LOOPBACK, 0))
         port = sender.getsockname()[1]
-    flags = ("--take", "show.take", "--osc", str(port), "--midi", "off")
+    flags = ("--take", "show.take", "--trace", "trace.npz", "--osc", str(port), "--midi", "off")
     run = Run(tmp_path, "--input", "music.wav", *flags)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         try:
@@ -707,3 +708,21 @@ def test_a_real_show_and_its_take_come_to_the_same_settings(tmp_path, encoder, s
     steps, script = again(tmp_path / "show.take", encoder, stats)
     assert script._desk.settings.as_dict() == run.stats["settings"]
     assert len(steps) >= 6 * 75
+    traced = np.load(tmp_path / "trace.npz")
+    heard, live = sound_of(tmp_path / "show.take"), traced["samples"]
+    at, live_at = (int(np.flatnonzero(np.abs(one).max(axis=1) > 1e-4)[0]) for one in (heard, live))
+    # where the machine stood still, the take has silence that the synth left out: up to there they are the same
+    sounds = np.flatnonzero(np.abs(heard[at : at + 5 * RATE_HZ]).max(axis=1) > 1e-4)
+    gaps = np.flatnonzero(np.diff(sounds) > RATE_HZ // 20)
+    both = int(sounds[gaps[0]]) if len(gaps) else 5 * RATE_HZ
+    assert np.array_equal(heard[at : at + both], live[live_at : live_at + both])
+    # where the music begins, which both heard some silence before, and not the same; in frames
+    first, live_first = at / PIECE, 75 * np.repeat(1 / traced["rates_hz"], traced["lengths"])[:live_at].sum()
+    made = [step.controls.ws for step in steps][round(first) :][: both // PIECE]
+    near = [traced["ws"][max(round(live_first) + n - 2, 0) : round(live_first) + n + 3] for n in range(len(made))]
+    apart = [
+        min(np.sqrt(np.square((ws - other) / stats.std).mean()) for other in others)
+        for ws, others in zip(made, near, strict=True)
+    ]
+    # frames of the encoder begin elsewhere within the same sound, by less than one: pictures are kin, and not twins
+    assert np.median(apart) < 0.3 and max(apart) < 0.7
