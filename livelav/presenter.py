@@ -12,10 +12,11 @@ from livelav.core.clock import Clock, Pacer
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
 from livelav.core.values import Image
-from livelav.show.governor import SCALES, Governor
+from livelav.show.governor import Governor
 from livelav.show.hud import Hud, HudRow
 from livelav.show.pixels import PixelReader
 from livelav.show.record import RecordConfig
+from livelav.show.reduced import Reduced
 from livelav.show.renderer import Moment, Renderer
 from livelav.show.surface import Surface
 
@@ -51,6 +52,7 @@ class Presenter:
         self._renderer = Renderer(surface.ctx, surface.software)
         self._hud = Hud(surface)
         self._governor = Governor(_DRAW_BUDGET_MS) if surface.software else None
+        self._reduced = Reduced(surface) if surface.software else None
         now_s = clock.now_s()
         self._pacer = Pacer(fps, now_s)
         pace["period_s"], pace["present_s"] = self._pacer.period_s, now_s
@@ -63,7 +65,7 @@ class Presenter:
         if record:
             config, self._pictures = record
             self._record_pacer = Pacer(config.fps, now_s)
-            self._pixels: PixelReader | None = PixelReader(surface.ctx, self._renderer, config.size, surface.software)
+            self._pixels: PixelReader | None = PixelReader(surface.ctx, config.size, surface.software)
         else:
             self._pixels = None
 
@@ -115,7 +117,7 @@ class Presenter:
             balance=balance,
         )
         board["scale"] = self._governor.scale if self._governor else 1.0
-        self._renderer.draw(surface.fbo, surface.size, moment, board["scale"])
+        self._draw(moment, board["scale"])
         if board["first_s"]:
             self._record(begin_s)
         if state.hud:
@@ -135,7 +137,7 @@ class Presenter:
 
     def prepare(self, settings: Settings, order: str) -> None:
         """Makes ready what a scene will need of the card, with `order` of effects. While nothing is shown only."""
-        self._renderer.prepare(self._surface.fbo, settings, order, SCALES if self._governor else (1.0,))
+        self._renderer.prepare(self._surface.fbo, settings, order)
 
     @property
     def holds_light_back(self) -> bool:
@@ -151,7 +153,18 @@ class Presenter:
 
     def close(self) -> None:
         """Gives the surface back."""
+        if self._reduced is not None:
+            self._reduced.close()
         self._surface.close()
+
+    def _draw(self, moment: Moment, scale: float) -> None:
+        surface = self._surface
+        if self._reduced is None or scale == 1.0:
+            self._renderer.draw(surface.fbo, surface.size, moment)
+            return
+        smaller = self._reduced.framebuffer(scale)
+        self._renderer.draw(smaller, smaller.size, moment)
+        self._reduced.show()
 
     def _newest(self, balance: float, now_s: float) -> Image | None:
         """The image that came since the last picture in the stream that is seen most; what came in either is handed to
@@ -186,7 +199,8 @@ class Presenter:
         if self._pixels is None or now_s < self._record_pacer.due_s:
             return
         self._record_pacer.advance(now_s)
-        if picture := self._pixels.read(now_s):
+        surface, size = self._surface, self._pixels.size
+        if picture := self._pixels.read(surface.fbo if surface.size == size else self._renderer.picture(size), now_s):
             pixels, presented_s = picture
             self._pictures.publish(pixels, presented_s, pixels.shape[1], pixels.shape[0])
 

@@ -38,8 +38,7 @@ from livelav.show.provenance import Provenance, read_provenance
 from livelav.show.renderer import Moment, Renderer
 from livelav.takes import SUFFIX
 
-NEEDED = ("librosa", "cv2")
-INSTALL = "pip install librosa opencv-python-headless"
+INSTALL = "pip install librosa"
 MOST_S = 12 * 3600.0  # of a video; the rest is left out
 MOTION_S = 30.0  # of random motion: all of a shorter video's, or the middle of a longer one's
 _SETTLING_S = 10.0  # of sound before that middle, for what follows the sound slowly
@@ -58,10 +57,10 @@ Tree = dict[str, Any]
 def score(video: Path, picture: Path | None = None) -> Tree:
     """Everything, as JSON has it: see `as_tree`. `picture`: a PNG to write the pairs of features into.
 
-    Raises ScoreError where the packages are missing, SourceError, StorageError.
+    Raises ScoreError where librosa is missing, SourceError, StorageError.
     """
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise ScoreError(f"score needs {' and '.join(missing)}, which is not installed: {INSTALL}")
+    if importlib.util.find_spec("librosa") is None:
+        raise ScoreError(f"score needs librosa, which is not installed: {INSTALL}")
     pictures = VideoPictures(video)
     sound = WholeSound(video)
     with shown_progress(video.name) as progress:

@@ -21,6 +21,7 @@ from livelav.show.hud import Hud
 from livelav.show.levels import CELLS, LevelRange, Spline, level_field
 from livelav.show.motion import Motion
 from livelav.show.pixels import PixelReader
+from livelav.show.reduced import Reduced
 from livelav.show.renderer import Moment, Renderer, framing
 from livelav.show.shaders import build
 
@@ -58,8 +59,15 @@ def waves(side: int = 256) -> Image:
 
 def drawn(renderer: Renderer, surface: HeadlessSurface, moment: Moment, scale: float = 1.0) -> Bytes:
     """[height, width, 3], top row first."""
-    renderer.draw(surface.fbo, SIZE, moment, scale)
-    return renderer.read_rgba(SIZE)[::-1, :, :3]
+    if scale == 1.0:
+        renderer.draw(surface.fbo, SIZE, moment)
+    else:
+        reduced = Reduced(surface)
+        smaller = reduced.framebuffer(scale)
+        renderer.draw(smaller, smaller.size, moment)
+        reduced.show()
+        reduced.close()
+    return np.frombuffer(surface.fbo.read(components=4), np.uint8).reshape(*SIZE[::-1], 4)[::-1, :, :3]
 
 
 # ---- the picture ----
@@ -223,12 +231,13 @@ def test_feedback_at_half_scale_shows_the_same_picture(surface: HeadlessSurface,
 
 
 @pytest.mark.parametrize("effect", [{}, {"kaleidoscope.amount": 1.0}, {"contrast.amount": 0.4}])
-def test_a_picture_at_half_scale_is_the_same_but_softer(
-    surface: HeadlessSurface, renderer: Renderer, effect: dict[str, float]
+@pytest.mark.parametrize("scale", [0.5, 0.37])
+def test_a_picture_of_fewer_pixels_is_the_same_but_softer(
+    surface: HeadlessSurface, renderer: Renderer, effect: dict[str, float], scale: float
 ) -> None:
     renderer.set_image(waves())
     moment = Moment(PLAIN.with_values(effect), 0.0, light=0.7)
-    full, half = (drawn(renderer, surface, moment, scale).astype(int) for scale in (1.0, 0.5))
+    full, half = (drawn(renderer, surface, moment, s).astype(int) for s in (1.0, scale))
     assert full.mean() > 20
     assert np.abs(full - half).mean() < 2
 
@@ -240,7 +249,7 @@ def test_what_is_prepared_is_not_built_again_and_shows_nothing(
         Renderer(surface.ctx, surface.software),
         PLAIN.with_values({"bloom.amount": 1, "show.feedback": 0.5}),
     )
-    renderer.prepare(surface.fbo, scene, "", (1.0, 0.5))
+    renderer.prepare(surface.fbo, scene, "")
     assert not drawn(renderer, surface, Moment(scene, 0.0)).any(), "black before the first image, as ever"
     monkeypatch.setattr(chain_module, "build", None)
     renderer.set_image(waves())
@@ -286,13 +295,13 @@ def test_a_reader_of_another_size_gets_the_same_picture(
 def test_a_pipelined_reader_gives_the_same_pictures_one_call_later(
     surface: HeadlessSurface, renderer: Renderer
 ) -> None:
-    at_once = PixelReader(surface.ctx, renderer, SIZE, software=True)
-    later = PixelReader(surface.ctx, renderer, SIZE, software=False)
+    at_once = PixelReader(surface.ctx, SIZE, software=True)
+    later = PixelReader(surface.ctx, SIZE, software=False)
     taken: list[tuple[Bytes, float]] = []
     for n, light in enumerate((10, 100, 200)):
         renderer.set_image(even(light, light, light))
         renderer.draw(surface.fbo, SIZE, Moment(PLAIN, n / 60))
-        now, before = at_once.read(float(n)), later.read(float(n))
+        now, before = at_once.read(surface.fbo, float(n)), later.read(surface.fbo, float(n))
         assert now is not None and now[1] == n and now[0][90, 160, 0] == pytest.approx(light, abs=1)
         if before is None:
             assert n == 0

@@ -211,3 +211,29 @@ def test_the_renderer_draws_into_a_window(window: "Window") -> None:
     assert np.abs(renderer.read_rgba((400, 300))[..., 0].astype(int) - 90).max() <= 1
     window.present()
     renderer.close()
+
+
+@pytest.mark.rig
+def test_fewer_pixels_fill_a_window_the_right_way_up_in_their_own_colours(window: "Window") -> None:
+    from livelav.show.reduced import Reduced
+
+    reduced = Reduced(window)
+    for size in ((400, 300), (200, 150), (203, 151)):
+        glfw.set_window_size(window._window, *size)
+        while window.size != size:
+            window.poll()
+        width, height = size
+        _before = window.ctx.error  # moderngl's own, where a window was read: it names an attachment that it has not
+        smaller = reduced.framebuffer(0.5)
+        smaller.clear(0.0, 0.0, 1.0)
+        smaller.clear(1.0, 0.5, 0.0, viewport=(0, 0, smaller.width // 4, smaller.height // 4))  # lower left
+        reduced.show()
+        window.present()
+        assert window.ctx.error == "GL_NO_ERROR"
+        reduced.show()
+        assert pixel(window, 3, 3) == [255, 128, 0]
+        for x, y in ((width - 3, 3), (3, height - 3), (width - 3, height - 3), (width // 2, height // 2)):
+            assert pixel(window, x, y) == [0, 0, 255]
+        window.fbo.clear(0.0, 1.0, 0.0)
+        assert pixel(window) == [0, 255, 0], "what is drawn afterwards, as the HUD, is drawn into the window"
+    reduced.close()

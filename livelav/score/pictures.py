@@ -14,6 +14,7 @@ and the numbers. Knows no file. OpenCV.
 import math
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,8 +46,6 @@ class PictureFeatures:
 
     def push(self, rgb: Bytes) -> None:
         """The next picture, [height, width, 3]; one that is larger than LARGEST_PX is averaged down."""
-        import cv2
-
         size = small_size(rgb.shape[1], rgb.shape[0])
         small = rgb if size == rgb.shape[1::-1] else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         small = np.ascontiguousarray(small)
@@ -95,8 +94,6 @@ def small_size(width: int, height: int) -> tuple[int, int]:
 
 def _histograms(small: Bytes, ranges: tuple[int, ...]) -> Floats:
     """Shares of all pixels, BINS for each channel."""
-    import cv2
-
     shares = [cv2.calcHist([small], [c], None, [BINS], [0, top]).ravel() for c, top in enumerate(ranges)]
     return np.asarray(np.concatenate(shares) / (small.shape[0] * small.shape[1]), np.float32)
 
@@ -129,8 +126,6 @@ class _Rings:
 
 def _directogram(flow: Floats) -> Wide:
     """[DIRECTIONS]: how far the picture's points went each way, in pixels, on the mean over all points."""
-    import cv2
-
     far, way = cv2.cartToPolar(flow[..., 0], flow[..., 1])
     sector = np.minimum((way * (DIRECTIONS / (2 * math.pi))).astype(int), DIRECTIONS - 1)
     far[far < _STILL_PX] = 0.0

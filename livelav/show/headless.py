@@ -7,8 +7,10 @@ Runs in one thread of main. Linux; EGL comes with Mesa or the card's driver.
 from typing import Any
 
 import moderngl
+import numpy as np
 
 from livelav.core.errors import DisplayError
+from livelav.core.values import Bytes
 from livelav.show.surface import is_software
 
 REMEDY = "install EGL (`sudo apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`)"
@@ -31,10 +33,14 @@ class HeadlessSurface:
             raise DisplayError(f"no OpenGL 3.3 without a display ({error}); {REMEDY}") from error
         self.size = size
         self.software = is_software(self.ctx)
-        self.fbo = self.ctx.simple_framebuffer(size, components=4)
+        self._picture = self.ctx.texture(size, 4)
+        self.fbo = self.ctx.framebuffer([self._picture])
 
     def poll(self) -> list[str]:
         return []
+
+    def fill(self, pixels: Bytes) -> None:
+        self._picture.write(np.ascontiguousarray(pixels[::-1, :, [2, 1, 0, 3]]))
 
     def present(self) -> None:
         self.ctx.finish()
@@ -44,4 +50,5 @@ class HeadlessSurface:
 
     def close(self) -> None:
         self.fbo.release()
+        self._picture.release()
         self.ctx.release()

@@ -1,7 +1,7 @@
 """Draws the picture: the newest image enlarged, graded, lined with light, moving by itself.
 
-One pass over the window with a single texture tap per pixel, whatever effects act; an echo, and a resolution below
-the window's, put a texture between and add a pass. Knows no window, no process and no clock: the time is passed in.
+One pass over the target with a single texture tap per pixel, whatever effects act; an echo puts a texture between and
+adds a pass. Knows no window, no process and no clock: the time is passed in.
 Runs in the thread that owns the context.
 Source of the look: level sets of a signed mix of the image's own channels, with a glow around them.
 """
@@ -88,22 +88,19 @@ class Renderer:
         """Takes a new image of one of the two streams: RGBA, square; the next `draw` shows it."""
         self._images.set_image(image, stream)
 
-    def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, scale: float = 1.0) -> None:
-        """Draws into `target`, of `size` pixels. Black before the first image.
-
-        `scale`: what share of the target's resolution the picture has, across and down, before it is enlarged to that.
-        """
+    def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment) -> None:
+        """Draws into `target`, of `size` pixels. Black before the first image."""
         dt = min(max(moment.time_s - self._moment.time_s, 0.0), LONGEST_STEP_S)
         self._moment, self._frames = moment, dt * FRAME_HZ
         self._acting = acting = self.chain.acting(moment.settings, moment.order)
         self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
         self._images.step(dt)
         self._target, self._target_size = target, size
-        was_between, self._is_between = self._is_between, acting.has_echo or scale < 1.0
+        was_between, self._is_between = self._is_between, acting.has_echo
         if self._is_between:
             if not was_between:
                 self._forget()
-            inner = self._next_between((max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)))
+            inner = self._next_between(size)
             last = texture_of(self._between[0])
             last.filter = moderngl.LINEAR, moderngl.LINEAR
             last.use(2)  # units 0 and 1 are those that images are made through
@@ -112,14 +109,11 @@ class Renderer:
         self._limit()
         self._render(target, size)
 
-    def prepare(
-        self, target: moderngl.Framebuffer, settings: Settings, order: str, scales: Sequence[float] = (1.0,)
-    ) -> None:
+    def prepare(self, target: moderngl.Framebuffer, settings: Settings, order: str) -> None:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second. Before the first image only."""
         self._images.set_image(Image(np.zeros((256, 256, 4), np.uint8), 0.0), stream=0)
-        for scale in scales:
-            self.draw(target, _PREPARING, Moment(settings, 0.0, order=order), scale)
+        self.draw(target, _PREPARING, Moment(settings, 0.0, order=order))
         self._images.forget()
         self._release_between()
         self._limiter = FlashLimiter()

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import moderngl
 
+from livelav.core.values import Bytes
+
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "gdi generic")
 
 
@@ -51,6 +53,13 @@ class Surface(Protocol):
 
     def poll(self) -> list[str]:
         """Lets the system speak; returns the keys pressed since the last call, in order: "F", "SPACE", "ESCAPE"."""
+        ...
+
+    def fill(self, pixels: Bytes) -> None:
+        """Covers `fbo` with [height, width, 4] of its size, as windows keep them: blue first, top row first.
+
+        Where the processor draws only.
+        """
         ...
 
     def present(self) -> None:

@@ -12,6 +12,8 @@ import glfw
 import moderngl
 
 from livelav.core.errors import DisplayError
+from livelav.core.values import Bytes
+from livelav.show.blit import Blit
 from livelav.show.surface import is_software
 
 TITLE = "livelav"
@@ -90,15 +92,17 @@ class Window:
         self._polls = 0
         self._closed = False
         glfw.set_key_callback(self._window, self._on_key)
+        glfw.set_framebuffer_size_callback(self._window, self._on_size)
+        self._on_size(self._window, *glfw.get_framebuffer_size(self._window))
         glfw.swap_interval(1)
         self.software = is_software(self.ctx)
         self.fbo = self.ctx.screen
+        self._blit: Blit | None = None
         self._waits = self._displayed()
 
     @property
     def size(self) -> tuple[int, int]:
-        width, height = glfw.get_framebuffer_size(self._window)
-        return max(width, 1), max(height, 1)  # a minimised window has none
+        return self._size
 
     @property
     def blocks(self) -> bool:
@@ -125,6 +129,11 @@ class Window:
         pressed, self._pressed = self._pressed, []
         return pressed
 
+    def fill(self, pixels: Bytes) -> None:
+        if self._blit is None:
+            self._blit = Blit(self.ctx, glfw.get_proc_address)
+        self._blit(pixels, self.fbo)
+
     def present(self) -> None:
         glfw.swap_buffers(self._window)
 
@@ -143,12 +152,18 @@ class Window:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if self._blit is not None:
+                self._blit.close()
             self.ctx.release()
             glfw.terminate()
 
     def _on_key(self, _window: Any, key: int, scancode: int, action: int, mods: int) -> None:
         if action == glfw.PRESS and (name := key_name(key, scancode, mods)):
             self._pressed.append(name)
+
+    def _on_size(self, _window: Any, width: int, height: int) -> None:
+        # told, and not asked for with every picture: the display server's answer takes a millisecond on a busy machine
+        self._size = max(width, 1), max(height, 1)  # a minimised window has none
 
     def _look(self) -> None:
         """Follows what happened to the monitors: one came, went, moved or changed its mode."""
