@@ -46,7 +46,7 @@ class Chain:
         self._resampler = Resampler(encoder.sample_rate, encoder.sample_rate)
         self._rate_hz = float(encoder.sample_rate)
         # Frame by frame; an encoder that looks ahead and the features need not come in step.
-        self._heard: deque[tuple[float, Floats, float, Floats, float, float]] = deque()  # rows of Heard
+        self._heard: deque[tuple[float, Floats, float, Floats, Floats]] = deque()  # rows of Heard
         self._embeddings: deque[Floats] = deque()
         self._pending = np.zeros(0, np.float32)
         self._samples_in = 0
@@ -75,10 +75,8 @@ class Chain:
         while len(self._pending) >= piece:
             samples, self._pending = self._pending[:piece], self._pending[piece:]
             heard = self._extractor.step(samples)
-            onset, rms, harmonic, percussive = (
-                each.tolist() for each in (heard.onset, heard.rms, heard.harmonic, heard.percussive)
-            )
-            self._heard.extend(zip(onset, heard.chroma, rms, heard.flux, harmonic, percussive, strict=True))
+            onset, rms = heard.onset.tolist(), heard.rms.tolist()
+            self._heard.extend(zip(onset, heard.chroma, rms, heard.flux, heard.spectrum, strict=True))
             embeddings, self._state = self._encoder.step(samples, self._state)
             self._embeddings.extend(embeddings)
             while self._heard and self._embeddings:
@@ -86,10 +84,11 @@ class Chain:
         return frames
 
     def _frame(self, captured_s: float, settings: Settings) -> Frame:
-        onset, chroma, rms, flux, *split = self._heard.popleft()
+        onset, chroma, rms, flux, spectrum = self._heard.popleft()
         embedding = self._embeddings.popleft()
         self._frames_out += 1
         newer = self._samples_in - self._frames_out * self._encoder.hop
         captured_s -= newer / self._encoder.sample_rate
-        features = Features(embedding, onset, chroma, rms, captured_s, float(flux.mean()), *split)
+        rise, bin_hz = float(flux.mean()), self._extractor.bin_hz
+        features = Features(embedding, onset, chroma, rms, captured_s, rise, spectrum, bin_hz)
         return Frame(features, self._mapper.step(features, settings), self._follower.step(flux))

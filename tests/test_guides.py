@@ -31,6 +31,7 @@ DEAF = ("still", "random")
 HEARING = tuple(word for word in GUIDES if word not in DEAF)
 ENCODER, STATS = Encoder(), w_stats()
 DT_S = 1.0 / ENCODER.frame_rate
+BINS, BIN_HZ = 513, 24_000 / 1024
 
 
 def mapper(word, seed=3):
@@ -47,7 +48,9 @@ def heard(count, seed=0):
             rng.dirichlet(np.full(12, 0.3)).astype(np.float32),
             0.2 * float(rng.random()),
             0.0,
-            *(float(level) for level in rng.gamma(0.5, (0.01, 0.1, 0.05))),
+            float(rng.gamma(0.5, 0.01)),
+            (0.1 * rng.random() * rng.random(BINS)).astype(np.float32),
+            BIN_HZ,
         )
         for _ in range(count)
     ]
@@ -152,7 +155,11 @@ def test_both_is_moved_by_attacks_and_by_harmony():
 
 
 def test_tones_make_the_walk_go_and_beats_pulse():
-    tone, beat = (replace(SILENCE, rms=0.1, **{name: 0.1}) for name in ("harmonic", "percussive"))
+    ridge = np.zeros(BINS, np.float32)
+    ridge[40:43] = 0.05, 0.1, 0.05
+    tone = replace(SILENCE, rms=0.1, spectrum=ridge, bin_hz=BIN_HZ)
+    beat = replace(tone, spectrum=np.full(BINS, 0.01, np.float32))
+    silence = replace(tone, rms=0.0, spectrum=np.zeros(BINS, np.float32))
     quick = Settings().with_values({f"smoothing.{name}": 0.02 for name in ("coarse", "middle", "fine", "leak")})
 
     def far(a, b):
@@ -160,7 +167,7 @@ def test_tones_make_the_walk_go_and_beats_pulse():
 
     walked = ws(mapper("spectral"), [tone] * 300, quick)
     assert far(walked[100], walked[299]) > 0.1 and far(walked[299], walked[298]) > 0.001
-    pulsed = ws(mapper("spectral"), [*[SILENCE] * 50, beat, *[SILENCE] * 150], quick)
+    pulsed = ws(mapper("spectral"), [*[silence] * 50, beat, *[silence] * 150], quick)
     assert far(pulsed[54], pulsed[0]) > 0.3
     assert far(pulsed[-1], pulsed[0]) < 0.01, "as long as it sounds, and no longer"
 
@@ -214,7 +221,16 @@ def test_its_pace_is_in_seconds_and_not_in_frames(word):
 
 
 def test_any_finite_sound_gives_finite_ws():
-    wild = Features(np.full(128, 1e6, np.float32), 3.0, np.ones(12, np.float32), 1e6, 0.0, 1e6, 1e6, 1e6)
+    wild = Features(
+        np.full(128, 1e6, np.float32),
+        3.0,
+        np.ones(12, np.float32),
+        1e6,
+        0.0,
+        1e6,
+        np.full(BINS, 1e6, np.float32),
+        BIN_HZ,
+    )
     for word in WORDS:
         made = ws(mapper(word), [SILENCE, wild, SILENCE, *[wild] * 20, *heard(20)])
         assert np.isfinite(made).all(), word

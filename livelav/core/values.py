@@ -37,8 +37,8 @@ class Features:
     rms: float  # linear, 0..1 for sound within full scale
     captured_s: float
     rise: float = 0.0  # onset strength before it is judged: the mean flux of all bands
-    harmonic: float = 0.0  # how much of rms is tone, linear, too
-    percussive: float = 0.0  # how much is beat: the squares of both make about the square of rms
+    spectrum: Floats | None = None  # [n] magnitudes of the newest 43 ms, where a sine of amplitude 1 has 1
+    bin_hz: float = 0.0  # from each of them to the next, the first at 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What hand-made ears hear: onset strength, flux, chroma and loudness (of all, of tones, of beats), once per encoder
-frame, from the same samples.
+"""What hand-made ears hear: onset strength, flux, chroma, loudness and a spectrum, once per encoder frame, from its
+samples.
 
 Causal: frame t is of sound up to the encoder frame's own last sample, and the same whatever the pieces it came in.
 Knows nothing of encoders but their rate and hop. Pure numpy; called by whoever feeds the encoder, in its process.
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livelav.core.values import CHROMA_BINS, Floats
-from livelav.encode.split import Split
 
 _SHORT_S = 0.043  # window of the onset spectrum: 1,024 samples at 24 kHz
 _LONG_S = 0.171  # window of the chroma spectrum: 4,096 samples at 24 kHz tell semitones apart from 140 Hz up
@@ -42,8 +41,7 @@ class Heard:
     chroma: Floats  # [n, 12], C first, sums to 1, all zero in silence
     rms: Floats  # [n], linear, without DC
     flux: Floats  # [n, FLUX_BANDS], low to high: what the mel amplitudes' square roots rose by
-    harmonic: Floats  # [n], linear like rms: of tones
-    percussive: Floats  # [n], of beats
+    spectrum: Floats  # [n, bins] magnitudes of the newest 43 ms, a sine of amplitude 1 has 1
 
 
 class FeatureExtractor:
@@ -55,6 +53,7 @@ class FeatureExtractor:
         self._frame_s = hop / sample_rate
         self._short, self._long = (_power_of_two(seconds * sample_rate) for seconds in (_SHORT_S, _LONG_S))
         self._short_window, self._long_window = _hann(self._short), _hann(self._long)
+        self.bin_hz = sample_rate / self._short  # from one magnitude of the spectrum to the next
         self._mel = _mel_bands(sample_rate, self._short)
         self._flux_bands = np.concatenate([[0], np.searchsorted(_mel_edges(sample_rate)[1:-1], _FLUX_HZ)])
         self._pitch_classes = _pitch_classes(sample_rate, self._long)
@@ -62,7 +61,6 @@ class FeatureExtractor:
         self._lag = max(round(_LAG_S / self._frame_s), 1)  # frames
         # oldest first; logarithms, which make whispers attacks too, and square roots, which keep a kick above a hat
         self._bands = np.zeros((max(round(_SPAN_S / self._frame_s), self._lag), 2, _BANDS), np.float32)
-        self._split = Split(sample_rate, self._short, self._frame_s)
         self._level = 0.0
         self._keep = math.exp(-self._frame_s / _MEMORY_S)
 
@@ -72,18 +70,19 @@ class FeatureExtractor:
         frames = (len(sound) - self._long) // self._hop
         rows = [self._frame(sound[: self._long + (k + 1) * self._hop]) for k in range(frames)]
         self._heard = sound[frames * self._hop :].copy()
-        onset, rms, harmonic, percussive = (np.array([row[i] for row in rows], np.float32) for i in (0, 2, 4, 5))
+        onset, rms = (np.array([row[i] for row in rows], np.float32) for i in (0, 2))
         chroma = np.array([row[1] for row in rows], np.float32).reshape(-1, CHROMA_BINS)
         flux = np.array([row[3] for row in rows], np.float32).reshape(-1, FLUX_BANDS)
-        return Heard(onset, chroma, rms, flux, harmonic, percussive)
+        spectrum = np.array([row[4] for row in rows], np.float32).reshape(-1, self._short // 2 + 1)
+        return Heard(onset, chroma, rms, flux, spectrum)
 
-    def _frame(self, sound: Floats) -> tuple[float, Floats, float, Floats, float, float]:
+    def _frame(self, sound: Floats) -> tuple[float, Floats, float, Floats, Floats]:
         """A row of Heard, at the end of `sound`, which is at least the long window."""
         recent = sound[-self._short :]
         rms = float(np.sqrt(np.mean(np.square(recent[-max(self._hop, 512) :] - recent.mean(), dtype=np.float64))))
         spectrum = np.abs(np.fft.rfft((recent - recent.mean()) * self._short_window)).astype(np.float32)
         onset, flux = self._attack(spectrum)
-        return onset, self._chroma(sound[-self._long :]), rms, flux, *self._split.step(spectrum)
+        return onset, self._chroma(sound[-self._long :]), rms, flux, spectrum
 
     def _attack(self, spectrum: Floats) -> tuple[float, Floats]:
         """(onset, flux)"""

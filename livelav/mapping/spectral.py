@@ -19,6 +19,7 @@ from livelav.mapping.guides import Aim
 from livelav.mapping.modulation import loudness
 from livelav.mapping.projection import chroma_vectors, latent, onset_direction
 from livelav.mapping.smoothing import ATTACK_S, Decay
+from livelav.mapping.split import Split
 
 _PLACES = 12  # of the loop
 _PLACES_HZ = 2.0  # how many are passed in a second of the loudest tones
@@ -34,14 +35,16 @@ class Spectral:
     def __init__(self, seed: int) -> None:
         self._places = [latent(seed, number) for number in range(_PLACES)]
         self._direction, self._vectors = onset_direction(seed), chroma_vectors(seed)
+        self._split: Split | None = None
         self._tones, self._beats = Relative(), Relative()
         self._pulse = Decay(ATTACK_S)
         self._at = 0.0  # of _PLACES
 
     def step(self, features: Features, settings: Settings, dt_s: float) -> Aim:
         memory_s = settings["mapping.norm_time"]
-        tones = self._tones.step(features.harmonic, dt_s, memory_s)
-        pulse = self._pulse.step(self._beats.step(features.percussive, dt_s, memory_s), dt_s)
+        harmonic, percussive = self._told_apart(features, dt_s)
+        tones = self._tones.step(harmonic, dt_s, memory_s)
+        pulse = self._pulse.step(self._beats.step(percussive, dt_s, memory_s), dt_s)
         self._at = (self._at + dt_s * _PLACES_HZ * tones) % _PLACES
         number = int(self._at)
         walked = around(self._places[number], self._places[(number + 1) % _PLACES], self._at - number)
@@ -51,6 +54,14 @@ class Spectral:
             + np.float32(_PITCH_REACH) * harmony(features.chroma, self._vectors)
         )
         return Aim(n, loudness(features.rms))
+
+    def _told_apart(self, features: Features, dt_s: float) -> tuple[float, float]:
+        """(harmonic, percussive) loudness."""
+        if features.spectrum is None:
+            return 0.0, 0.0
+        if self._split is None:
+            self._split = Split(len(features.spectrum), features.bin_hz, dt_s)
+        return self._split.step(features.spectrum)
 
 
 class Relative:

@@ -9,7 +9,7 @@ frames, and over its neighbours in this frame, say how it is to be shared:
               +----------> time
 
 A median over the past alone knows a tone only once it fills half the window: for its first 0.1 s it counts as a beat.
-Pure numpy; called by the features, in their process.
+Pure numpy. Of use to who asks for it alone: it takes a tenth as long as all that the encoder does.
 
 Source: FitzGerald, Harmonic/Percussive Separation using Median Filtering (2010).
 """
@@ -29,15 +29,14 @@ _HANN_BINS = 1.5  # a sine's power is spread over so many bins by a Hann window
 class Split:
     """What one stream's medians remember."""
 
-    def __init__(self, sample_rate: int, window: int, frame_s: float) -> None:
-        """For magnitude spectra of Hann windows of so many samples, in which a sine of amplitude 1 has magnitude 1."""
-        width_hz = sample_rate / window
-        self._bins = min(round(_HIGHEST_HZ / width_hz), window // 2 + 1)
-        self._reach = max(round(0.5 * _WIDTH_HZ / width_hz), 1)
+    def __init__(self, bins: int, bin_hz: float, frame_s: float) -> None:
+        """For magnitudes of Hann windows, `bins` from 0 Hz up; a sine of amplitude 1 has magnitude 1."""
+        self._bins = min(round(_HIGHEST_HZ / bin_hz), bins)
+        self._reach = max(round(0.5 * _WIDTH_HZ / bin_hz), 1)
         self._past = np.zeros((_odd(_TIME_S / frame_s), self._bins), np.float32)
 
     def step(self, spectrum: Floats) -> tuple[float, float]:
-        """(harmonic, percussive) of magnitudes [window // 2 + 1]: linear like an rms, and together as much as that."""
+        """(harmonic, percussive) of magnitudes [bins]: linear like an rms, and together as much as that."""
         now = spectrum[: self._bins]
         self._past = np.concatenate([self._past[1:], now[None]])
         tone = np.square(_median(self._past))
