@@ -251,7 +251,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     generator.add_argument("models", nargs="+", metavar="MODEL", help="a name or a file")
     generator.add_argument("--reference", action="append", default=[], metavar="MODEL", help="to be better than")
     generator.add_argument("--untrained", action="store_true", help="so is an untrained network of the same shape")
-    generator.add_argument("--images", type=int, default=3_000, help="of each set; the features want 1,000 and more")
+    generator.add_argument("--images", type=int, default=10_000, help="of each set; fewer than 5,000 flatter no model")
     generator.add_argument("--out", type=Path, metavar="DIR", help="folder for contact sheets")
     generator.add_argument("--card", action="store_true", help="put the figures into the models' cards")
     generator.add_argument("--training-seed", type=int, default=1, help="of the stream that was trained on")
