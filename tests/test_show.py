@@ -14,7 +14,7 @@ from livelav.core.params import Settings
 from livelav.core.store import data_dir
 from livelav.core.values import Bytes, Image
 from livelav.show import chain as chain_module
-from livelav.show.governor import LOOK, RAISE_AFTER_S, Governor
+from livelav.show.governor import LOOK, RAISE_AFTER_S, TRIAL, Governor
 from livelav.show.grade import grade
 from livelav.show.headless import HeadlessSurface
 from livelav.show.hud import Hud
@@ -374,18 +374,20 @@ def test_the_governor_steps_down_soon_and_up_late() -> None:
         assert governor.scale == 1.0
         governor.step(50.0 if n == 0 else 4.0, n / 60)
     assert governor.scale == 1.0, "one slow picture is nothing"
-    scales = [governor.step(9.0, 1 + n / 60) for n in range(LOOK)]
+    scales = [governor.step(9.0, 1 + n / 60) for n in range(2 * LOOK)]
     assert scales[-1] == 0.5
-    now_s = 2.0
+    now_s = 3.0
     while governor.step(1.0, now_s) == 0.5:
         now_s += 1 / 60
-    assert RAISE_AFTER_S < now_s < RAISE_AFTER_S + 3
+    assert RAISE_AFTER_S < now_s < RAISE_AFTER_S + 4
     for full_ms, half_ms in ((9.0, 2.0), (5.5, 4.9)):  # half saves much, or a tenth only
         dear = Governor(budget_ms=5.0)
         scales = [dear.scale]
         for n in range(60 * 3600):
             scales.append(dear.step(full_ms if scales[-1] == 1.0 else half_ms, n / 60))
         assert scales.count(1.0) < 0.01 * len(scales), "what does not fit at full scale is hardly tried in an hour"
+    dear = Governor(budget_ms=5.0)
+    assert [dear.step(9.0, n / 60) for n in range(TRIAL)][-1] == 0.5, "a start that is too dear is soon over"
     burst = Governor(budget_ms=9.0)  # something else was dear for a moment: full costs 8 ms, half 5
     for n in range(LOOK):
         burst.step(28.0, n / 60)

@@ -7,7 +7,7 @@ that. For software renderers: a card needs none. Pure numbers; the time is passe
 import statistics
 
 SCALES = (1.0, 0.5)
-LOOK = 40  # pictures over which the cost is judged
+LOOK, TRIAL = 40, 8  # pictures over which the cost is judged; of a scale that was just raised, or begun with
 TRY_AFTER_S, LONGEST_PATIENCE_S = 60.0, 960.0
 RAISE_AFTER_S = 10.0  # of low cost, before more resolution is tried: a scale that hunts is worse than a low one
 
@@ -20,6 +20,7 @@ class Governor:
         self._budget_ms = budget_ms
         self._costs_ms: list[float] = []
         self._index = 0
+        self._look = TRIAL
         self._dear_ms = 0.0  # what made it step down
         self._patience_s = TRY_AFTER_S
         self._growth = 1.0  # how much more the scale above costs; 0: not known so far
@@ -32,8 +33,9 @@ class Governor:
     def step(self, cost_ms: float, now_s: float) -> float:
         """Takes what the last picture cost; returns the scale for the next."""
         self._costs_ms.append(cost_ms)
-        if len(self._costs_ms) < LOOK:
+        if len(self._costs_ms) < self._look:
             return self.scale
+        self._look = LOOK
         median_ms = statistics.median(self._costs_ms)
         self._costs_ms.clear()
         if median_ms > self._budget_ms and self._index + 1 < len(SCALES):
@@ -43,10 +45,12 @@ class Governor:
             if not self._growth:
                 pixels = (SCALES[self._index - 1] / SCALES[self._index]) ** 2  # it cannot cost more than all of them
                 self._growth = min(max(self._dear_ms / median_ms, 1.0), pixels)
-            if now_s - self._changed_s >= RAISE_AFTER_S and median_ms * self._growth < self._budget_ms:
-                self._index, self._changed_s = self._index - 1, now_s
+            waited_s = now_s - self._changed_s
+            fits = waited_s >= RAISE_AFTER_S and median_ms * self._growth < self._budget_ms
             # what made it dear may be over: so it is tried again, less and less often where it fails
-            elif now_s - self._changed_s >= self._patience_s and median_ms < self._budget_ms:
-                self._index, self._changed_s = self._index - 1, now_s
-                self._patience_s = min(2.0 * self._patience_s, LONGEST_PATIENCE_S)
+            again = waited_s >= self._patience_s and median_ms < self._budget_ms
+            if fits or again:
+                self._index, self._changed_s, self._look = self._index - 1, now_s, TRIAL
+                if not fits:
+                    self._patience_s = min(2.0 * self._patience_s, LONGEST_PATIENCE_S)
         return self.scale
