@@ -18,7 +18,7 @@ skip are AudioCraft's.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -206,11 +206,11 @@ class Seanet:
     """The whole network: layers in order."""
 
     layers: tuple[Layer, ...]
+    hop: int = field(init=False)  # samples per frame
 
-    @property
-    def hop(self) -> int:
-        """Samples per frame."""
-        return math.prod(layer.window.stride for layer in self.layers if not isinstance(layer, Lstm))
+    def __post_init__(self) -> None:
+        strides = (layer.window.stride for layer in self.layers if not isinstance(layer, Lstm))
+        object.__setattr__(self, "hop", math.prod(strides))
 
     @property
     def lookahead(self) -> int:

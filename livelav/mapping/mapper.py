@@ -120,7 +120,7 @@ class Mapper:
         moved = np.append(w - stats.mean - self._origin, np.float32(aim.loudness))
         s = self._integrator.step(moved, dt_s, settings["smoothing.leak"])
         groups = np.stack(self._averages.step(s[:-1], windows)) + (stats.mean + self._origin)
-        ws = stats.w_avg + psis[self._groups, None] * (groups[self._groups] - stats.w_avg)
+        truncated = (stats.w_avg + psis[:, None] * (groups - stats.w_avg)).astype(np.float32)
         self._noise_turn = (self._noise_turn + drift * dt_s) % 1.0
         strengths = noises * (1.0 + noise * float(s[-1]))
-        return Controls(ws.astype(np.float32), noise_factors(strengths, self._noise_turn), features.captured_s)
+        return Controls(truncated[self._groups], noise_factors(strengths, self._noise_turn), features.captured_s)
