@@ -244,7 +244,7 @@ def test_they_go_about_as_far_as_lav(music):
     for word in GUIDES[1:]:
         its_spread, its_step = spread_and_step(word, music)
         assert 0.5 * spread < its_spread < 2.0 * spread, word
-        assert 0.4 * step < its_step < 2.0 * step, word
+        assert 0.3 * step < its_step < 2.0 * step, word  # attacks and loudness hurry LAV
 
 
 # ---- in the show

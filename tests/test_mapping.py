@@ -1,6 +1,7 @@
 """The LAV mapping: seeded for ever, bounded, causal, and without clicks."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def features(rng, scale=1.0, rms=0.1, onset=0.0):
 
 
 def off(settings=None, **changes):
-    base = {"mapping.onset": 0.0, "mapping.chroma": 0.0, "mapping.noise": 0.0, "generate.psi": 1.0}
+    base = {f"mapping.{name}": 0.0 for name in ("onset", "chroma", "noise", "swell")} | {"generate.psi": 1.0}
     return (settings or Settings()).with_values(base | {k.replace("__", "."): v for k, v in changes.items()})
 
 
@@ -118,6 +119,21 @@ def test_y_zero_and_psi_zero_stand_still_at_the_centre():
     assert np.allclose(controls.ws, stats.mean, atol=1e-5)
     average = Mapper(stats, Encoder(), seed=1).step(features(rng), off(generate__psi=0.0))
     assert np.allclose(average.ws, stats.w_avg, atol=1e-6)
+
+
+def test_loudness_opens_truncation_and_silence_closes_it():
+    stats, rng = w_stats(), np.random.default_rng(6)
+    heard = [features(rng, rms=rms) for rms in (0.0, 0.125, 0.25, 4.0)]
+
+    def reach(one, **settings):
+        mapper = Mapper(stats, Encoder(), seed=1, mode="fixed")
+        ws = [mapper.step(replace(one, embedding=heard[0].embedding), off(**settings)).ws for _ in range(200)][-1]
+        return float(np.linalg.norm(ws - stats.w_avg))
+
+    still = reach(heard[0])
+    assert all(np.isclose(reach(one), still) for one in heard), "not at all"
+    swelled = [reach(one, mapping__swell=0.5) for one in heard]
+    assert np.allclose(np.divide(swelled, still), [0.5, 1.0, 1.5, 1.5], atol=0.01), "and no louder than loud"
 
 
 def test_placements_follow_their_formulas():

@@ -42,7 +42,7 @@ from livelav.play import first_scene
 from livelav.score.pictures import PictureFeatures
 from livelav.score.sound import ANALYSIS_HZ, sound_features
 from livelav.score.verdict import Verdict, judge
-from livelav.scoring import random_steps
+from livelav.scoring import MOTION_S, random_steps
 
 WESNOTH, WARZONE = "/usr/share/games/wesnoth/*/data/core/music", "/usr/share/games/warzone2100/music/albums"
 PACKAGES = (
@@ -71,7 +71,7 @@ PIECES = (
     ),
 )
 SYNTHS = CHOICE_BY_NAME["mapping.synth"].options
-OWN = ("onset", "chroma")  # features of the sound that some synths follow and others do not
+OWN = {"onset": "onsets", "chroma": "chroma"}  # features of the sound, and the synth that follows nothing else
 SETTLING_S = 20.0
 EVERY = 8  # pictures: the distribution is judged by one of so many
 OWN_IMAGES = 2_000  # of the generator's own
@@ -101,15 +101,28 @@ def run(piece: Piece, synth: str, seconds: float, work: Path) -> None:
         if number % EVERY == 0:
             kept.append(features(picture[None])[0])
     chance = PictureFeatures()
-    for picture in drawn(generator, random_steps(steps, Fraction(ANALYSIS_HZ), 0, 0)):
+    outside = max(len(steps) - round(MOTION_S * ANALYSIS_HZ), 0) // 2
+    for picture in drawn(generator, random_steps(steps[outside : len(steps) - outside], Fraction(ANALYSIS_HZ), 0, 0)):
         chance.push(picture)
-    samples = np.concatenate(list(sound.blocks()))[round(SETTLING_S * sound.rate_hz) :]
-    heard = sound_features(samples, sound.rate_hz, np.arange(seen.count) / ANALYSIS_HZ)
+    heard = heard_of(piece, seconds, seen.count, work)
     video, random = seen.features(), chance.features()
     figures = {"all": figures_of(judge(heard, video, random))}
     figures |= {name: figures_of(judge({name: heard[name]}, video, random)) for name in OWN}
     np.save(path.with_suffix(".npy"), np.array(kept))
     write_json(path, figures)  # last: it says that all is there
+
+
+def heard_of(piece: Piece, seconds: float, count: int, work: Path) -> dict[str, Floats]:
+    """Features of the sound, which are the same for every synth: worked out once."""
+    path = path_of(piece, "heard", seconds, work).with_suffix(".npz")
+    if not path.is_file():
+        sound = whole(piece, seconds)
+        samples = np.concatenate(list(sound.blocks()))[round(SETTLING_S * sound.rate_hz) :]
+        made = path.with_name(f"{os.getpid()}-{path.name}")
+        np.savez(made, **sound_features(samples, sound.rate_hz, np.arange(count) / ANALYSIS_HZ))
+        os.replace(made, path)
+    with np.load(path) as kept:
+        return dict(kept)
 
 
 def path_of(piece: Piece, synth: str, seconds: float, work: Path) -> Path:
@@ -224,6 +237,7 @@ def page(found: Figures, pieces: Sequence[Piece], seconds: float) -> str:
         lines.append(
             f"| {what} | " + " | ".join(f"{a:.3f} ({b:+.3f})" for a, b in zip(scores, above, strict=True)) + " |"
         )
+    lines += ["", *(f"- {ordered(found, what, synth)}" for what, synth in OWN.items())]
     lines += [
         "",
         "## LAV, piece by piece",
@@ -236,6 +250,16 @@ def page(found: Figures, pieces: Sequence[Piece], seconds: float) -> str:
         cells = [told(figures["above"][control]) for control in ("random", "shuffled")]
         lines.append(f"| {piece.name} | {figures['score']['mean']:.3f} | {' | '.join(cells)} | {piece.origin} |")
     return "\n".join([*lines, ""])
+
+
+def ordered(found: Figures, what: str, synth: str) -> str:
+    """Whether the metric puts those that must be apart in order, and how far apart they are."""
+    still, random, follows = (np.array(medians(found[name], what, None)) for name in ("still", "random", synth))
+    in_order = int(np.sum((still < random) & (random < follows)))
+    return (
+        f"On {what}, random is {median(random - still):+.3f} from still, and {synth} {median(follows - random):+.3f} "
+        f"from random (medians over the pieces); {in_order} of {len(still)} pieces are in that order."
+    )
 
 
 def told(of: Figures) -> str:

@@ -73,13 +73,14 @@ class Param:
 
 _OWN: tuple[Param, ...] = (
     Param("audio.gain", 0.0, -24.0, 24.0, "dB", scope="evening", help="level of the sound before the encoder"),
-    Param("mapping.norm", 1.0, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
+    Param("mapping.norm", 0.8, 0.0, 4.0, cc=20, help="normalisation coefficient y: how far sound reaches into W"),
     Param("mapping.slope", 0.1, 0.0, 1.0, cc=21, help="leaky-tanh slope c: how much of the outliers is kept"),
     Param("mapping.norm_time", 20.0, 1.0, 120.0, "s", "log", help="memory of the running normalisation"),
-    Param("mapping.onset", 1.0, 0.0, 2.0, cc=25, help="how far an onset pushes along its direction in W"),
+    Param("mapping.onset", 1.6, 0.0, 2.0, cc=25, help="how far an onset pushes along its direction in W"),
     Param("mapping.chroma", 0.3, 0.0, 2.0, cc=26, help="how far harmony pulls between twelve vectors in W"),
-    Param("mapping.noise", 0.5, 0.0, 4.0, cc=27, help="how much loudness adds to the noise maps"),
-    Param("smoothing.leak", 0.052, 0.001, 2.0, "s", "log", cc=28, help="time constant of the leaky integrator"),
+    Param("mapping.noise", 1.0, 0.0, 4.0, cc=27, help="how much loudness adds to the noise maps"),
+    Param("mapping.swell", 0.5, 0.0, 1.0, help="how far loudness opens truncation, and quiet closes it"),
+    Param("smoothing.leak", 0.03, 0.001, 2.0, "s", "log", cc=28, help="time constant of the leaky integrator"),
     Param("smoothing.coarse", 1.5, 0.01, 8.0, "s", "log", cc=22, help="window of the 4-8 px layers: layout"),
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
     Param("smoothing.fine", 0.25, 0.01, 8.0, "s", "log", cc=24, help="window of the layers from 64 px: colour"),

@@ -18,6 +18,7 @@ class Aim:
     n: Floats  # [512]: mapping.norm times this goes through the leaky tanh
     loudness: float = 0.0  # 0..1, what the noise maps breathe with
     push: Floats | float = 0.0  # [512], added behind the tanh
+    swell: float = 0.0  # 0..1, how far loudness opens truncation
 
 
 class Guide(Protocol):

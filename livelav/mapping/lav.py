@@ -15,9 +15,11 @@ from livelav.mapping.smoothing import ATTACK_S, Decay, Glide
 
 Mode = Literal["running", "fixed", "track"]
 
+_GLIDING = ("mapping.onset", "mapping.chroma", "mapping.swell")
+
 
 class Lav:
-    """embedding -> A e -> normalise; onset, chroma -> push"""
+    """embedding -> A e -> normalise; onset, chroma -> push; loudness -> swell"""
 
     begins_there = False
 
@@ -30,10 +32,10 @@ class Lav:
         self._glide = Glide()
 
     def step(self, features: Features, settings: Settings, dt_s: float) -> Aim:
-        onset, chroma = self._glide.step([settings["mapping.onset"], settings["mapping.chroma"]], dt_s)
+        onset, chroma, swell = self._glide.step([settings[name] for name in _GLIDING], dt_s)
         n = self._normalizer.step(
             self._projection @ features.embedding, features.rms, dt_s, settings["mapping.norm_time"]
         )
         attack = self._attack.step(features.onset, dt_s)
         pushed = push(attack, features.chroma, self._direction, self._vectors, (onset, chroma))
-        return Aim(n, loudness(features.rms), pushed)
+        return Aim(n, loudness(features.rms), pushed, swell)

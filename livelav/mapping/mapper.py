@@ -111,7 +111,7 @@ class Mapper:
         w = scale_to_w(aim.n, stats, y, slope, self._placement) + stats.std * aim.push
 
         # What is smoothed is the way from the mean, which a label may move meanwhile. Loudness rides behind it through
-        # the same integrator, so that noise breathes as fast as the picture.
+        # the same integrator, so that noise and truncation breathe as fast as the picture.
         windows = [max(settings[name] / dt_s, 1.0) for name in _WINDOWS]
         if self._averages is None:
             longest = int(max(BY_NAME[name].hi for name in _WINDOWS) / dt_s) + 1
@@ -120,7 +120,9 @@ class Mapper:
         moved = np.append(w - stats.mean - self._origin, np.float32(aim.loudness))
         s = self._integrator.step(moved, dt_s, settings["smoothing.leak"])
         groups = np.stack(self._averages.step(s[:-1], windows)) + (stats.mean + self._origin)
+        loud = float(s[-1])
+        psis *= 1.0 + aim.swell * (2.0 * loud - 1.0)
         truncated = (stats.w_avg + psis[:, None] * (groups - stats.w_avg)).astype(np.float32)
         self._noise_turn = (self._noise_turn + drift * dt_s) % 1.0
-        strengths = noises * (1.0 + noise * float(s[-1]))
+        strengths = noises * (1.0 + noise * loud)
         return Controls(truncated[self._groups], noise_factors(strengths, self._noise_turn), features.captured_s)
