@@ -286,7 +286,7 @@ def draw(found: Figures, path: Path) -> None:
     for tick in np.arange(np.ceil(low / 0.05), np.floor(high / 0.05) + 1) * 0.05:
         shade = (150, 150, 160) if abs(tick) < 1e-9 else (50, 50, 58)
         pen.line((x(tick), top, x(tick), bottom), shade, 2 if abs(tick) < 1e-9 else 1)
-        pen.text((x(tick), bottom + 8), f"{tick:+.2f}", (150, 150, 160), small, anchor="mt")
+        pen.text((x(tick), bottom + 8), f"{tick + 0.0:+.2f}", (150, 150, 160), small, anchor="mt")
     for number, (synth, those) in enumerate(each.items()):
         y, ink = top + (number + 0.5) * row, (255, 150, 40) if synth == "lav" else (130, 170, 255)
         pen.text((left - 14, y), synth, (235, 235, 240), font, anchor="rm")
