@@ -36,7 +36,7 @@ from livelav.takes import Take, is_take
 if TYPE_CHECKING:
     from livelav.show.film import Film
 
-_STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
+STREAMS = min(physical_cores(), 4)  # images made at a time, each by its share of the cores
 _QUEUED = 4  # pictures, or what they are made of, that wait for whoever is next
 _LARGEST_PX = 16_384  # of a side, drawn: what any graphics driver takes
 
@@ -103,7 +103,7 @@ def render(
     _check_output(output, sound, force or resume)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
     generator = load_generator(
-        choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=_STREAMS
+        choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=STREAMS
     )
     for warning in (*generator.warnings, *(differences(take, generator) if take else ())):
         tell(warning)
@@ -116,6 +116,13 @@ def render(
     if whole.damage:
         tell(f"{whole.damage}: the video ends there")
     tell(f"wrote {output}")
+
+
+def draw_without_threads() -> None:
+    """Before the first surface, where images are made beside the drawing: of few cores, llvmpipe then takes the thread
+    that draws. To wait for its own, while others compute, would cost more."""
+    if physical_cores() <= 2:
+        os.environ.setdefault("LP_NUM_THREADS", "0")
 
 
 def _make(
@@ -132,8 +139,7 @@ def _make(
     if scene.key.mode == "track":
         blocks = whole.blocks()
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
-    if physical_cores() <= 2:  # llvmpipe draws in this thread: to wait for its own, while others compute, costs more
-        os.environ.setdefault("LP_NUM_THREADS", "0")
+    draw_without_threads()
     surface = HeadlessSurface(order.drawn)
     pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place

@@ -11,6 +11,7 @@ file.
 import importlib.util
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,9 @@ from livelav.encode.encoder import FETCHABLE, fetched_path, load_encoder
 from livelav.generate.library import list_models
 from livelav.importing import load_generator
 from livelav.offline import Pictures, Script, Step, track_stats
+from livelav.pipeline import behind, mapped
 from livelav.progress import shown_progress
+from livelav.rendering import STREAMS, draw_without_threads
 from livelav.score.chart import draw_pairs
 from livelav.score.controls import random_motion, shuffled_blocks
 from livelav.score.pictures import PictureFeatures
@@ -88,10 +91,13 @@ def _features(
             notes.append(f"longer than {MOST_S / 3600:g} hours: the rest was left out")
             break
     due = math.ceil(features.seconds * ANALYSIS_HZ - 1e-6)
-    seen = PictureFeatures()
-    for small in video.pictures(due):
-        seen.push(small)
-        progress("watching", 0.2 + 0.4 * seen.count / due)
+    seen, heard = PictureFeatures(), dict[str, Floats]()
+    with behind(1) as do:  # librosa takes seconds to load and as long to listen
+        if due >= LEAST_S * ANALYSIS_HZ:
+            do(lambda: heard.update(features.at(np.arange(due) / ANALYSIS_HZ)))
+        for small in video.pictures(due):
+            seen.push(small)
+            progress("watching", 0.2 + 0.4 * seen.count / due)
     notes += [damage for damage in (sound.damage, video.damage) if damage]
     seen_s = seen.count / ANALYSIS_HZ
     if seen_s < LEAST_S:
@@ -101,7 +107,7 @@ def _features(
     if abs(features.seconds - shown_s) > _APART_S:
         both = f"{features.seconds:.1f} s of sound and {shown_s:.1f} s of pictures"
         notes.append(f"{both}: the first {seen_s:.1f} s, which have both, were scored")
-    return features.at(np.arange(seen.count) / ANALYSIS_HZ), seen.features(), notes
+    return {name: rows[: seen.count] for name, rows in heard.items()}, seen.features(), notes
 
 
 # ---- motion that knows nothing of the sound
@@ -132,7 +138,7 @@ def _drawn(
 ) -> tuple[dict[str, Floats] | None, str]:
     scene = made.scene
     noise: Any = scene.choices["generate.noise"]  # checked in the scene
-    generator = load_generator(made.model, backend="auto", noise_mode=noise)
+    generator = load_generator(made.model, backend="auto", noise_mode=noise, streams=STREAMS)
     if generator.sha256 != made.model_sha256:
         return None, f"model {made.model!r} is another here than the video's, so no random motion is drawn with it"
     encoder, track = load_encoder(made.encoder), None
@@ -152,16 +158,18 @@ def _drawn(
 
     scale = min(_DRAWN_PX / max(video.size), 1.0)
     size = max(round(video.size[0] * scale), 1), max(round(video.size[1] * scale), 1)
+    draw_without_threads()
     surface = HeadlessSurface(size)
     seen = PictureFeatures()
     lead = min(round(_LEAD_S * rate), len(steps))
     try:
         pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, size)
-        for step in random_steps(steps, rate, lead, _SEED):
-            drawn = pictures.make(step)
-            while Fraction(seen.count, ANALYSIS_HZ) < (step.number + 1 - lead) / rate:  # while it is shown
-                seen.push(drawn[..., :3])
-            progress("drawing random motion", 0.7 + 0.29 * step.number / (len(steps) + lead))
+        with closing(mapped(pictures.image, iter(random_steps(steps, rate, lead, _SEED)), generator.streams)) as images:
+            for step, image in images:
+                drawn = pictures.draw(step, image)
+                while Fraction(seen.count, ANALYSIS_HZ) < (step.number + 1 - lead) / rate:  # while it is shown
+                    seen.push(drawn[..., :3])
+                progress("drawing random motion", 0.7 + 0.29 * step.number / (len(steps) + lead))
     finally:
         surface.close()
     return seen.features(), ""
