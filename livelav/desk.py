@@ -4,6 +4,7 @@ Holds what hands have made of the show: its switches, what is played, the tempo.
 is lost. Knows no process, no window and no clock: the engine asks it every turn. Runs in main.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -109,11 +110,16 @@ class Desk:
         if self.teaching.waits:  # then what hands move is meant for that alone
             for event in events:
                 if event["kind"] == "midi":
-                    self.teaching.hear(self.inputs.moves(event, now_s), now_s)
+                    self.teaching.hear(self.inputs.moves(event["messages"], now_s), now_s)
             events = [event for event in events if event["kind"] != "midi"]
             self.teaching.step(now_s)
-        for command in self.inputs.take(events, self.settings, now_s):
-            self.apply(command, now_s)
+        commands = self.inputs.take(events, self.settings, now_s)
+        for kind, some in itertools.groupby(commands, key=type):
+            if kind is SetParam:
+                self._set([one for one in some if isinstance(one, SetParam)], now_s)
+            else:
+                for command in some:
+                    self.apply(command, now_s)
         self._keep_tempo(now_s)
         begun = self.scenes.step(now_s, self.beat.tempo, ahead_s)
         self._note(Begin() if begun else None, now_s)
@@ -138,6 +144,13 @@ class Desk:
         self._note(came_to, now_s)
         if isinstance(came_to, Play) and not self.scenes.cued(now_s):
             self._note(Begin(), now_s)
+
+    def _set(self, commands: Sequence[SetParam], now_s: float) -> None:
+        """Performs all of them as one change: a storm of messages is to cost the picture little."""
+        self._note(None, now_s)
+        self.scenes.set({one.name: one.value for one in commands})
+        for one in commands:
+            self._note(one, now_s)
 
     def _perform(self, command: Command, now_s: float) -> Command | None:
         """Returns what it came to for the show: a command that does the same again; the tempo speaks for itself."""

@@ -4,6 +4,7 @@ Holds what the operator wants to see of it: which controllers are there, what wa
 engine runs the MIDI process and hands its events on. Runs in main.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -54,11 +55,15 @@ class Inputs:
     def take(self, events: Iterable[Event], settings: Settings, now_s: float) -> list[Command]:
         """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last."""
         commands: list[Command] = []
-        for event in events:
-            if event["kind"] == "midi":
-                commands += self.hands.follow(self.moves(event, now_s), settings)
-            elif event["kind"] == "ports":
-                self._on_ports(event)
+        ours = (event for event in events if event["kind"] in ("midi", "ports"))
+        for kind, some in itertools.groupby(ours, key=lambda event: event["kind"]):
+            if kind == "ports":
+                for event in some:
+                    self._on_ports(event)
+            else:  # together, for an encoder's steps go on from each other
+                messages = itertools.chain.from_iterable(event["messages"] for event in some)
+                newest = self.hands.newest(messages, self.feedback.awaits)
+                commands += self.hands.follow(self.moves(newest, now_s), settings)
         for command in self.osc.take() if self.osc else ():
             commands.append(command)
             if self._osc_out and isinstance(command, SetParam):
@@ -68,9 +73,9 @@ class Inputs:
             self.touched = (now_s, moved[-1].name)
         return _condensed(commands)
 
-    def moves(self, event: Event, now_s: float) -> list[tuple[str, Moved]]:
-        """(port, what was moved) by hands in an event of the MIDI process: what devices only send back is left out."""
-        return [move for move in self.hands.moves(event["messages"]) if self.feedback.hear(*move, now_s)]
+    def moves(self, messages: Iterable[tuple[str, bytes]], now_s: float) -> list[tuple[str, Moved]]:
+        """(port, what was moved) by hands in (port, message): what devices only send back is left out."""
+        return [move for move in self.hands.moves(messages) if self.feedback.hear(*move, now_s)]
 
     def learn(self, bindings: Sequence[Binding]) -> None:
         """All that is learnt from now on."""

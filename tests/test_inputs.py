@@ -2,16 +2,19 @@
 
 import socket
 
+import pytest
+
 from livelav.control.banks import Bank
 from livelav.control.bindings import Binding
 from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
 from livelav.control.messages import Control
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
-from livelav.core.params import BY_NAME, CHOICES, Settings
+from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
 from livelav.desk import Desk
 from livelav.inputs import Inputs
+from livelav.tape import Tape
 
 NORM = BY_NAME["mapping.norm"]
 
@@ -29,6 +32,38 @@ def test_a_turn_sets_each_parameter_once() -> None:
     events = [turned(1), turned(2), turned(3)]
     assert inputs.take(events, Settings(), 5.0) == [SetParam("mapping.norm", NORM.value(3 / 127))]
     assert inputs.touched == (5.0, "mapping.norm")
+
+
+def test_an_encoders_steps_of_one_turn_add_up_however_they_are_packed() -> None:
+    encoder = Bank("box", "box", "", (Binding(Control("cc", 20), "mapping.norm", "twos"),))
+    start = Settings().with_values({"mapping.norm": 0.0})
+    together = {"kind": "midi", "messages": [message for one in [turned(1)] * 40 for message in one["messages"]]}
+    for packed in ([turned(1)] * 40, [together]):
+        (command,) = Inputs([encoder]).take(packed, start, 0.0)
+        assert command == SetParam("mapping.norm", pytest.approx(NORM.value(40 / 127)))
+
+
+def test_a_knob_that_waits_sees_that_it_was_passed_within_one_turn() -> None:
+    knob = Bank("box", "box", "", (Binding(Control("cc", 20), "mapping.norm", takeover="pickup"),))
+    inputs, stands = Inputs([knob]), Settings().with_values({"mapping.norm": NORM.value(0.5)})
+    assert inputs.take([turned(10), turned(20)], stands, 1.0) == []
+    assert inputs.take([turned(30), turned(90), turned(31)], stands, 2.0) == [
+        SetParam("mapping.norm", NORM.value(31 / 127))
+    ]
+
+
+def test_all_that_a_turn_sets_is_set_and_is_on_the_tape() -> None:
+    scene = Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
+    desk = Desk(scene, None, (), Inputs(), 0.0)
+    desk.tape = Tape(scene)
+    desk.tape.begin({"model": "default", "sha256": "", "encoder": "embedded"}, 0.0)
+    storm = [("box", bytes((0xB0, 20 + n % 5, n * 7 % 128))) for n in range(160)]
+    desk.take([{"kind": "midi", "messages": storm}], 1.0)
+    last = {message[1]: message[2] for _, message in storm}
+    wanted = {p.name: p.value(last[p.cc] / 127) for p in PARAMS if p.cc in range(20, 25)}
+    assert wanted.items() <= desk.settings.as_dict().items()
+    lines = [text for _, text in desk.tape.next()]
+    assert all(sum(f'"{name}"' in line for line in lines[1:]) == 1 for name in wanted)
 
 
 def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most() -> None:

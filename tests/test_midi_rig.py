@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -110,6 +111,24 @@ def test_a_storm_ends_where_the_knobs_stand_and_the_picture_goes_on(show, contro
     assert stats["midi"]["messages"] > 20_000 * STORM_S / 3  # JACK itself drops what its buffers cannot hold
     assert not any(stats["restarts"].values())
     assert stats["present"]["presented"] > calm["presented"] + 60
+
+
+def test_nothing_of_a_storm_is_lost_while_the_picture_stands(show, controller):
+    """Main is held up for 1.5 s, and 15,000 messages come meanwhile."""
+    os.kill(show.process.pid, signal.SIGSTOP)
+    try:
+        for i in range(15_000):
+            controller.turn(20 + i % 5, i * 7 % 128)
+            if i % 50 == 49:
+                time.sleep(0.005)
+    finally:
+        os.kill(show.process.pid, signal.SIGCONT)
+    for i in range(5):
+        controller.turn(20 + i, 11 * i)
+    for i, name in enumerate(NAMES):
+        show.wait_for(stands(name, 11 * i / 127), f"{name} is where the knob stands")
+    assert show.stats["midi"]["lost"] == 0
+    assert show.stats["midi"]["messages"] > 10_000
 
 
 def test_a_controller_asked_for_by_name_is_waited_for(tmp_path, rig):

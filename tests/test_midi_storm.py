@@ -9,7 +9,7 @@ from x_cost import Costs, nothing_else_collected
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import FINE_PAIR, Binding, Mode
-from livelav.control.commands import ACTIONS, SetParam
+from livelav.control.commands import ACTIONS, Command, SetParam
 from livelav.control.hands import Hands
 from livelav.control.messages import Control, Decoder, Moved
 from livelav.core.params import BY_NAME, PARAMS, Settings
@@ -112,6 +112,58 @@ def test_no_message_breaks_decoder_or_bindings() -> None:
     assert sets > PACKETS / 20, "parameters were moved"
     assert actions > PACKETS / 200, "and buttons pressed"
     assert costs.slowest_s < 0.05
+
+
+def torrent(draw: random.Random, mixed: Iterator[bytes], count: int) -> list[tuple[str, bytes]]:
+    """A turn's worth: a few knobs that are turned without end, some of them through broken messages, and anything."""
+    plain = [i for i in range(len(PARAMS)) if MODES[i % len(MODES)] == "absolute"]
+    pure = draw.random() < 0.5
+    knobs = draw.sample(plain, 4) + ([] if pure else draw.sample(range(len(PARAMS)), 1))
+    return [
+        (draw.choice(PORTS[:2]), bytes((0xB0, draw.choice(knobs), draw.randrange(131))))
+        if pure or draw.random() < 0.9
+        else (draw.choice(PORTS), next(mixed))
+        for _ in range(count)
+    ]
+
+
+def performed(commands: list[Command], settings: Settings) -> tuple[Settings, list[object]]:
+    """The settings after the commands, and every press with the settings that it met."""
+    met: list[object] = []
+    for one in commands:
+        if isinstance(one, SetParam):
+            settings = settings.with_values({one.name: one.value})
+        else:
+            met.append((one, settings))
+    return settings, met
+
+
+def test_a_storm_thinned_out_does_what_it_does_message_by_message() -> None:
+    """All modes and kinds of controls, some waiting to be picked up, while something else moves parameters, too."""
+    thinned, whole = (Hands([Bank("all", "", "", tuple(bindings()))]) for _ in range(2))
+    draw, mixed, settings, sent, left = random.Random(3), storm(3), Settings(), 0, 0
+    for turn in range(400):
+        batch = torrent(draw, mixed, draw.randrange(1, 200))
+        if turn % 20 == 0:
+            port = draw.choice(PORTS)
+            thinned.came_back(port)
+            whole.came_back(port)
+        if turn % 3 == 0:
+            param = draw.choice(PARAMS)
+            settings = settings.with_values({param.name: param.value(draw.random())})
+        newest = thinned.newest(batch, lambda *_: False)
+        after = performed(thinned.follow(thinned.moves(newest), settings), settings)
+        assert after == performed(whole.follow(whole.moves(batch), settings), settings)
+        assert thinned.ghosts() == whole.ghosts()
+        settings, sent, left = after[0], sent + len(batch), left + len(newest)
+    assert left < 0.9 * sent, "some were thinned out"
+
+
+def test_of_a_storm_of_plain_knobs_one_message_each_is_left() -> None:
+    hands = Hands((), [Binding(Control("cc", 20 + n), PARAMS[n].name) for n in range(5)])
+    batch = [("box", bytes((0xB0, 20 + n % 5, n * 7 % 128))) for n in range(500)]
+    assert hands.newest(batch, lambda *_: False) == batch[-5:]
+    assert hands.newest(batch, lambda *_: True) == batch, "what a box sends back is told from a hand's by each message"
 
 
 def test_what_is_broken_is_counted_and_dropped() -> None:

@@ -108,6 +108,16 @@ def test_while_it_waits_controls_move_nothing_else(desk: Desk) -> None:
     assert desk.settings["show.hue"] == 180.0 and desk.settings["mapping.norm"] == before["mapping.norm"]
 
 
+def test_of_what_is_taught_every_message_counts(desk: Desk) -> None:
+    """A knob's values would be thinned out: here they tell an encoder from it, all in one turn."""
+    pick(desk, "mapping.slope")
+    desk.press(["L"], 0.0)
+    desk.take(turns(30, 1, 1, 2, 1, 127, 127, 126, 1), 0.1)
+    desk.take([], 1.0)
+    (binding,) = [one for _, one in desk.inputs.hands.movers("mapping.slope", [BOX]) if one.control.number == 30]
+    assert binding.mode == "twos"
+
+
 def test_a_second_l_or_another_row_ends_the_wait(desk: Desk) -> None:
     for key in ("L", "DOWN"):
         desk.press(["L"], 1.0)

@@ -2,10 +2,11 @@
 
     python tools/evaluate_storm.py [--seconds S] [--rate N]
 
-Plays the demo, in its window where there is a display, and listens to a controller of its own that is calm and storms
-by turns of five seconds. It turns five knobs; where a storm left them is compared with where the show has them half a
-second later. Calm and storm are of one run, and may be compared on a busy machine too. Needs MIDI ports that programs
-can make: JACK, ALSA's sequencer or CoreMIDI.
+Plays the demo, in its window where there is a display, and listens to a controller of its own. By turns of five seconds
+that one is calm, storms on a port that nobody listens to, and storms where the show hears it: what the second does to
+pictures is the sender's and the MIDI system's doing, what the third adds is livelav's. It turns five knobs; where a
+storm left them is compared with where the show has them half a second later. All three are of one run, and may be
+compared on a busy machine too. Needs MIDI ports that programs can make: JACK, ALSA's sequencer or CoreMIDI.
 """
 
 import argparse
@@ -28,37 +29,40 @@ from livelav.play import first_scene, has_display, live_config, opener
 TURN_S = 5.0
 REST_S = 0.5  # after which what a storm left must stand
 BURST = 50  # messages at once
-PORT = "storm"
+PORT, ASIDE = "storm", "aside"
+PHASES = ("calm", "storm aside", "storm")
 KNOBS = {
     20: "mapping.norm", 21: "mapping.slope", 22: "smoothing.coarse", 23: "smoothing.middle", 24: "smoothing.fine",
 }  # fmt: skip
 
 
 def send(turn: Any, sent: Any, rate: int) -> None:
-    """Body of the controller's process: storms while `turn` is odd, and ends each storm on values of its own."""
-    port, was = open_controller(PORT), 0
+    """Body of the controller's process: storms as the phase of `turn` is, and ends each storm on values of its own."""
+    ports, was = {PHASES[1]: open_controller(ASIDE), PHASES[2]: open_controller(PORT)}, 0
     while turn.value >= 0:
-        is_storm = turn.value % 2 == 1
-        if is_storm:
+        phase = PHASES[turn.value % len(PHASES)]
+        if port := ports.get(phase):
             begin_s, count, now = time.monotonic(), 0, turn.value
             while turn.value == now:
                 for _ in range(BURST):
                     port.send_message([0xB0, 20 + count % 5, count * 7 % 128])
                     count += 1
                 time.sleep(max(begin_s + count / rate - time.monotonic(), 0.0))
-            sent.value += count
             for i, number in enumerate(KNOBS):
                 port.send_message([0xB0, number, (11 * i + 20 * was) % 128])
-            was = now
+            if port is ports[PHASES[2]]:
+                sent.value += count + len(KNOBS)
+                was = now
         time.sleep(0.01)
-    port.delete()
+    for port in ports.values():
+        port.delete()
 
 
 class Eye:
     """Times every present, gives turns, and looks where storms left the knobs."""
 
     def __init__(self, turn: Any) -> None:
-        self.intervals_ms: tuple[list[float], list[float]] = ([], [])  # calm, storm
+        self.intervals_ms: dict[str, list[float]] = {phase: [] for phase in PHASES}
         self.right = self.looked = 0
         self._turn = turn
         self._began_s = self._last_s = 0.0
@@ -72,7 +76,7 @@ class Eye:
             return
         if self._last_s and now_s > self._began_s:
             # the moment of change, and of looking, belongs to neither
-            self.intervals_ms[self._turn.value % 2].append((now_s - self._last_s) * 1000)
+            self.intervals_ms[PHASES[self._turn.value % len(PHASES)]].append((now_s - self._last_s) * 1000)
         self._last_s = now_s
         if now_s > self._looks_s:
             settings = live.desk.scenes.scene.settings
@@ -83,13 +87,13 @@ class Eye:
         if now_s - self._began_s > TURN_S:
             self._turn.value += 1
             self._began_s, self._last_s = now_s, 0.0
-            if self._turn.value % 2 == 0:
+            if self._turn.value % len(PHASES) == 0:
                 self._looks_s = now_s + REST_S
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument("--seconds", type=float, default=70.0)
     parser.add_argument("--rate", type=int, default=10_000, help="messages a second")
     args = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come: as the command line has it
@@ -106,7 +110,7 @@ def main() -> None:
     finally:
         turn.value = -1
         other.join(2.0)
-    for name, found in zip(("calm", "storm"), eye.intervals_ms, strict=True):
+    for name, found in eye.intervals_ms.items():
         p50, p99, most = np.percentile(found, [50, 99, 100])
         print(f"{name}: {len(found)} presents, ms apart p50 {p50:.2f} p99 {p99:.2f} most {most:.1f}")
     midi = live.final["midi"]

@@ -94,6 +94,10 @@ class _Output:
     def knows(self, control: Control) -> bool:
         return control in self._by_control
 
+    def awaits(self, control: Control) -> bool:
+        indicator = self._by_control.get(control)
+        return indicator is not None and bool(indicator.awaited)
+
     def hear(self, moved: Moved, now_s: float) -> bool:
         """Whether a hand did that."""
         indicator = self._by_control.get(moved.control)
@@ -206,6 +210,11 @@ class Feedback:
             if output.knows(moved.control):
                 self._met[port].add(moved.control)
         return output.hear(moved, now_s)
+
+    def awaits(self, port: str, control: Control) -> bool:
+        """Whether what that control was told may yet come back."""
+        output = self._outputs.get(port)
+        return output is not None and output.awaits(control)
 
     def step(self, shown: Shown, now_s: float) -> list[Told]:
         """What is to be sent now, port by port; the caller sees to it that it is sent."""

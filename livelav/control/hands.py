@@ -7,7 +7,7 @@ back its knobs pick up, whatever their takeover. Runs in main.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
@@ -17,6 +17,8 @@ from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Mov
 from livelav.core.params import BY_NAME, Param, Settings
 
 NEAR = 1.5 / COARSE_TOP  # knob travel at which a value counts as picked up
+
+_STATEFUL = (6, 38, *range(98, 102))  # controllers whose meaning hangs on what came before: see messages.py
 
 
 @dataclass(slots=True)
@@ -40,12 +42,16 @@ class Hands:
         `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out.
         """
         self._memory: dict[tuple[Binding, str, int | None], _Memory] = {}  # by binding, port and channel
+        self._moved: dict[tuple[str, Control], list[tuple[Binding, _Memory]]] = {}  # what `_moved_by` has found
+        self._plain: dict[tuple[str, bytes], list[_Memory] | None] = {}  # what `_is_plain` has found
         self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
         self.bind(banks, defaults)
 
     def bind(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
         """Other banks from now on. Where controls stand is still known."""
+        self._moved.clear()
+        self._plain.clear()
         self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
         self._by_number: dict[tuple[str, int], list[tuple[int, Binding]]] = defaultdict(list)
         self._defaults_rank = len(banks)
@@ -59,16 +65,49 @@ class Hands:
         events = [(port, self._decoders[port].step(message)) for port, message in messages]
         return [(port, event) for port, event in events if isinstance(event, Moved)]
 
+    def newest(
+        self, messages: Iterable[tuple[str, bytes]], awaits: Callable[[str, Control], bool]
+    ) -> list[tuple[str, bytes]]:
+        """(port, message) in order, without those of which nothing would be left once all are followed.
+
+        They are those of plain knobs (controllers with ends that go to their value at once) before another one of the
+        same knob, with nothing but plain knobs between. Every other message may count: a step, a press, the way past
+        a value that is to be picked up. So may all of a control that `awaits` its echo.
+        """
+        left: list[tuple[str, bytes]] = []
+        run: dict[tuple[str, bytes], tuple[str, bytes]] = {}  # by knob, what moved last comes last
+        for one in messages:
+            port, message = one
+            knob = port, message[:2]
+            if len(message) == 3 and message[2] <= COARSE_TOP and (knob in run or self._is_plain(*knob, awaits)):
+                run.pop(knob, None)
+                run[knob] = one
+            else:
+                left += run.values()
+                left.append(one)
+                run.clear()
+        return [*left, *run.values()]
+
+    def _is_plain(self, port: str, head: bytes, awaits: Callable[[str, Control], bool]) -> bool:
+        """Whether only the last counts of messages that begin so."""
+        status, number = head
+        if status & 0xF0 != 0xB0 or number > COARSE_TOP or number in _STATEFUL:
+            return False
+        control = Control("cc", number, status & 0x0F)
+        if (port, head) not in self._plain:
+            moved = self._moved_by(port, control)
+            is_plain = all(binding.mode == "absolute" and binding.takeover == "jump" for binding, _ in moved)
+            self._plain[port, head] = [memory for _, memory in moved] if is_plain else None
+        memories = self._plain[port, head]
+        return memories is not None and all(memory.holds for memory in memories) and not awaits(port, control)
+
     def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
         """Moves in order, to commands; of a parameter's values between two presses the last is left."""
         values: dict[str, float] = {}
         commands: list[Command] = []
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
         for port, moved in moves:
-            for binding in self.bound(port, moved.control):
-                memory = self._memory_of(binding, port, moved.control.channel)
-                if binding.target == NOTHING:
-                    continue
+            for binding, memory in self._moved_by(port, moved.control):
                 if binding.mode == "press":
                     if pressed(memory, moved):
                         commands.append(ACTIONS[binding.target])
@@ -121,8 +160,20 @@ class Hands:
         self._decoders.pop(port, None)
         for key in [key for key in self._memory if key[1] == port]:
             del self._memory[key]
+        self._moved.clear()
+        self._plain.clear()
 
-    def _memory_of(self, binding: Binding, port: str, channel: int | None) -> "_Memory":
+    def _moved_by(self, port: str, control: Control) -> list[tuple[Binding, _Memory]]:
+        """What that control of that port moves, and what is known of it."""
+        found = self._moved.get((port, control))
+        if found is None:
+            bindings = [binding for binding in self.bound(port, control) if binding.target != NOTHING]
+            found = [(binding, self._memory_of(binding, port, control.channel)) for binding in bindings]
+            if found:  # of what moves nothing there is no end
+                self._moved[port, control] = found
+        return found
+
+    def _memory_of(self, binding: Binding, port: str, channel: int | None) -> _Memory:
         key = binding, port, channel
         if key not in self._memory:
             self._memory[key] = _Memory(holds=port not in self._wary)

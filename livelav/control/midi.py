@@ -7,6 +7,7 @@ plugged in again it is heard again. Knows no parameter and no binding.
 """
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -188,8 +189,11 @@ class Listener:
         if new:
             self._heard_s = now_s
         self._board["messages"] += len(new)
-        self._waiting.extend((name, message) for name, message, _ in new if not is_clock(message))
-        self._follow_clocks(new, now_s)
+        for name, message, ago_s in new:
+            if is_clock(message):
+                self._follow_clock(name, message, now_s - ago_s)
+            else:
+                self._waiting.append((name, message))
         while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._board["lost"] += 1
@@ -197,13 +201,10 @@ class Listener:
             some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
             self._send({"kind": "midi", "messages": some})
 
-    def _follow_clocks(self, new: Sequence[Timed], now_s: float) -> None:
+    def _follow_clock(self, name: str, message: bytes, at_s: float) -> None:
         """Clocks are followed here, where their ticks come in: main is told a tempo with every beat."""
-        for name, message, ago_s in new:
-            if is_clock(message):
-                tempo = self._clocks[name].step(TRANSPORT[message[0]], now_s - ago_s)
-                if tempo:
-                    self._send({"kind": "tempo", "port": name, "bpm": tempo.bpm, "origin_s": tempo.origin_s})
+        if tempo := self._clocks[name].step(TRANSPORT[message[0]], at_s):
+            self._send({"kind": "tempo", "port": name, "bpm": tempo.bpm, "origin_s": tempo.origin_s})
 
 
 def is_clock(message: bytes) -> bool:
@@ -255,13 +256,11 @@ class Ports:
         """What came since the last call, port by port; of each how long before the port's last it came."""
         messages: list[Timed] = []
         for name, port in self._open.values():
-            came: list[tuple[bytes, float]] = []
-            while len(came) < most and (event := port.get_message()) is not None:
-                came.append((bytes(event[0]), float(event[1])))  # and seconds since the one before
+            came = list(itertools.islice(iter(port.get_message, None), most))
             ago_s = 0.0
             timed: list[Timed] = []
-            for message, since_s in reversed(came):
-                timed.append((name, message, ago_s))
+            for message, since_s in reversed(came):  # seconds since the one before
+                timed.append((name, bytes(message), ago_s))
                 ago_s += since_s
             messages += reversed(timed)
         return messages

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import rtmidi  # loaded where a client is made only
 
 CLIENT = "livelav"
-WAITING = 4_096  # messages that an input keeps until it is asked
+WAITING = 1 << 15  # messages that an input keeps until it is asked: 3 s of a storm, 1 MB
 
 _ALSA_ADDRESS = re.compile(r" \d+:\d+$")  # " 20:0": another one each time that it is plugged in
 _WINDOWS_NUMBER = re.compile(r" \d+$")

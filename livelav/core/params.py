@@ -276,7 +276,7 @@ class Settings:
         """A new snapshot. Raises ParamError for an unknown name or a value out of range."""
         values = list(self.values)
         for name, value in changes.items():
-            values[INDEX[param(name).name]] = param(name).checked(value)
+            values[INDEX[name]] = param(name).checked(value)
         return Settings(tuple(values))
 
     def as_dict(self) -> dict[str, float]:

@@ -20,7 +20,8 @@ ASLEEP_DB, AWAKE_DB = -70.0, -50.0
 def projected_stats(projection: Floats, stats: EmbeddingStats) -> tuple[Floats, Floats]:
     """Mean and standard deviation [512] of A e, from the mean [128] and covariance [128, 128] of e."""
     mean = projection @ stats.mean
-    variance = np.einsum("ij,jk,ik->i", projection, stats.covariance, projection)
+    # a product, and of its rows their own share: one einsum of all three took forty times as long, at every recall
+    variance = np.einsum("ik,ik->i", projection @ stats.covariance, projection)
     return mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
 
 
