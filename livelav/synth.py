@@ -14,6 +14,7 @@ normalisation and the tempo anew.
 import contextlib
 import gc
 import math
+import os
 import signal
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
@@ -54,6 +55,7 @@ _POLL_S = 0.001
 _MARGIN_S = 0.003
 _STEP_PERCENT = 5  # between two reports of progress in other words
 _PATIENCE_S = 2.0  # for so long one that comes waits for the one that plays, whose tick may take long
+_TRACE_S = 2.0
 _LONGEST_S = 1.0  # silence at once, after the machine slept
 _STILL = 2e-4  # of W's standard deviation
 
@@ -116,15 +118,18 @@ class _Trace:
         self._ws.extend(frame.controls.ws for frame in frames)
 
     def save(self) -> None:
+        """Whole at any moment: on a busy machine it may be the last, for main does not wait for long."""
         if not self._ws:
             return
+        new = self._path.with_name(f".new-{self._path.stem}.npz")
         np.savez(
-            self._path,
+            new,
             samples=np.concatenate([b.samples for b in self._blocks]),
             lengths=np.array([len(b.samples) for b in self._blocks]),
             rates_hz=np.array([b.rate_hz for b in self._blocks]),
             ws=np.stack(self._ws),
         )
+        os.replace(new, self._path)
 
 
 def _label_troubles(generator: Generator, settings: Settings) -> list[str]:
@@ -273,7 +278,7 @@ class _Synth:
         shared, memory = self._shared, PeakMemory()
         due_s = self._clock.now_s()
         self._accounted_s = self._accounted_s or due_s
-        noted_s = 0.0
+        noted_s = traced_s = 0.0
         has_heard = False  # since the last image: on a machine that is too slow for both, neither waits for ever
         while not shared.stop.is_set():
             now_s = self._clock.now_s()
@@ -293,6 +298,9 @@ class _Synth:
             if now_s - noted_s > 0.5:
                 noted_s = now_s
                 shared.board["peak_rss_mb"] = memory.peak_mb()
+                if self._trace and now_s - traced_s > _TRACE_S:
+                    traced_s = now_s
+                    self._trace.save()
         if self._trace:
             self._trace.save()
 
