@@ -15,6 +15,7 @@ from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.scene import PACKED, Scene
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
+from livelav.diary import Diary
 from livelav.generate.layout import LARGEST
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS
 from livelav.relay import Relay
@@ -79,15 +80,18 @@ class Shared:
     stop: StopFlag
 
 
-def make_shared(picture_size: int) -> Shared:
-    """All of it; pictures for a recorder have `picture_size` bytes."""
+def make_shared(picture_size: int, takes: bool = False) -> Shared:
+    """All of it; pictures for a recorder have `picture_size` bytes. `takes`: whether the show is taken."""
     ring, wanted, pace, stop = SampleRing(), Latest(PACKED, "f8"), Board(PACE_FIELDS), StopFlag()
 
     relay = Relay()
 
     def seat() -> SynthShared:
         turn, images = Board(TURN_FIELDS), Latest(_LARGEST_IMAGE, "u1", IMAGE_FIELDS)
-        return SynthShared(ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop, relay)
+        return SynthShared(
+            ring, wanted, pace, turn, images, Board(SYNTH_FIELDS), Histogram(), Histogram(), stop, relay,
+            Diary() if takes else None,
+        )  # fmt: skip
 
     return Shared(
         ring=ring,
@@ -141,7 +145,8 @@ def make_crew(ctx: SpawnContext, config: LiveConfig, shared: Shared) -> Crew:
         )  # fmt: skip
     taker = None
     if take := config.take:
-        take_arguments = (take, shared.ring, shared.taker, shared.stop)
+        diaries = [seat.diary for seat in shared.seats]
+        take_arguments = (take, shared.ring, diaries, shared.main, shared.taker, shared.stop)
         taker = Child(ctx, "taker", run_taker, take_arguments, shared.taker, _RECORDER_HUNG_S, is_told=True)
     midi = None
     if config.midi:

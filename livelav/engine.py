@@ -68,7 +68,7 @@ class Live:
         self._clock = MonotonicClock()
         ctx = multiprocessing.get_context("spawn")
         record = config.record
-        self.shared = shared = make_shared(record.size[0] * record.size[1] * 4 if record else 1)
+        self.shared = shared = make_shared(record.size[0] * record.size[1] * 4 if record else 1, bool(config.take))
         now_s = self._clock.now_s()
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s)
@@ -196,6 +196,7 @@ class Live:
         asked = Asked(scenes.scene.drawn, scenes.coming, scenes.wanted.seconds, due_s, shown_s)
         for event in self.synths.step(asked, now_s, self.desk.state.freeze):
             self._on_event(self.synth, event, now_s)
+        self.shared.main["seat"] = self.synths.at
 
     def _prepare(self) -> None:
         """One scene of the set in each turn, while the models are being loaded and nothing is to be seen."""
@@ -231,8 +232,8 @@ class Live:
         """Hands on what was done, as far as it listens, once the synth hears."""
         if self.taker is None or (tape := self.desk.tape) is None:
             return
-        if self.loaded and (frames := self.synths.board["frames"]):
-            tape.begin(self.loaded, now_s - frames / self.synths.board["frame_rate"])
+        if self.loaded and self.synths.board["frames"]:
+            tape.begin(self.loaded, now_s)
         if self.taker.listens and (words := tape.next()):
             self.taker.tell(words)
 

@@ -10,7 +10,7 @@ Knows no clock, process or file. Runs where it is called.
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +31,7 @@ from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
 from livelav.show.renderer import Moment, Renderer, Size
+from livelav.takes import Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,14 @@ class Script:
         fps: Fraction,
         track: EmbeddingStats | None = None,
         done: Iterable[tuple[float, Command]] = (),
+        heard: Iterable[Heard] | None = None,
     ) -> None:
         """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`.
 
-        `done`: what hands do meanwhile, and when in seconds of the sound, in order.
+        `done`: what hands do meanwhile, and when in seconds of the sound, in order. `heard`: by which settings the
+        stages before the generator hear what; None: by those that hands set.
         """
-        self._fps, self._hop_s = fps, 1.0 / encoder.frame_rate
+        self._encoder, self._fps, self._hop_s = encoder, fps, 1.0 / encoder.frame_rate
         self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
         self._desk = Desk(scene, None, (), Inputs(), 0.0)
 
@@ -67,8 +70,14 @@ class Script:
             words: dict[str, Any] = asdict(key)  # checked in the scene
             return Mapper(stats, encoder, **words, track=track if key.mode == "track" else None)
 
-        self._blend = Blend(mapper, scene.key, self._hop_s)
-        self._chain = Chain(encoder, self._blend)
+        self._mapper = mapper
+        self._begin(scene.key)
+        self._heard, self._heard_now = iter(heard or ()), Heard(0, self._desk.wanted)
+        self._heard_next = next(self._heard, None)
+        self._by_heard = heard is not None
+        self._samples = self._made = 0  # of the sound, and frames that came of it
+        self._unheard = self._stills = 0  # and how many of them without the stages
+        self._newest: Frame | None = None
         self._frames: deque[Frame] = deque(maxlen=2)
         self._onset = 0.0  # the strongest since the last picture: there may be more frames than pictures
         self._done = itertools.groupby(done, key=lambda one: one[0])
@@ -113,9 +122,44 @@ class Script:
             self._desk.take([], at_s, rms, onset)
             self._next = next(self._done, None)
         self._desk.take([], now_s, rms, onset)
-        wanted = self._desk.wanted
-        self._blend.go_to(wanted.key, wanted.seconds)
-        return self._chain.push(Block(block, now_s, float(rate_hz)), wanted.settings)
+        if not self._by_heard:
+            self._heard_now = Heard(self._samples, self._desk.wanted)
+        frames, first = list[Frame](), self._samples
+        while (new := self._heard_next) and new.at < first + len(block):
+            frames += self._push(block[self._samples - first : new.at - first], rate_hz)
+            if new.begins:
+                frames += self._still(round(self._samples / rate_hz / self._hop_s) - self._made)  # what is held back
+                self._begin(new.wanted.key)
+            self._heard_now, self._heard_next = new, next(self._heard, None)
+        return frames + self._push(block[self._samples - first :], rate_hz)
+
+    def _push(self, block: Floats, rate_hz: int) -> list[Frame]:
+        """Through the stages, by the settings of now."""
+        now = self._heard_now
+        self._samples += len(block)
+        if now.deaf and self._newest:
+            self._unheard += len(block)
+            frames = self._still(round(self._unheard / rate_hz / self._hop_s) - self._stills)
+            self._stills += len(frames)
+            return frames
+        if now.rate_hz:
+            block = np.zeros((round(len(block) * now.rate_hz / rate_hz), 2), np.float32)
+        self._blend.go_to(now.wanted.key, now.wanted.seconds)
+        heard = Block(block, self._samples / rate_hz, float(now.rate_hz or rate_hz))
+        frames = self._chain.push(heard, now.wanted.settings) if len(block) else []
+        self._made += len(frames)
+        self._newest = frames[-1] if frames else self._newest
+        return frames
+
+    def _still(self, count: int) -> list[Frame]:
+        """The picture stands still for so many frames."""
+        frames = [replace(self._newest, beat=None)] * count if self._newest else []  # else there is none yet
+        self._made += len(frames)
+        return frames
+
+    def _begin(self, key: MappingKey) -> None:
+        self._blend = Blend(self._mapper, key, self._hop_s)
+        self._chain = Chain(self._encoder, self._blend)
 
     def _take_beat(self, frame: Frame, now_s: float) -> None:
         if beat := frame.beat:

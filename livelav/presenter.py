@@ -20,7 +20,10 @@ from livelav.show.reduced import Reduced
 from livelav.show.renderer import Moment, Renderer
 from livelav.show.surface import Surface
 
-MAIN_FIELDS = ("started_s", "first_s", "presented", "repeated", "late", "latency_ms", "scale", "peak_rss_mb")
+MAIN_FIELDS = (
+    "started_s", "first_s", "presented", "repeated", "late", "latency_ms", "scale", "peak_rss_mb",
+    "seat",  # of the synth that plays
+)  # fmt: skip
 PACE_FIELDS = ("present_s", "period_s")
 
 _DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides

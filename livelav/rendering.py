@@ -147,7 +147,8 @@ def _make(
     sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)
     film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     done = order.take.commands(whole.rate_hz) if order.take else ()
-    script = Script(encoder, generator.stats, scene, order.fps, track, done)
+    heard = order.take.heard() if order.take else None
+    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard)
     try:
         _draw(order, _with_sound(script, whole, order), pictures, generator.streams, film, before, progress)
     except KeyboardInterrupt:
@@ -230,7 +231,9 @@ def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: 
     try:
         with whole.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        digest.update(take.lines.read_bytes() if take else b"")
+        for path in take.texts if take else ():
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
     except OSError as error:
         raise SourceError(f"cannot read {whole.path}: {error.strerror}; copy it to a disk that can be read") from error
     return Provenance(

@@ -14,14 +14,16 @@ normalisation and the tempo anew.
 import contextlib
 import gc
 import math
+import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from livelav.audio.bits import in_24_bits
 from livelav.chain import Chain, Frame
 from livelav.core.background import in_the_background
 from livelav.core.clock import Clock, MonotonicClock
@@ -31,6 +33,7 @@ from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats
+from livelav.diary import Diary, Entry
 from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, load_generator, step_down
 from livelav.importing import playable
@@ -52,6 +55,8 @@ _POLL_S = 0.001
 _MARGIN_S = 0.003
 _STEP_PERCENT = 5  # between two reports of progress in other words
 _PATIENCE_S = 2.0  # for so long one that comes waits for the one that plays, whose tick may take long
+_TRACE_S = 2.0
+_LONGEST_S = 1.0  # silence at once, after the machine slept
 _STILL = 2e-4  # of W's standard deviation
 
 
@@ -81,6 +86,7 @@ class SynthShared:
     tick_ms: Histogram
     stop: StopFlag
     relay: Relay  # of both synths: asked by the one that comes, answered by the one that plays
+    diary: Diary | None = None  # where the show is taken
 
 
 def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> None:
@@ -112,15 +118,18 @@ class _Trace:
         self._ws.extend(frame.controls.ws for frame in frames)
 
     def save(self) -> None:
+        """Whole at any moment: on a busy machine it may be the last, for main does not wait for long."""
         if not self._ws:
             return
+        new = self._path.with_name(f".new-{self._path.stem}.npz")
         np.savez(
-            self._path,
+            new,
             samples=np.concatenate([b.samples for b in self._blocks]),
             lengths=np.array([len(b.samples) for b in self._blocks]),
             rates_hz=np.array([b.rate_hz for b in self._blocks]),
             ws=np.stack(self._ws),
         )
+        os.replace(new, self._path)
 
 
 def _label_troubles(generator: Generator, settings: Settings) -> list[str]:
@@ -139,9 +148,9 @@ class _Synth:
         self._generator = load_generator(
             self._plays, config.backend, noise_mode=config.noise, on_progress=self._on_progress
         )
-        wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
-        self._settings, self._between = wanted.settings, wanted.between
-        self._blend = self._make_blend(encoder, wanted.key)
+        self._wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
+        self._told = tuple(self._wanted.packed())
+        self._blend = self._make_blend(encoder, self._wanted.key)
         begin_s = clock.now_s()
         self._generator.warmup()
         shared.board["tick_s"] = clock.now_s() - begin_s
@@ -163,13 +172,15 @@ class _Synth:
         self._answered = shared.relay.asked  # questions of those that come
         self._encoder = encoder
         self._trace = _Trace(config.trace) if config.trace else None
+        if not config.joins:
+            self._note(clock.now_s(), begins=True)
         board = shared.board
         board["resolution"], board["frame_rate"] = self._generator.resolution, encoder.frame_rate
         board["beat_confidence"] = 0.0  # before it was started in place of another, too
         self._say_loaded()
 
     def _say_loaded(self) -> None:
-        for text in (*self._generator.warnings, *_label_troubles(self._generator, self._settings)):
+        for text in (*self._generator.warnings, *_label_troubles(self._generator, self._wanted.settings)):
             self._events.send({"kind": "warning", "text": text})
         self._events.send(
             {
@@ -232,11 +243,10 @@ class _Synth:
         if (asked := self._shared.relay.asked) == self._answered:
             return
         self._answered = asked
-        wanted = Wanted(self._settings, self._blend.key, self._between)
         write, position = self._reader.place
         self._shared.relay.give(
             Baton(
-                self._encoder.name, self._chain, self._blend, wanted, self._wanted_seen, write, position,
+                self._encoder.name, self._chain, self._blend, self._wanted, self._wanted_seen, write, position,
                 self._rate_hz, self._accounted_s,
             )
         )  # fmt: skip
@@ -248,7 +258,7 @@ class _Synth:
         self._blend.take_over(baton.blend)
         self._chain = baton.chain
         self._chain.go_on(self._encoder, self._blend)
-        self._settings, self._between = baton.wanted.settings, baton.wanted.between
+        self._wanted, self._told = baton.wanted, tuple(baton.wanted.packed())
         self._wanted_seen, self._rate_hz, self._accounted_s = baton.wanted_seen, baton.rate_hz, baton.accounted_s
         self._reader.go_to(baton.write, baton.position)
         return True
@@ -262,13 +272,13 @@ class _Synth:
         self._reader.rewind()
         # what comes meanwhile is for `run`: on a busy machine this may take as long as the sound does
         while self._reader.position < now and (block := self._reader.read()):
-            self._frames = [*self._frames, *self._chain.push(block, self._settings)][-2:]
+            self._frames = [*self._frames, *self._chain.push(block, self._wanted.settings)][-2:]
 
     def run(self) -> None:
         shared, memory = self._shared, PeakMemory()
         due_s = self._clock.now_s()
         self._accounted_s = self._accounted_s or due_s
-        noted_s = 0.0
+        noted_s = traced_s = 0.0
         has_heard = False  # since the last image: on a machine that is too slow for both, neither waits for ever
         while not shared.stop.is_set():
             now_s = self._clock.now_s()
@@ -288,6 +298,9 @@ class _Synth:
             if now_s - noted_s > 0.5:
                 noted_s = now_s
                 shared.board["peak_rss_mb"] = memory.peak_mb()
+                if self._trace and now_s - traced_s > _TRACE_S:
+                    traced_s = now_s
+                    self._trace.save()
         if self._trace:
             self._trace.save()
 
@@ -298,27 +311,43 @@ class _Synth:
             return self._hear_silence(now_s)
         self._accounted_s = now_s + _SILENT_AFTER_S
         self._rate_hz = block.rate_hz
+        if self._shared.diary:  # a take keeps no more of it, and is to come to the same
+            block = replace(block, samples=in_24_bits(block.samples))
         self._push(block, now_s)
         return True
 
     def _hear_silence(self, now_s: float) -> bool:
-        """No block for a while (source gone, or a system that sends none in silence): zeros, at the pace of time."""
-        late_s = now_s - self._accounted_s
-        if late_s < self._frame_s:
+        """No block for a while (source gone, or a system that sends none in silence): zeros, at the pace of time.
+
+        In whole frames, so that frames begin at the same samples of the sound, however long it was silent.
+        """
+        if now_s - self._accounted_s > _LONGEST_S:
+            self._accounted_s = now_s - _LONGEST_S
+        frames = int((now_s - self._accounted_s) / self._frame_s)
+        if frames < 1:
             return False
-        late_s = min(late_s, 1.0)  # after the machine slept
-        self._accounted_s = now_s
-        self._shared.board["idle_s"] += late_s
-        self._push(Block(np.zeros((round(late_s * self._rate_hz), 2), np.float32), now_s, self._rate_hz), now_s)
+        silent_s = frames * self._frame_s
+        self._accounted_s += silent_s
+        self._shared.board["idle_s"] += silent_s
+        zeros = np.zeros((round(silent_s * self._rate_hz), 2), np.float32)
+        self._push(Block(zeros, now_s, self._rate_hz), now_s, is_silence=True)
         return True
 
-    def _push(self, block: Block, now_s: float) -> None:
+    def _note(self, captured_s: float, samples: int = 0, silence: int = 0, begins: bool = False) -> None:
+        """Into the diary: what is heard next."""
+        if diary := self._shared.diary:
+            write, position = self._reader.place
+            diary.add(Entry(begins, write, position, samples, silence, captured_s, self._rate_hz, self._told))
+
+    def _push(self, block: Block, now_s: float, is_silence: bool = False) -> None:
         shared = self._shared
         if newest := self._read_wanted(self._wanted_seen):
-            wanted, self._wanted_seen = newest
-            self._settings, self._between = wanted.settings, wanted.between
-            self._blend.go_to(wanted.key, wanted.seconds)
-        frames = self._chain.push(block, self._settings)
+            self._wanted, self._wanted_seen = newest
+            self._told = tuple(self._wanted.packed())
+            self._blend.go_to(self._wanted.key, self._wanted.seconds)
+        length = len(block.samples)
+        self._note(block.captured_s, 0 if is_silence else length, length if is_silence else 0)
+        frames = self._chain.push(block, self._wanted.settings)
         if self._trace:
             self._trace.add(block, frames)
         self._spent_s += self._clock.now_s() - now_s
@@ -344,7 +373,7 @@ class _Synth:
 
     def _controls(self, now_s: float) -> Controls:
         newest = self._frames[-1].controls
-        if self._between == "newest" or len(self._frames) < 2:
+        if self._wanted.between == "newest" or len(self._frames) < 2:
             return newest
         return between(self._frames[-2].controls, newest, (now_s - self._heard_s) / self._frame_s)
 

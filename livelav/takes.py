@@ -2,11 +2,21 @@
 
     show.take/sound.flac      what was heard, gaps as silence
     show.take/take.jsonl      a line for the show as it began, then one for each thing that was done, in order:
-        {"livelav_take": 1, "model": "default", "seed": 0, "settings": {...}, ...}
+        {"livelav_take": 2, "model": "default", "seed": 0, "settings": {...}, ...}
         {"at": 96000, "do": "set", "name": "mapping.norm", "value": 1.5}
         {"at": 144000, "do": "play", "name": "calm", "preset": {...}}
+    show.take/heard.jsonl     a line for each change of what the synth heard by, fades and drives included:
+        {"at": 0, "begins": true, "rate_hz": 24000, "seed": 0, "choices": {...}, "params": {...}, "seconds": 0.0}
+        {"at": 96640, "rate_hz": 0, "params": {"mapping.norm": 1.5}}
+        {"at": 99840, "deaf": true}
 
-`at` counts samples of the sound, so nothing drifts against it. What depends on files, lists, chance, clocks and
+`at` counts samples of the sound, so nothing drifts against it. What was done is for the picture's stages; what was
+heard is for those before the generator, which so come to the same ws to the last frame. Where it `begins`, they
+remember nothing; a `rate_hz` says that the synth heard silence of its own there, at that rate and not the file's; and
+where it is `deaf` it was too slow, or being started again, and the picture stood still.
+A take of schema 1 has no heard.jsonl: what was done moves all of its stages.
+
+What depends on files, lists, chance, clocks and
 hands' rhythm is said as what it came to: a preset by its contents, a variation by its values, taps, clocks and hearing
 by the tempo that they gave. A take comes from strangers: it is read line by line, bounded, and runs and opens nothing.
 A last line that is cut off is what a crash leaves, and is left out. Knows no process and no clock.
@@ -14,6 +24,7 @@ A last line that is cut off is what a crash leaves, and is left out. Knows no pr
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -37,24 +48,37 @@ from livelav.control.commands import (
 from livelav.core.drive import WAVES, Drive
 from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import LivelavError, StorageError, TakeError
-from livelav.core.params import BY_NAME, CHOICE_BY_NAME, CHOICES
+from livelav.core.params import BY_NAME, CHOICE_BY_NAME, CHOICES, Settings
 from livelav.core.presets import SCHEMA as PRESET_SCHEMA
-from livelav.core.presets import Preset, preset_of
-from livelav.core.scene import Scene
+from livelav.core.presets import SEEDS, Preset, preset_of
+from livelav.core.scene import HEARD as HEARD_PARAMS
+from livelav.core.scene import MappingKey, Scene, Wanted
 from livelav.core.scene_json import known_words, scene_of, scene_tree
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIX = ".take"
-LINES, SOUND = "take.jsonl", "sound.flac"
+LINES, HEARD, SOUND = "take.jsonl", "heard.jsonl", "sound.flac"
 LONGEST_LINE = 64 << 10  # bytes
 
-_LARGEST = 1 << 30  # bytes of lines: weeks of a show
+_LARGEST = 1 << 34  # bytes of lines: a night in which every parameter moves all the time
 _LONGEST_NAME = 200
 _LATEST = 1 << 53  # samples
+_RATES_HZ = range(1_000, 1_000_000)
 _MOST_STRANGE = 200
 _START_CHOICES = ("encoder", "generate.noise")  # that shape the picture although no running show can change them
 _Switch = Literal["blackout", "freeze", "pattern"]
 _PLAIN: Mapping[str, Command] = {"begin": Begin(), "undo": Undo(), "swap": Swap(), "panic": Panic(), "keep": Keep()}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """From sample `at` on the synth hears so."""
+
+    at: int
+    wanted: Wanted
+    begins: bool = False  # with stages that remember nothing
+    rate_hz: int = 0  # silence of its own at that rate; 0: what the file has, at its rate
+    deaf: bool = False  # or nothing at all
 
 
 # -- writing
@@ -91,6 +115,27 @@ def head(scene: Scene, loaded: Mapping[str, Any]) -> str:
 def line(command: Command) -> str:
     """What was done, as a line without its time. The command is one that `Desk` says something came to."""
     return json.dumps(_facts(command))
+
+
+def heard_line(heard: Heard, before: Heard | None) -> str:
+    """All of it, or what is other than `before`."""
+    wanted, old = heard.wanted, before.wanted if before else None
+    facts: dict[str, Any] = {"at": heard.at}
+    if heard.begins:
+        facts["begins"] = True
+    if heard.rate_hz != (before.rate_hz if before else 0):
+        facts["rate_hz"] = heard.rate_hz
+    if heard.deaf != (before.deaf if before else False):
+        facts["deaf"] = heard.deaf
+    if not old or wanted.key != old.key:
+        words = asdict(wanted.key)
+        facts |= {"seed": words.pop("seed"), "choices": {f"mapping.{name}": word for name, word in words.items()}}
+    if not old or wanted.seconds != old.seconds:
+        facts["seconds"] = wanted.seconds
+    now = wanted.settings
+    if params := {name: now[name] for name in HEARD_PARAMS if not old or now[name] != old.settings[name]}:
+        facts["params"] = params
+    return json.dumps(facts)
 
 
 def _facts(command: Command) -> dict[str, Any]:
@@ -142,9 +187,9 @@ class Take:
     def __init__(self, path: Path) -> None:
         """Raises TakeError with the first thing that is wrong."""
         self.path, self.sound = path, path / SOUND
-        self.lines = path / LINES
-        self._check_files()
-        lines = self._read()
+        self.lines, self._heard_lines = path / LINES, path / HEARD
+        self._check_files(self.lines, self.sound)
+        lines = self._read(self.lines)
         strange = set[str]()
         self._begin(next(lines, None), strange)
         self.changes_model = False
@@ -160,45 +205,74 @@ class Take:
             self.changes_model |= model != self.model
             if len(strange) > _MOST_STRANGE:
                 raise self._wrong(number, f"{sorted(strange)[0]!r} and {_MOST_STRANGE} more are not known here")
+        if self.has_heard:
+            self._check_files(self._heard_lines)
+            for _ in self._heard(strange):
+                pass
         self.strange = tuple(sorted(strange))  # what this livelav does not know, and leaves out
+
+    @property
+    def texts(self) -> tuple[Path, ...]:
+        """The files beside the sound."""
+        return (self.lines, self._heard_lines) if self.has_heard else (self.lines,)
 
     def commands(self, rate_hz: int) -> Iterator[tuple[float, Command]]:
         """What was done, and when in seconds of the sound, which has that rate; in order, read as it is asked for."""
-        lines = self._read()
+        lines = self._read(self.lines)
         next(lines, None)
         for number, facts in lines:
             if command := self._command(number, facts, set()):
                 yield self._at(number, facts) / rate_hz, command
 
-    def _check_files(self) -> None:
+    def heard(self) -> Iterator[Heard] | None:
+        """How the synth heard, in order, read as it is asked for; None where an older livelav did not say."""
+        return self._heard(set()) if self.has_heard else None
+
+    def _heard(self, strange: set[str]) -> Iterator[Heard]:
+        before = Heard(0, Wanted(Settings(), MappingKey()))
+        for number, facts in self._read(self._heard_lines):
+            at = self._at(number, facts, self._heard_lines)
+            if at < before.at:
+                raise self._wrong(number, f"at {at} comes after {before.at}", self._heard_lines)
+            try:
+                before = _heard(at, facts, before, strange)
+            except _FAULTS as error:
+                raise self._wrong(number, _said(error), self._heard_lines) from error
+            if len(strange) > _MOST_STRANGE:
+                raise self._wrong(number, "too many parameters are not known here", self._heard_lines)
+            yield before
+
+    def _check_files(self, *paths: Path) -> None:
         try:
-            if not self.lines.is_file() or not self.sound.is_file():
-                raise TakeError(f"{self.path} is no take: it holds no {LINES} and {SOUND}; choose one that --take made")
-            if (size := self.lines.stat().st_size) > _LARGEST:
-                raise TakeError(
-                    f"{self.lines} has {size >> 20} MiB, at most {_LARGEST >> 20} are read: no show is as long"
-                )
+            if missing := [path.name for path in paths if not path.is_file()]:
+                names = " and ".join(missing)
+                raise TakeError(f"{self.path} is no take: it holds no {names}; choose one that --take made")
+            for path in paths:
+                if path != self.sound and (size := path.stat().st_size) > _LARGEST:
+                    raise TakeError(
+                        f"{path} has {size >> 20} MiB, at most {_LARGEST >> 20} are read: no show is as long"
+                    )
             with self.sound.open("rb") as file:
                 if file.read(4) != b"fLaC":  # a stranger's file under that name could be of a format that names others
                     raise TakeError(f"{self.sound} is no FLAC file: the take is damaged, or none of livelav's")
         except OSError as error:
             raise TakeError(f"cannot read {self.path}: {error.strerror}; check its permissions") from error
 
-    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         """(number, facts) of every line that is whole."""
-        with self.lines.open("rb") as file:
+        with path.open("rb") as file:
             number = 0
             while (raw := file.readline(LONGEST_LINE + 1)).endswith(b"\n"):
                 number += 1
                 try:
                     facts = json.loads(raw, parse_constant=_refused)
                 except (ValueError, RecursionError) as error:
-                    raise self._wrong(number, "it is not JSON") from error
+                    raise self._wrong(number, "it is not JSON", path) from error
                 if not isinstance(facts, dict):
-                    raise self._wrong(number, "it is no object")
+                    raise self._wrong(number, "it is no object", path)
                 yield number, facts
             if len(raw) > LONGEST_LINE:
-                raise self._wrong(number + 1, f"it is longer than {LONGEST_LINE >> 10} KiB")
+                raise self._wrong(number + 1, f"it is longer than {LONGEST_LINE >> 10} KiB", path)
 
     def _begin(self, first: tuple[int, dict[str, Any]] | None, strange: set[str]) -> None:
         """Takes in the first line."""
@@ -209,6 +283,7 @@ class Take:
         if schema > SCHEMA:
             newer = f"a newer livelav, {self.version} (this one reads schema {SCHEMA})"
             raise TakeError(f"{self.path} was taken by {newer}: update livelav")
+        self.has_heard = schema > 1
         self.model, self.sha256 = self._name(number, facts, "model"), self._name(number, facts, "sha256")
         self.encoder = self._name(number, facts, "encoder")
         try:
@@ -219,10 +294,10 @@ class Take:
         if self.scene.key.mode == "track":
             raise self._wrong(number, "no live show is normalised by a whole track")
 
-    def _at(self, number: int, facts: Mapping[str, Any]) -> int:
+    def _at(self, number: int, facts: Mapping[str, Any], path: Path | None = None) -> int:
         at = facts.get("at")
         if type(at) is not int or not 0 <= at <= _LATEST:
-            raise self._wrong(number, "`at` must be a number of samples")
+            raise self._wrong(number, "`at` must be a number of samples", path)
         return at
 
     def _command(self, number: int, facts: Mapping[str, Any], strange: set[str]) -> Command | None:
@@ -237,10 +312,11 @@ class Take:
             raise self._wrong(number, f"{key} must be a name")
         return name
 
-    def _wrong(self, number: int, reason: str) -> TakeError:
-        return TakeError(f"{self.lines}:{number}: {reason[:200]}: the take is damaged, or none of livelav's")
+    def _wrong(self, number: int, reason: str, path: Path | None = None) -> TakeError:
+        return TakeError(f"{path or self.lines}:{number}: {reason[:200]}: the take is damaged, or none of livelav's")
 
 
+_KEY_WORDS = ("mode", "placement", "synth")
 _FAULTS = (ValueError, KeyError, TypeError, AttributeError, LivelavError)  # of values that are of another shape
 
 
@@ -316,6 +392,24 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], set[str]], Command | None]] 
     "switch": _switch,
     "tempo": _tempo,
 }
+
+
+def _heard(at: int, facts: Mapping[str, Any], before: Heard, strange: set[str]) -> Heard:
+    """Raises one of _FAULTS for what no livelav writes."""
+    old = before.wanted
+    words = _words(facts.get("choices", {}), strange)
+    key = replace(old.key, **{name: words.get(f"mapping.{name}", getattr(old.key, name)) for name in _KEY_WORDS})
+    if type(seed := facts.get("seed", key.seed)) is not int or seed not in SEEDS:
+        raise ValueError("no seed")
+    settings = old.settings.with_values(_values(facts.get("params", {}), strange))
+    begins, deaf = facts.get("begins", False), facts.get("deaf", before.deaf)
+    if type(begins) is not bool or type(deaf) is not bool:
+        raise ValueError("begins and deaf must be true or false")
+    if type(seconds := facts.get("seconds", old.seconds)) not in (int, float) or not 0 <= seconds < _LATEST:
+        raise ValueError("seconds must be a number")
+    if type(rate_hz := facts.get("rate_hz", before.rate_hz)) is not int or (rate_hz and rate_hz not in _RATES_HZ):
+        raise ValueError("rate_hz must be a rate, or 0")
+    return Heard(at, Wanted(settings, replace(key, seed=seed), seconds=float(seconds)), begins, rate_hz, deaf)
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,9 @@
 """The taker process: what is heard and what is done, into a take. See takes.py for its form.
 
-Hears what the synth hears: the ring's samples as they are, and silence where none come. Writes lines once the sound up
-to their moment is written, so a take that was cut off is whole up to there. Nothing waits for it, and where the disk
-is full the take ends and the show goes on.
+Follows the diary of the synth that plays: the ring's samples as they are, silence where that heard silence of its own,
+and each change of what it heard by. Where the synth hears nothing for seconds, because it is slow or started again, the
+sound goes on without it. Writes lines once the sound up to their moment is written, so a take that was cut off is
+whole up to there. Nothing waits for it, and where the disk is full the take ends and the show goes on.
 """
 
 import contextlib
@@ -10,8 +11,8 @@ import math
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,10 +23,12 @@ from livelav.audio.resample import Resampler
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import StorageError
 from livelav.core.metrics import PeakMemory
+from livelav.core.scene import Wanted
 from livelav.core.shm import Board, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Floats
+from livelav.diary import Diary, Entry
 from livelav.show.record import spare_bytes
-from livelav.takes import LINES, SOUND, checked_take_path
+from livelav.takes import HEARD, LINES, SOUND, Heard, checked_take_path, heard_line
 from livelav.tape import Words
 
 TAKE_FIELDS = (
@@ -42,10 +45,12 @@ TAKE_FIELDS = (
 
 _TURN_S = 0.02
 _HOUSEKEEPING_S = 0.5
-_SILENT_AFTER_S = 0.2  # as the synth has it
+_PAUSE_S = 0.2  # for so long nothing was heard before the stages begin anew: worth silence in the take
+_UNHEARD = 13 / 16  # of the ring: what is older a synth's reader has lost, and the sound goes on without it
+_PIECE = 1 << 12  # samples of it at once
 _PIECE_S = 1.0  # of silence at once
 _DRAIN_S = 0.1  # sound of the last moment that is still on its way when the show ends
-_RATE_HZ = 48_000  # where the show begins with silence
+_RATE_S, _RATE_HZ = 30.0, 48_000  # for so long a show is silent before the take has that rate, whatever comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,17 @@ class TakeConfig:
 
 
 def run_taker(
-    config: TakeConfig, ring: SampleRing, board: Board, stop: StopFlag, words: Connection, events: Connection
+    config: TakeConfig,
+    ring: SampleRing,
+    diaries: Sequence[Diary],
+    main: Board,
+    board: Board,
+    stop: StopFlag,
+    words: Connection,
+    events: Connection,
 ) -> None:
-    """Body of the taker process: returns when `stop` is set, or the disk is full.
+    """Body of the taker process: returns when `stop` is set, or the disk is full. `diaries` are of both seats; main's
+    board says who plays.
 
     Sends {"kind": "error", "text"} where the take cannot be begun, {"kind": "warning", "text"}, and {"kind": "ended"}
     once it ended the take before it was told to. Words are lists of `Words`; the board counts them.
@@ -84,7 +97,7 @@ def run_taker(
         )
         send({"kind": "ended"})
         return
-    Taker(config.path, RingReader(ring), board, told, send, stop, MonotonicClock()).run()
+    Taker(config.path, ring, diaries, main, board, told, send, stop, MonotonicClock()).run()
 
 
 class Taker:
@@ -93,15 +106,23 @@ class Taker:
     def __init__(
         self,
         path: Path,
-        sound: RingReader,
+        ring: SampleRing,
+        diaries: Sequence[Diary],
+        main: Board,
         board: Board,
         told: Callable[[], list[Words]],
         send: Callable[[dict[str, Any]], None],
         stop: StopFlag,
         clock: Clock,
     ) -> None:
-        self._path, self._sound, self._board = path, sound, board
+        self._path, self._ring, self._sound, self._board = path, ring, RingReader(ring, 7 / 8), board
         self._told, self._send, self._stop, self._clock = told, send, stop, clock
+        self._diaries, self._main = diaries, main
+        self._seat, self._next = int(main["seat"]), 0  # whose diary is read, and which entry is next
+        self._joins = False  # that diary, so that what was heard before in the other's is past
+        self._is_last = False  # turn
+        self._first: Entry | None = None
+        self._rate_hz = 0  # of the first sound, once it came
         self._waiting = deque[Words]()
         self._reel: Reel | None = None  # from the first words on
         self._lost = 0
@@ -136,21 +157,63 @@ class Taker:
         now_s = self._clock.now_s()
         self._board["heartbeat_s"] = now_s
         self._waiting.extend(self._told())
-        if self._reel is None and self._waiting:
-            begin_s, head = self._waiting.popleft()
-            self._reel = Reel(self._path, begin_s, head)
-        while block := self._sound.read():
-            if self._reel:
-                self._fill_lost(self._reel, block)
-                self._reel.add(block)
-                if not self._write_lines(self._reel):
-                    return False
-        if reel := self._reel:
-            reel.keep_up(now_s)
-            self._housekeep(reel, now_s)
-            return self._write_lines(reel)
-        self._lost = self._sound.overruns
-        return True
+        if not (reel := self._reel or self._begun(now_s)):
+            return True
+        for number, entry in self._diaries[self._seat].since(self._next):
+            self._next = number
+            self._follow(reel, entry)
+            if not self._write_lines(reel, reel.ends_s):
+                return False
+        if not self._ring.holds(*self._sound.place, share=_UNHEARD):
+            newest, _, _ = self._ring.anchor(self._ring.writes - 1)
+            self._add_unheard(reel, newest - round(_UNHEARD * self._ring.capacity) + _PIECE)
+        if (seat := int(self._main["seat"])) != self._seat:
+            self._seat, self._next, self._joins = seat, 0, True
+        self._housekeep(reel, now_s)
+        return self._write_lines(reel, reel.ends_s)
+
+    def _begun(self, now_s: float) -> "Reel | None":
+        """The take, from the first entry on, once it is known what the show began with and which rate its sound has."""
+        if not self._waiting:
+            return None
+        for number, entry in self._diaries[self._seat].since(self._next):
+            self._next, self._first = number, self._first or entry
+            self._rate_hz = self._rate_hz or (round(entry.rate_hz) if entry.samples else 0)
+        if not (first := self._first):
+            return None
+        if not self._rate_hz and not self._is_last and now_s - first.captured_s < _RATE_S:
+            return None
+        _, head = self._waiting.popleft()
+        self._next = 0  # it begins with the first
+        self._sound.go_to(first.write, first.position)
+        self._reel = Reel(self._path, self._rate_hz or _RATE_HZ, first.captured_s, head)
+        return self._reel
+
+    def _follow(self, reel: "Reel", entry: Entry) -> None:
+        """Takes what the synth heard."""
+        if self._joins and entry.captured_s <= reel.ends_s:
+            return
+        self._joins = False
+        self._add_unheard(reel, entry.position - entry.samples)
+        if entry.begins and entry.captured_s - reel.ends_s > _PAUSE_S:
+            reel.hear_nothing()
+            reel.add_silence(entry.captured_s - reel.ends_s)
+        reel.hear(entry)
+        self._add_sound(reel, entry.position)
+        reel.add_silence(entry.silence / entry.rate_hz)
+        reel.ends_s = entry.captured_s
+
+    def _add_sound(self, reel: "Reel", until: int) -> None:
+        """The ring's samples up to that one."""
+        while (missing := until - self._sound.position) > 0 and (block := self._sound.read(missing)):
+            self._fill_lost(reel, block)
+            reel.add(block)
+
+    def _add_unheard(self, reel: "Reel", until: int) -> None:
+        """The same, of which the synth heard nothing."""
+        if until > self._sound.position:
+            reel.hear_nothing()
+            self._add_sound(reel, until)
 
     def _fill_lost(self, reel: "Reel", block: Block) -> None:
         """What the ring did not hold long enough is silence, so that the rest stays in its place."""
@@ -159,8 +222,9 @@ class Taker:
             self._board["lost"] += lost
             reel.add_silence(lost / block.rate_hz)
 
-    def _write_lines(self, reel: "Reel") -> bool:
-        while self._waiting and self._waiting[0][0] <= reel.ends_s:
+    def _write_lines(self, reel: "Reel", until_s: float) -> bool:
+        """What was done up to then. False where that ended the take."""
+        while self._waiting and self._waiting[0][0] <= until_s:
             done_s, text = self._waiting.popleft()
             if not text:
                 self._send({"kind": "warning", "text": "the take ends here: more was done than could be written"})
@@ -171,9 +235,14 @@ class Taker:
 
     def _drain(self) -> None:
         """What belongs to the last moment."""
+        self._is_last = True
         until_s = self._clock.now_s() + _DRAIN_S
-        while self._clock.now_s() < until_s and self._turn():
+        while self._clock.now_s() < until_s:
+            if not self._turn():
+                return
             self._clock.sleep(_TURN_S)
+        if self._reel:
+            self._write_lines(self._reel, math.inf)
 
     def _housekeep(self, reel: "Reel", now_s: float) -> None:
         if now_s - self._checked_s >= _HOUSEKEEPING_S:
@@ -196,78 +265,81 @@ class Taker:
 
 
 class Reel:
-    """The two open files. Times are monotonic seconds; the sound begins at `begin_s`."""
+    """The three open files. Times are monotonic seconds."""
 
-    def __init__(self, folder: Path, begin_s: float, head: str) -> None:
-        """Raises OSError."""
-        self._folder = folder
+    def __init__(self, folder: Path, rate_hz: int, begin_s: float, head: str) -> None:
+        """Sound of that rate, the first of which was heard at `begin_s`. Raises StorageError, OSError."""
+        from livelav.audio.flac import FlacFile  # PyAV is heavy
+
+        self.rate_hz = rate_hz
         self.ends_s = begin_s  # when the last sample that is written was heard
         self._at = 0  # the last line's place
-        self._is_silent = True  # nothing came since the last silence: what comes next is put in its place
-        self._flac: Any = None
-        self._resampler: Any = None
+        self._heard: Heard | None = None  # the last line of that
+        self._told: tuple[float, ...] = ()  # its Wanted, packed
+        self._flac: Any = FlacFile(folder / SOUND, rate_hz)
+        self._resampler: list[Resampler] = []
         self._resampled_hz = 0
         self._lines: BinaryIO = (folder / LINES).open("xb", buffering=0)
-        self._lines.write(head.encode() + b"\n")
+        self._heard_lines: BinaryIO = (folder / HEARD).open("xb", buffering=0)
+        self._texts_bytes = 0
+        self._add_line(self._lines, head)
 
     @property
     def seconds(self) -> float:
-        return self._flac.samples / self._flac.rate_hz if self._flac else 0.0
+        return float(self._flac.samples / self.rate_hz)
 
     @property
     def bytes(self) -> int:
         """What is on the disk so far."""
-        return int(self._flac.bytes) if self._flac else 0
+        return int(self._flac.bytes) + self._texts_bytes
 
     def add(self, block: Block) -> None:
-        """Adds a block [n, 2]; what was heard before the beginning is left out. Raises StorageError."""
-        rate_hz, skipped = self._rate_hz(round(block.rate_hz)), 0
-        if self._is_silent:
-            skipped = len(block.samples) - round((block.captured_s - self.ends_s) * block.rate_hz)
-            self.add_silence(-skipped / block.rate_hz)
-        if self._flac.samples:
-            skipped = 0  # nothing is cut but what was heard before the beginning
-        if (samples := block.samples[max(skipped, 0) :]).size:
-            self._flac.add(self._at_one_rate(samples, round(block.rate_hz), rate_hz))
-            self.ends_s, self._is_silent = block.captured_s, False
+        """Adds a block [n, 2]. Raises StorageError."""
+        self._flac.add(self._at_one_rate(block.samples, round(block.rate_hz), self.rate_hz))
+        self.ends_s = block.captured_s
 
     def add_silence(self, seconds: float) -> None:
         """Raises StorageError."""
-        rate_hz = self._rate_hz(_RATE_HZ)
-        left = round(seconds * rate_hz)
+        left = round(seconds * self.rate_hz)
         while left > 0:
-            count = min(left, round(_PIECE_S * rate_hz))
+            count = min(left, round(_PIECE_S * self.rate_hz))
             self._flac.add(np.zeros((count, 2), np.float32))
             left -= count
 
-    def keep_up(self, now_s: float) -> None:
-        """Silence, where no sound comes. Raises StorageError."""
-        if now_s - self.ends_s > _SILENT_AFTER_S:
-            self.add_silence(now_s - self.ends_s)
-            self.ends_s, self._is_silent = now_s, True
+    def hear(self, entry: Entry) -> None:
+        """What is added next is heard so; a line, if that is new. Raises OSError."""
+        rate_hz = round(entry.rate_hz)
+        other_hz = rate_hz if entry.silence and rate_hz != self.rate_hz else 0
+        old = self._heard
+        if not old or entry.begins or old.deaf or entry.told != self._told or other_hz != old.rate_hz:
+            self._told = entry.told
+            self._hear(Heard(self._flac.samples, Wanted.unpacked(entry.told), entry.begins, other_hz))
+
+    def hear_nothing(self) -> None:
+        """What is added next is not heard. Raises OSError."""
+        if self._heard and not self._heard.deaf:
+            self._hear(replace(self._heard, at=self._flac.samples, begins=False, deaf=True))
+
+    def _hear(self, heard: Heard) -> None:
+        self._add_line(self._heard_lines, heard_line(heard, self._heard))
+        self._heard = heard
 
     def write(self, done_s: float, text: str) -> None:
         """One line, of what was done at a time up to which the sound is written. Raises OSError."""
-        if self._flac:
-            before = round((self.ends_s - done_s) * self._flac.rate_hz)
-            self._at = max(self._flac.samples - before, self._at)
-        self._lines.write(f'{{"at": {self._at}, {text[1:]}\n'.encode())
+        before = round((self.ends_s - done_s) * self.rate_hz)
+        self._at = max(min(self._flac.samples, self._flac.samples - before), self._at)
+        self._add_line(self._lines, f'{{"at": {self._at}, {text[1:]}')
 
     def close(self) -> None:
         """Raises StorageError, OSError."""
         try:
-            if self._flac:
-                self._flac.close()
+            self._flac.close()
         finally:
             self._lines.close()
+            self._heard_lines.close()
 
-    def _rate_hz(self, rate_hz: int) -> int:
-        """The rate of the file, which is the first one's that came."""
-        if self._flac is None:
-            from livelav.audio.flac import FlacFile  # PyAV is heavy
-
-            self._flac = FlacFile(self._folder / SOUND, rate_hz)
-        return int(self._flac.rate_hz)
+    def _add_line(self, file: BinaryIO, text: str) -> None:
+        self._texts_bytes += file.write(text.encode() + b"\n")
 
     def _at_one_rate(self, samples: Floats, rate_hz: int, wanted_hz: int) -> Floats:
         """A source may come back at another rate."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
+from livelav.core.shm import Board, Histogram, Latest, RingReader, Rows, SampleRing, StopFlag
 
 CTX: SpawnContext = multiprocessing.get_context("spawn")
 CAPACITY = 1 << 12
@@ -249,3 +249,25 @@ def test_two_histograms_are_told_as_one() -> None:
         (one if n % 3 else other).add(n)
         both.add(n)
     assert one.percentiles(1, 50, 99, also=other) == both.percentiles(1, 50, 99)
+
+
+def write_rows(rows: Rows, total: int, ready: Event) -> None:
+    ready.wait(30)
+    for n in range(total):
+        rows.write([float(n)] * 50)
+
+
+def test_rows_come_whole_and_in_order_and_who_is_late_goes_on_with_those_that_stand() -> None:
+    rows, ready, total = Rows(50, 64), CTX.Event(), 20_000
+    writer = CTX.Process(target=write_rows, args=(rows, total, ready), daemon=True)
+    writer.start()
+    ready.set()
+    number, seen = 0, 0
+    while number < total:
+        if found := rows.read(number):
+            at, row = found
+            assert at >= number and row == [float(at)] * 50
+            number, seen = at + 1, seen + 1
+    writer.join(10)
+    assert 0 < seen <= total and rows.written == total and rows.read(total) is None
+    assert rows.read(0) == (total - 56, [float(total - 56)] * 50)

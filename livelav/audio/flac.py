@@ -11,10 +11,9 @@ from typing import Any
 import av
 import numpy as np
 
+from livelav.audio.bits import FULL_SCALE, in_24_bits
 from livelav.core.errors import StorageError
 from livelav.core.values import Floats
-
-_FULL_SCALE = 1 << 23
 
 
 class FlacFile:
@@ -37,8 +36,7 @@ class FlacFile:
 
     def add(self, samples: Floats) -> None:
         """The next samples [n, 2]. Raises StorageError where the disk refuses."""
-        whole = np.clip(np.rint(samples.astype(np.float64) * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
-        packed = whole.astype(np.int32) << 8
+        packed = (in_24_bits(samples) * FULL_SCALE).astype(np.int32) << 8
         frame = av.AudioFrame.from_ndarray(packed.reshape(1, -1), "s32", "stereo")
         frame.sample_rate, frame.pts, frame.time_base = self.rate_hz, self.samples, Fraction(1, self.rate_hz)
         self.samples += len(samples)

@@ -18,8 +18,8 @@ _KEY_CHOICES = ("mapping.mode", "mapping.placement", "mapping.synth")
 _TOLD = (*_KEY_CHOICES, "generate.between")
 # What the synth plays by. Others stay here: its table may have other effects than ours, if a file was put there since.
 _ROOMS = ("audio.", "mapping.", "smoothing.", "generate.", "psi.", "noise.")
-_HEARD = tuple(p.name for p in PARAMS if p.name.startswith(_ROOMS))
-PACKED = len(_HEARD) + len(_TOLD) + 2  # numbers of a `Wanted`
+HEARD = tuple(p.name for p in PARAMS if p.name.startswith(_ROOMS))
+PACKED = len(HEARD) + len(_TOLD) + 2  # numbers of a `Wanted`
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,12 @@ class Wanted:
         """PACKED numbers."""
         words = (self.key.mode, self.key.placement, self.key.synth, self.between)
         numbers = [float(CHOICE_BY_NAME[n].options.index(word)) for n, word in zip(_TOLD, words, strict=True)]
-        values = [self.settings[name] for name in _HEARD]
+        values = [self.settings[name] for name in HEARD]
         return [*values, float(self.key.seed), *numbers, self.seconds]
 
     @classmethod
     def unpacked(cls, numbers: Sequence[float]) -> "Wanted":
         """The inverse of `packed`."""
-        (seed, *told, seconds), values = numbers[len(_HEARD) :], dict(zip(_HEARD, numbers, strict=False))
+        (seed, *told, seconds), values = numbers[len(HEARD) :], dict(zip(HEARD, numbers, strict=False))
         *key, between = (CHOICE_BY_NAME[n].options[int(i)] for n, i in zip(_TOLD, told, strict=True))
         return cls(Settings().with_values(values), MappingKey(int(seed), *key), between, seconds)

@@ -1,4 +1,4 @@
-"""What processes share: a sample ring, newest-wins slots, boards of figures, histograms.
+"""What processes share: a sample ring, newest-wins slots, rows in order, boards of figures, histograms.
 
 Each has exactly one writer; readers only read, so a dead or stopped process never blocks another. All of it lives
 in anonymous shared memory of multiprocessing's heap: it has no name, is handed to a child when that is started, and is
@@ -108,8 +108,9 @@ class SampleRing(_Shared):
 class RingReader:
     """One reader's cursor in a SampleRing; starts at the newest sample. Not shared."""
 
-    def __init__(self, ring: SampleRing) -> None:
-        self._ring = ring
+    def __init__(self, ring: SampleRing, share: float = 3 / 4) -> None:
+        """It may fall behind by that share of the ring, at most 7/8."""
+        self._ring, self._share = ring, share
         self._write = ring.writes  # the write in which the next sample lies
         self.position, _, _ = ring.anchor(self._write - 1)
         self.overruns = 0
@@ -161,8 +162,8 @@ class RingReader:
     def _skip_lost(self) -> None:
         """Goes on to the oldest whole write, with some room before the writer, if the next sample is gone."""
         before = self.position
-        # a quarter of room: the writer goes on while we copy
-        while not self._ring.holds(self._write, self.position, share=3 / 4):
+        # room by default, for the writer goes on while we copy
+        while not self._ring.holds(self._write, self.position, share=self._share):
             behind = self._ring.writes - _ANCHORS * 3 // 4
             self._write = max(self._write + 1, behind)
             self.position, _, _ = self._ring.anchor(self._write - 1)
@@ -208,6 +209,39 @@ class Latest(_Shared):
             payload = self._arrays["payload"].reshape(self._SLOTS, -1)[slot, : int(size)].copy()
             if self.published - n < self._SLOTS - 1:
                 return n, payload, dict(zip(self.fields, map(float, meta), strict=True))
+        return None
+
+
+class Rows(_Shared):
+    """Rows of float64 in order, from one writer to any number of readers, each with a number of its own.
+
+    The writer never waits: the oldest rows are overwritten, and who comes too late for them goes on with those that
+    still stand.
+    """
+
+    def __init__(self, width: int, capacity: int = 1 << 12) -> None:
+        super().__init__(rows=("f8", width * capacity), written=("i8", 1))
+        self.capacity = capacity
+
+    @property
+    def written(self) -> int:
+        """How many rows there were; they are numbered from 0."""
+        return int(self._arrays["written"][0])
+
+    def write(self, row: Sequence[float]) -> None:
+        """Adds one of `width` numbers. Writer only. Never blocks."""
+        n = self.written
+        self._arrays["rows"].reshape(self.capacity, -1)[n % self.capacity] = row
+        self._arrays["written"][0] = n + 1
+
+    def read(self, number: int) -> tuple[int, list[float]] | None:
+        """(its number, that row), or the oldest that stands if it is gone; None where it is not written yet."""
+        while number < (written := self.written):
+            # an eighth of room: the writer goes on while we copy
+            number = max(number, written - self.capacity * 7 // 8)
+            row = self._arrays["rows"].reshape(self.capacity, -1)[number % self.capacity].tolist()
+            if self.written - number < self.capacity:
+                return number, row
         return None
 
 
