@@ -62,21 +62,24 @@ class Eye:
     """Times every present, gives turns, and looks where storms left the knobs."""
 
     def __init__(self, turn: Any) -> None:
-        self.intervals_ms: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        # from one present to the next: how long, and how much of the processor's time main's thread took
+        self.intervals_ms: dict[str, list[tuple[float, float]]] = {phase: [] for phase in PHASES}
         self.right = self.looked = 0
         self._turn = turn
-        self._began_s = self._last_s = 0.0
+        self._began_s = self._last_s = self._spent_s = 0.0
         self._was = 0  # the storm before, as the controller counts
         self._looks_s = float("inf")
 
     def look(self, live: Live) -> None:
-        now_s = time.monotonic()
+        now_s, spent_s, before_s = time.monotonic(), time.thread_time(), self._spent_s
+        self._spent_s = spent_s
         if not live.shared.main["first_s"] or not live.desk.inputs.ports:
             self._began_s = now_s + 1.0
             return
         if self._last_s and now_s > self._began_s:
             # the moment of change, and of looking, belongs to neither
-            self.intervals_ms[PHASES[self._turn.value % len(PHASES)]].append((now_s - self._last_s) * 1000)
+            took = (now_s - self._last_s) * 1000, (spent_s - before_s) * 1000
+            self.intervals_ms[PHASES[self._turn.value % len(PHASES)]].append(took)
         self._last_s = now_s
         if now_s > self._looks_s:
             settings = live.desk.scenes.scene.settings
@@ -111,8 +114,11 @@ def main() -> None:
         turn.value = -1
         other.join(2.0)
     for name, found in eye.intervals_ms.items():
-        p50, p99, most = np.percentile(found, [50, 99, 100])
-        print(f"{name}: {len(found)} presents, ms apart p50 {p50:.2f} p99 {p99:.2f} most {most:.1f}")
+        apart, spent = (np.percentile(column, [50, 99, 100]) for column in zip(*found, strict=True))
+        print(
+            f"{name}: {len(found)} presents, ms apart p50 {apart[0]:.2f} p99 {apart[1]:.2f} most {apart[2]:.1f}; "
+            f"main's ms of the processor p50 {spent[0]:.2f} p99 {spent[1]:.2f}"
+        )
     midi = live.final["midi"]
     print(f"sent {sent.value} messages, arrived {midi['messages']}, lost here {midi['lost']}")
     print(f"knobs where the storm left them: {eye.right} of {eye.looked}")
