@@ -34,7 +34,7 @@ THIRD_PARTY = {
     "soxr": {"score"},
     "sklearn": {"score"},
     "scipy": {"score"},
-    "cv2": {"score"},
+    "cv2": {"score", "show"},
     "rtmidi": {"control"},
     "aalink": {"control"},
     "click": {"cli", "play", "catalogue"},
