@@ -1,8 +1,10 @@
 """What all tests share: folders of their own, one thread for arithmetic, and the virtual rig where it runs."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,6 +36,21 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     for name in ("CACHE", "MODELS", "CONFIG"):
         monkeypatch.setenv(f"LIVELAV_{name}", str(folder / name.lower()))
     return folder
+
+
+@pytest.fixture(scope="session")
+def load_once() -> Callable[..., Any]:
+    """load_generator that keeps what it has loaded: to compile a network takes longer than most of what is made here.
+    Not for noise that is drawn, which knows an order."""
+    from livelav.importing import load_generator
+
+    return functools.cache(load_generator)
+
+
+@pytest.fixture
+def one_generator(monkeypatch: pytest.MonkeyPatch, load_once: Callable[..., Any]) -> None:
+    """Renders of this process share one generator. That two of their own make the same is for test_render to show."""
+    monkeypatch.setattr("livelav.rendering.load_generator", load_once)
 
 
 @pytest.fixture

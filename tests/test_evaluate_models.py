@@ -140,6 +140,13 @@ def shuffled(x: Tensor, cells: float) -> Tensor:
     return tiles.permute(0, 1, 2, 4, 3, 5).reshape(x.shape)
 
 
+@pytest.fixture(scope="module")
+def unspoilt() -> tuple[FeatureSet, Tensor, np.ndarray]:
+    """Features' own network, pictures, and their features."""
+    features, images = FeatureSet(), dataset.render(dataset.draw(77, 0, 48), 64)
+    return features, images, features(to_bytes(images))
+
+
 @pytest.mark.parametrize(
     ("spoil", "amounts"),
     [
@@ -151,11 +158,11 @@ def shuffled(x: Tensor, cells: float) -> Tensor:
     ],
 )
 def test_the_more_pictures_are_spoilt_the_larger_the_distance(
-    spoil: Callable[[Tensor, float], Tensor], amounts: tuple[float, ...]
+    unspoilt: tuple[FeatureSet, Tensor, np.ndarray],
+    spoil: Callable[[Tensor, float], Tensor],
+    amounts: tuple[float, ...],
 ) -> None:
-    features = FeatureSet()
-    images = dataset.render(dataset.draw(77, 0, 48), 64)
-    true = features(to_bytes(images))
+    features, images, true = unspoilt
     scaler = Scaler.of(true)
     distances = [0.0, *(frechet_distance(scaler(true), scaler(features(to_bytes(spoil(images, a))))) for a in amounts)]
     assert all(more > less + 1.0 for less, more in pairwise(distances)), distances

@@ -14,7 +14,8 @@ from livelav.core.values import Block, Floats
 from livelav.encode.encoder import load_encoder
 from livelav.encode.features import FLUX_BANDS, FeatureExtractor
 from livelav.encode.tempo import FASTEST_BPM, SLOWEST_BPM, HeardBeat, TempoFollower
-from livelav.generate.library import load_generator
+from livelav.generate.files import read_checkpoint
+from livelav.generate.library import find_model
 from livelav.mapping.mapper import Mapper
 
 HOP = 320
@@ -95,7 +96,11 @@ def test_loudness_is_no_matter(gain: float) -> None:
 
 
 def test_the_demos_beat_is_heard_on_the_clock_of_its_capture() -> None:
-    music, encoder, stats = demo.compose()[: 10 * demo.RATE_HZ], load_encoder(None), load_generator("default").stats
+    music, encoder, stats = (
+        demo.compose()[: 10 * demo.RATE_HZ],
+        load_encoder(None),
+        read_checkpoint(find_model("default")).stats,
+    )
     chain, began_s, beats = Chain(encoder, Mapper(stats, encoder, seed=0)), 1000.0, []
     for start in range(0, len(music), 480):
         block = Block(music[start : start + 480], began_s + (start + 480) / demo.RATE_HZ, demo.RATE_HZ)

@@ -21,7 +21,8 @@ from livelav.cli import cli
 from livelav.core.errors import ScoreError, SourceError, StorageError
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
-from livelav.generate.library import load_generator
+from livelav.generate.files import read_checkpoint
+from livelav.generate.library import find_model, load_generator
 from livelav.offline import Pictures, Script
 from livelav.rendering import render
 from livelav.score.sound import ANALYSIS_HZ
@@ -121,7 +122,7 @@ def test_random_motion_is_drawn_as_the_video_was(ours: Path) -> None:
 
 def test_random_steps_keep_what_moves_them_but_for_its_time(ours: Path) -> None:
     made, sound = read_provenance(ours), WholeSound(ours)
-    stats = load_generator(made.model).stats
+    stats = read_checkpoint(find_model(made.model)).stats
     script = Script(load_encoder(made.encoder), stats, made.scene, Fraction(ANALYSIS_HZ))
     steps = list(script.steps(sound.blocks(), sound.rate_hz))
     found = random_steps(steps, Fraction(ANALYSIS_HZ), 24, 1)

@@ -29,7 +29,11 @@ class Show:
             free.bind((LOOPBACK, 0))
             self._port = free.getsockname()[1]
         self.run = Run(folder, "--input", "demo", "--osc", str(self._port), "--preset-morph", MORPH_S, *args)
-        self.run.playing()
+        try:
+            self.run.playing()
+        except AssertionError:  # nobody else has it yet, to end it
+            self.run.end()
+            raise
 
     def send(self, address, *arguments):
         self._socket.sendto(pack([Message(address, arguments)]), (LOOPBACK, self._port))
