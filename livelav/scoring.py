@@ -27,7 +27,7 @@ from livelav.encode.encoder import FETCHABLE, fetched_path, load_encoder
 from livelav.generate.library import list_models
 from livelav.importing import load_generator
 from livelav.offline import Pictures, Script, Step, track_stats
-from livelav.pipeline import mapped
+from livelav.pipeline import behind, mapped
 from livelav.progress import shown_progress
 from livelav.rendering import STREAMS, draw_without_threads
 from livelav.score.chart import draw_pairs
@@ -91,10 +91,13 @@ def _features(
             notes.append(f"longer than {MOST_S / 3600:g} hours: the rest was left out")
             break
     due = math.ceil(features.seconds * ANALYSIS_HZ - 1e-6)
-    seen = PictureFeatures()
-    for small in video.pictures(due):
-        seen.push(small)
-        progress("watching", 0.2 + 0.4 * seen.count / due)
+    seen, heard = PictureFeatures(), dict[str, Floats]()
+    with behind(1) as do:  # librosa takes seconds to load and as long to listen
+        if due >= LEAST_S * ANALYSIS_HZ:
+            do(lambda: heard.update(features.at(np.arange(due) / ANALYSIS_HZ)))
+        for small in video.pictures(due):
+            seen.push(small)
+            progress("watching", 0.2 + 0.4 * seen.count / due)
     notes += [damage for damage in (sound.damage, video.damage) if damage]
     seen_s = seen.count / ANALYSIS_HZ
     if seen_s < LEAST_S:
@@ -104,7 +107,7 @@ def _features(
     if abs(features.seconds - shown_s) > _APART_S:
         both = f"{features.seconds:.1f} s of sound and {shown_s:.1f} s of pictures"
         notes.append(f"{both}: the first {seen_s:.1f} s, which have both, were scored")
-    return features.at(np.arange(seen.count) / ANALYSIS_HZ), seen.features(), notes
+    return {name: rows[: seen.count] for name, rows in heard.items()}, seen.features(), notes
 
 
 # ---- motion that knows nothing of the sound
