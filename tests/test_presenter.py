@@ -10,6 +10,7 @@ from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
 from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.show.governor import TRIAL
 from livelav.show.headless import HeadlessSurface
 from livelav.synth import IMAGE_FIELDS
 
@@ -88,7 +89,7 @@ def test_without_a_new_image_the_picture_moves_on_and_is_counted_as_repeated(sta
 
 def test_frozen_nothing_moves_whatever_comes(stage):
     stage.publish(1, onset=1.0)
-    before = stage.present()
+    before = stage.present(TRIAL + 1)  # by then the resolution is what it will be
     stage.state = ShowState(freeze=True)
     for seed in range(2, 30):
         stage.publish(seed, onset=1.0)

@@ -113,7 +113,7 @@ def test_another_model_is_driven_as_the_one_before_was(stage: Stage) -> None:
         one.stats, mean=one.stats.mean + 0.5, std=one.stats.std * np.linspace(0.5, 3, 512, dtype=np.float32)
     )
     write_checkpoint(other, one.config, one.tensors, stats.mean, stats.std)
-    stage.wanted.publish(np.array(Wanted(Settings().with_values({"generate.psi": 1.0})).packed()))
+    stage.wanted.publish(np.array(Wanted(Settings().with_values({"generate.psi": 1.0, "mapping.swell": 0.0})).packed()))
     plays = stage.synth(str(first))
     stage.play(2.0, plays)
     comes = stage.join(plays, str(other))

@@ -578,7 +578,10 @@ def test_what_was_heard_by_parameters_that_are_not_here_is_left_out_and_named(ta
         file.write('{"at": 9700, "params": {"mapping.no')
     found = Take(take)
     assert found.strange == ("sparkle.x",)
-    assert [heard.wanted.settings["mapping.norm"] for heard in found.heard() or ()] == [1.0, 2.0]
+    assert [heard.wanted.settings["mapping.norm"] for heard in found.heard() or ()] == [
+        Settings()["mapping.norm"],
+        2.0,
+    ]
 
 
 def test_a_take_of_which_nothing_was_heard_ends(take, encoder, stats) -> None:
