@@ -90,11 +90,12 @@ def hiss():
 
 
 def spread_and_step(word, frames):
-    """Of ws, as the meters show them."""
+    """Of ws, as the meters show them, without what loudness adds behind the guides: it is LAV's alone."""
     encoder, stats = models()
+    settings = Settings().with_values({"mapping.swell": 0.0})
     one, meters = Mapper(stats, encoder, 1, synth=word), Meters(stats, encoder.frame_rate)
     for frame in frames:
-        meters.step(one.step(frame, Settings()).ws)
+        meters.step(one.step(frame, settings).ws)
     return meters.spread, meters.step_size
 
 
@@ -244,7 +245,7 @@ def test_they_go_about_as_far_as_lav(music):
     for word in GUIDES[1:]:
         its_spread, its_step = spread_and_step(word, music)
         assert 0.5 * spread < its_spread < 2.0 * spread, word
-        assert 0.3 * step < its_step < 2.0 * step, word  # attacks and loudness hurry LAV
+        assert 0.4 * step < its_step < 2.0 * step, word
 
 
 # ---- in the show

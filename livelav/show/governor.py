@@ -1,6 +1,6 @@
 """Chooses at which share of the window's resolution the picture is drawn, from what drawing costs.
 
-Half a resolution costs a third to a half less, and lines look a little softer: motion that flows is worth more than
+Half a resolution costs much less, and lines look a little softer: motion that flows is worth more than
 that. For software renderers: a card needs none. Pure numbers; the time is passed in.
 """
 
