@@ -79,7 +79,7 @@ _OWN: tuple[Param, ...] = (
     Param("mapping.onset", 1.6, 0.0, 2.0, cc=25, help="how far an onset pushes along its direction in W"),
     Param("mapping.chroma", 0.3, 0.0, 2.0, cc=26, help="how far harmony pulls between twelve vectors in W"),
     Param("mapping.noise", 1.0, 0.0, 4.0, cc=27, help="how much loudness adds to the noise maps"),
-    Param("mapping.swell", 0.7, 0.0, 1.0, help="how far loudness opens truncation, and quiet closes it"),
+    Param("mapping.swell", 0.5, 0.0, 1.0, help="how far loudness opens truncation, and quiet closes it"),
     Param("smoothing.leak", 0.03, 0.001, 2.0, "s", "log", cc=28, help="time constant of the leaky integrator"),
     Param("smoothing.coarse", 1.5, 0.01, 8.0, "s", "log", cc=22, help="window of the 4-8 px layers: layout"),
     Param("smoothing.middle", 0.5, 0.01, 8.0, "s", "log", cc=23, help="window of the 16-32 px layers: form"),
