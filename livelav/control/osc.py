@@ -16,7 +16,6 @@ import itertools
 import math
 import socket
 import struct
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +36,7 @@ from livelav.core.drive import checked as checked_drive
 from livelav.core.errors import OscError, ParamError
 from livelav.core.params import CHOICES, PARAMS, Choice, Param, Settings
 
-LARGEST, DEEPEST, MOST = 8 << 10, 8, 100  # bytes of a packet; bundles in bundles; messages in all of them
+LARGEST, DEEPEST, MOST = 8 << 10, 8, 64  # bytes of a packet; bundles in bundles; messages in all of them
 LOOPBACK, PORT = "127.0.0.1", 9000
 OFF = "off"
 RECENT = 5  # addresses that the HUD shows
@@ -47,10 +46,10 @@ _AT_ONCE = 500  # messages taken in one turn, about; more packets wait in the so
 _SHOWN = 40  # characters of an address that the HUD shows
 _HOLD_S = 0.3  # for so long a value that came by OSC is not told back: it would pull at the finger on the fader
 _REPEAT_S = 0.1  # between repetitions, one parameter each: for who was switched on later, or missed a packet
-_SENT_AT_ONCE = 64  # in one packet: below what a network carries in one piece
 _BUNDLE, _IMMEDIATELY = b"#bundle\0", struct.pack(">Q", 1)
-_SIZES = {"i": 4, "f": 4, "t": 8, "h": 8, "d": 8, "c": 4, "r": 4, "m": 4}
-_FORMATS = {"i": ">i", "f": ">f", "h": ">q", "d": ">d"}
+_NUMBERS = {tag: struct.Struct(f">{kind}") for tag, kind in {"i": "i", "f": "f", "h": "q", "d": "d"}.items()}
+_PASSED_OVER = {tag: struct.Struct(f">{size}x") for tag, size in {"t": 8, "c": 4, "r": 4, "m": 4}.items()}
+_BLOB_SIZE = struct.Struct(">I")
 _CONSTANTS: Mapping[str, float | None] = {"T": 1.0, "F": 0.0, "I": None, "N": None}
 
 Argument = float | str | None  # what is neither number nor text is None
@@ -104,31 +103,38 @@ def _message(packet: bytes) -> Message:
     tags, at = _text(packet, at)
     if not tags.startswith(","):
         raise OscError("type tags must begin with a comma")
+    try:
+        return Message(address, _arguments(tags[1 : 1 + _READ], packet, at))
+    except struct.error as error:
+        raise OscError("arguments are missing") from error
+
+
+def _arguments(tags: str, packet: bytes, at: int) -> tuple[Argument, ...]:
+    """A plain loop, for a packet may hold a thousand of them. Raises struct.error where it ends before they do."""
     arguments: list[Argument] = []
-    for tag in tags[1 : 1 + _READ]:
-        value, at = _argument(tag, packet, at)
-        arguments.append(value)
-    return Message(address, tuple(arguments))
-
-
-def _argument(tag: str, packet: bytes, at: int) -> tuple[Argument, int]:
-    """(value, where the next one begins)"""
-    if tag in _CONSTANTS:
-        return _CONSTANTS[tag], at
-    if tag in ("s", "S"):
-        return _text(packet, at)
-    if tag == "b":
-        size = int.from_bytes(packet[at : at + 4], "big")
-        end = at + 4 + size + -size % 4
-        if len(packet) < at + 4 or end > len(packet):
-            raise OscError(f"a blob of {size} bytes does not fit")
-        return None, end
-    if tag not in _SIZES:
-        raise OscError(f"no type {tag!r} is known")
-    if at + _SIZES[tag] > len(packet):
-        raise OscError("arguments are missing")
-    value = float(struct.unpack_from(_FORMATS[tag], packet, at)[0]) if tag in _FORMATS else None
-    return value, at + _SIZES[tag]
+    for tag in tags:
+        if tag in _CONSTANTS:
+            arguments.append(_CONSTANTS[tag])
+        elif tag in _NUMBERS:
+            (number,) = _NUMBERS[tag].unpack_from(packet, at)
+            arguments.append(float(number))
+            at += _NUMBERS[tag].size
+        elif tag in "sS":
+            text, at = _text(packet, at)
+            arguments.append(text)
+        elif tag in _PASSED_OVER:
+            _PASSED_OVER[tag].unpack_from(packet, at)
+            arguments.append(None)
+            at += _PASSED_OVER[tag].size
+        elif tag == "b":
+            (size,) = _BLOB_SIZE.unpack_from(packet, at)
+            at += _BLOB_SIZE.size + size + -size % 4
+            arguments.append(None)
+        else:
+            raise OscError(f"no type {tag!r} is known")
+    if at > len(packet):
+        raise OscError("a blob that does not fit")
+    return tuple(arguments)
 
 
 def _text(packet: bytes, at: int) -> tuple[str, int]:
@@ -252,7 +258,7 @@ class OscIn:
         """Raises OscError where the port is taken or the host is not this machine's."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self.recent: deque[str] = deque(maxlen=RECENT)
+        self.recent: list[str] = []
         self.messages = self.ignored = 0
         try:
             self._socket.bind(at)
@@ -285,15 +291,12 @@ class OscIn:
             return []
         commands = []
         for message in messages:
-            self.messages += 1
-            address = message.address[:_SHOWN]
-            if address in self.recent:
-                self.recent.remove(address)
-            self.recent.appendleft(address)
             if found := command(message):
                 commands.append(found)
-            else:
-                self.ignored += 1
+        self.messages += len(messages)
+        self.ignored += len(messages) - len(commands)
+        newest = [message.address[:_SHOWN] for message in reversed(messages)]
+        self.recent = list(dict.fromkeys(newest + self.recent))[:RECENT]
         return commands
 
     def close(self) -> None:
@@ -330,9 +333,9 @@ class OscOut:
         self._told |= {p.name: settings[p.name] for p in ready}
         messages = [Message(address(p), (settings[p.name],)) for p in ready]
         messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in ready]
-        for start in range(0, len(messages), _SENT_AT_ONCE):
+        for start in range(0, len(messages), MOST):
             with contextlib.suppress(OSError):  # nobody listens there, or the network is down: it is repeated
-                self._socket.sendto(pack(messages[start : start + _SENT_AT_ONCE]), self._to)
+                self._socket.sendto(pack(messages[start : start + MOST]), self._to)
 
     def close(self) -> None:
         self._socket.close()

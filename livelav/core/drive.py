@@ -46,7 +46,7 @@ class Drive:
     def parse(cls, text: str) -> "Drive":
         """Raises ParamError."""
         source, *numbers = text[:_LONGEST_TEXT].split() or [""]
-        if source not in get_args(Wave) + get_args(Sound):
+        if source not in SOURCES:
             raise ParamError(
                 f"drive {text[:_LONGEST_TEXT]!r}: {source!r} is none of {', '.join(SOURCES)}{nearest(source, SOURCES)}"
             )
@@ -58,7 +58,7 @@ class Drive:
         if not -1.0 <= amount <= 1.0 or not all(SHORTEST <= one <= LONGEST for one in beats):
             limits = f"beats must be from {SHORTEST:g} to {LONGEST:g}, the amount from -1 to 1"
             raise ParamError(f"drive {text!r}: {limits}")
-        return cls(source, amount, *beats)  # type: ignore[arg-type]  # it is one of SOURCES
+        return cls(source, amount, *beats)
 
 
 Drives = Mapping[str, Drive]  # by parameter
