@@ -27,9 +27,9 @@ from livelav.control.commands import (
     StepModel,
     Toggle,
 )
-from livelav.control.feedback import Told
 from livelav.control.keys import KEYS
 from livelav.control.lights import Shown
+from livelav.control.messages import Told
 from livelav.control.switches import ShowState
 from livelav.core.drive import Pulse, driven
 from livelav.core.errors import MidiError

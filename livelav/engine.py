@@ -127,8 +127,6 @@ class Live:
         self._keeping.start()
         if os.path.isfile(self._config.capture.request.input):
             self.capture.start_at_s = math.inf  # a file is to be heard from its first sample
-        for child in self._hands:
-            child.start_at_s = math.inf  # not before the models are loaded: the first picture comes first
         for child in self.children:
             child.poll(now_s)
         config, shared = self._config, self.shared
@@ -302,9 +300,8 @@ class Live:
                 child.args = (replace(child.args[0], retry_first=True), *child.args[1:])
             case "loaded":
                 self.loaded = event
-                for waiting in (self.capture, *self._hands):
-                    if waiting.start_at_s == math.inf:  # else it rests, and is to
-                        waiting.start_at_s = now_s
+                if self.capture.start_at_s == math.inf:
+                    self.capture.start_at_s = now_s
             case "refused":
                 self.desk.scenes.stay_with(self.synths.drawn, event["drawn"])
                 self._warn(event["text"], now_s)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from livelav.control.bindings import FINE_PAIR, RELATIVE, Binding
 from livelav.control.hands import Hands
 from livelav.control.lights import Shown, can_show, is_light, telling, value
-from livelav.control.messages import Control, Decoder, Moved
+from livelav.control.messages import Control, Decoder, Moved, Told
 
 HOLD_S = 0.3
 EVERY_S = 0.02  # between two tellings of one port
@@ -32,8 +32,6 @@ AGAIN_S = 1.5  # after it was told, without anything new, it is told once more
 BACK_S = 1.0  # what has not come back by then does not
 _APART_S = 1.0  # from a hand's last message: what comes back is not the hand again
 _TRUST, _MOST_TRUST = 3, 8  # from how many echoes on a port is one, and how many are remembered
-
-Told = tuple[str, list[bytes]]  # a port's name, and what it is to be sent
 
 
 @dataclass(slots=True)

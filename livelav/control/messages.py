@@ -14,6 +14,8 @@ from livelav.core.errors import MidiError
 Kind = Literal["cc", "nrpn", "note", "bend", "pressure", "program"]
 TransportKind = Literal["clock", "start", "continue", "stop"]
 
+Told = tuple[str, list[bytes]]  # a port's name, and what it is to be sent
+
 CHANNELS = range(16)
 COARSE_TOP, FINE_TOP = 127, 16383  # of 7 bits, and of 14
 

@@ -21,8 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livelav.control.feedback import Told
-from livelav.control.messages import TRANSPORT
+from livelav.control.messages import TRANSPORT, Told
 from livelav.control.midiclock import ClockFollower
 from livelav.control.mididriver import CLIENT, WAITING, new_input, plain, ports_of
 from livelav.control.midiout import Outputs
