@@ -264,6 +264,31 @@ def test_what_was_asked_for_by_name_is_followed_by_another_too(tmp_path: Path) -
 NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)
 
 
+def test_what_a_network_computes_best_in_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a start takes half as long, and no other program's load decides how a video is computed."""
+    network, ws = network_of(CLAMPED, "f" * 64), seeded_ws(CLAMPED)
+    first = openvino_backend.OpenVINOBackend(network, 1)
+    measured = []
+
+    def seconds(built):
+        measured.append(built)
+        return dict.fromkeys(built, 1.0)
+
+    monkeypatch.setattr(openvino_backend, "seconds", seconds)
+    second = openvino_backend.OpenVINOBackend(network, 1)
+    assert second.name == first.name and not measured
+    assert np.array_equal(first.synthesize(ws), second.synthesize(ws))
+    openvino_backend.OpenVINOBackend(network_of(CLAMPED, "e" * 64), 1)
+    openvino_backend.OpenVINOBackend(network_of(CLAMPED), 1)
+    assert len(measured) == 2, "of another model nothing is known, nor of one without a file"
+
+
+@pytest.mark.skipif(not NO_GPU, reason="there is an Intel GPU")
+def test_what_was_best_and_is_gone_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_cache, "read", lambda _key: b"GPU f16")
+    assert openvino_backend.OpenVINOBackend(network_of(CLAMPED, "f" * 64), 1).name.startswith("openvino cpu")
+
+
 @pytest.mark.skipif(not NO_GPU, reason="there is an Intel GPU")
 def test_a_device_that_fails_takes_no_other_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO is told of a GPU that is not here: its own errors, and the processor all the same."""

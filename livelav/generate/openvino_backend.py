@@ -2,15 +2,16 @@
 
 The network is written straight into OpenVINO's operations from the static-weight form, so torch is not loaded. For the
 CPU it is built each time: on two cores, busy besides, a network of 256 px took 0.4 to 0.5 s to build and 0.2 s
-to read back from disk, config-f at 1024 px 0.75 and 0.6 s and 74 to 136 MB; there is no cache to go stale for that. A
-GPU's engine is kept, since building it compiles its kernels. No GPU was tried.
+to read back from disk, config-f at 1024 px 0.75 and 0.6 s and 74 to 136 MB; there is no cache to go stale for that. In
+what it computes best is measured once and kept. A GPU's engine is kept, since building it compiles its kernels. No GPU
+was tried.
 Runs in the thread that calls it; the engine's own threads are its affair. Named _backend because `openvino` is the
 package itself.
 """
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -49,44 +50,20 @@ class OpenVINOBackend:
         streams: int = 1,
     ) -> None:
         """`device` is CPU or GPU; None tries the machine's Intel GPU, if it has one, and the CPU, and takes the GPU
-        unless it is much slower. `precision` is f16, bf16 or f32; None takes the best that the device computes in.
+        unless it is much slower. `precision` is f16, bf16 or f32; None takes the best that the device computes in. What
+        None and None came to is kept: a start that knows it builds nothing else, and the same network draws the same.
         `streams`: how many images the CPU computes at a time, `threads` together; noise that is drawn knows an order,
         so those are made one by one.
         Raises BackendError."""
         core = ov.Core()
         streams = 1 if noise_mode == "random" else min(streams, threads)
-        built: dict[str, _Compiled] = {}
-        failures: list[RuntimeError] = []
-        for name in [device] if device else _devices(core):
-            try:
-                precisions = [precision] if precision else _precisions(core, name, network)
-            except RuntimeError as error:  # a driver that is broken, or a device that went: another may run
-                failures.append(error)
-                continue
-            for one in precisions:
-                graph = build_graph(network, noise_mode, one)
-                try:
-                    compiled = _compile(core, graph, network, name, _options(name, one, threads, streams), noise_mode)
-                except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
-                    failures.append(error)
-                    continue
-                took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-                if precision and took != precision:  # limits set on oneDNN: it computes in another without a word
-                    failures.append(RuntimeError(f"it computes in {took} instead of {precision}"))
-                    continue
-                requests = streams if name == "CPU" else 1
-                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode, requests)
-                if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
-                    break
-        if not built:
-            reason = _line(failures[-1])
-            raise BackendError(f"openvino cannot build this generator ({reason}); try --backend torch") from failures[
-                -1
-            ]
-        chosen = preferred(seconds(built))
-        self._compiled = built[chosen]
+        weighed = _Weighed(core, network, threads, noise_mode, streams)
+        chosen = weighed.before() if device is None and precision is None else None
+        if chosen is None:
+            chosen = weighed.best(device, precision)
+        name, self._compiled = chosen
         self._compiled.begin_again()
-        self.name = f"openvino {chosen}"
+        self.name = f"openvino {name}"
         self.streams = self._compiled.streams
 
     def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
@@ -96,6 +73,78 @@ class OpenVINOBackend:
     def warmup(self) -> None:
         """See backend.Backend."""
         self._compiled.warmup()
+
+
+class _Weighed:
+    """What one network can be compiled to here, and which of it is the best: measured once, and then known."""
+
+    def __init__(self, core: Any, network: StaticNetwork, threads: int, noise_mode: NoiseMode, streams: int) -> None:
+        self._core, self._network, self._noise_mode = core, network, noise_mode
+        self._threads, self._streams = threads, streams
+
+    def before(self) -> tuple[str, "_Compiled"] | None:
+        """What was the best at an earlier start; None where that is not known, or it cannot be built any more."""
+        if not self._network.sha256 or (kept := engine_cache.read(self._key)) is None:
+            return None
+        device, _, precision = kept.decode().partition(" ")
+        built, _failures = self._build([device], precision)
+        return next(iter(built.items()), None)
+
+    def best(self, device: str | None, precision: str | None) -> tuple[str, "_Compiled"]:
+        """See OpenVINOBackend. Raises BackendError."""
+        built, failures = self._build([device] if device else _devices(self._core), precision)
+        if not built:
+            raise BackendError(
+                f"openvino cannot build this generator ({_line(failures[-1])}); try --backend torch"
+            ) from failures[-1]
+        name = preferred(seconds(built))
+        if self._network.sha256 and device is None and precision is None:
+            before, _, took = name.partition(" ")
+            engine_cache.write(self._key, f"{before.upper()} {took}".encode())
+        return name, built[name]
+
+    def _build(
+        self, devices: Sequence[str], precision: str | None
+    ) -> tuple[dict[str, "_Compiled"], list[RuntimeError]]:
+        """What is worth being weighed, by device and precision, best first; and what went wrong."""
+        core, network, noise_mode = self._core, self._network, self._noise_mode
+        built: dict[str, _Compiled] = {}
+        failures: list[RuntimeError] = []
+        for name in devices:
+            try:
+                precisions = [precision] if precision else _precisions(core, name, network)
+            except RuntimeError as error:  # a driver that is broken, or a device that went: another may run
+                failures.append(error)
+                continue
+            for one in precisions:
+                options = _options(name, one, self._threads, self._streams)
+                try:
+                    graph = build_graph(network, noise_mode, one)
+                    compiled = _compile(core, graph, network, name, options, noise_mode)
+                except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
+                    failures.append(error)
+                    continue
+                took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+                if precision and took != precision:  # limits set on oneDNN: it computes in another without a word
+                    failures.append(RuntimeError(f"it computes in {took} instead of {precision}"))
+                    continue
+                requests = self._streams if name == "CPU" else 1
+                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode, requests)
+                if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
+                    break
+        return built, failures
+
+    @property
+    def _key(self) -> Key:
+        """Of what was the best."""
+        return Key(
+            sha256=self._network.sha256,
+            resolution=self._network.config.resolution,
+            engine=f"openvino {ov.get_version()} form {FORM} best",
+            device=f"{_names(self._core)}, {self._threads} threads, {self._streams} streams",
+            precision="",
+            noise_mode=self._noise_mode,
+        )
 
 
 class _Compiled:
@@ -138,6 +187,17 @@ class _Compiled:
 def _devices(core: Any) -> list[str]:
     """What to try, best first: a GPU leaves the processor to sound and window."""
     return ["GPU", "CPU"] if any(name.split(".")[0] == "GPU" for name in core.available_devices) else ["CPU"]
+
+
+def _names(core: Any) -> str:
+    """Of the devices, as their drivers have them."""
+    names = []
+    for device in _devices(core):
+        try:
+            names.append(str(core.get_property(device, "FULL_DEVICE_NAME")))
+        except RuntimeError:  # a driver that is broken
+            names.append(f"{device} unknown")
+    return ", ".join(names)
 
 
 def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
