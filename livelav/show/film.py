@@ -22,6 +22,7 @@ MOST_CHANNELS = 8  # that FLAC holds
 _REORDER = (
     2  # pictures that may be encoded before one that is shown earlier: x264's pyramid of B-pictures, not if lossless
 )
+_QUICKER = "subme=1:trellis=0:analyse=i4x4,i8x8"  # half the work, as good a picture, a tenth more bytes
 _FULL_SCALE = (1 << 31) - 1
 
 
@@ -59,7 +60,8 @@ class Film:
         if not lossless:
             context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709, as they are converted
             context.color_range = 1  # 16..235
-        self._video.options = {"preset": "veryfast", **({"qp": "0"} if lossless else {"crf": "16"})}
+        lossy = {"crf": "16", "x264-params": _QUICKER}
+        self._video.options = {"preset": "veryfast", **({"qp": "0"} if lossless else lossy)}
         layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels}c")
         self._audio: Any = self._container.add_stream("flac", rate=self._rate_hz, layout=layout, format="s32")
         self._audio.codec_context.options = {"compression_level": "5"}
@@ -72,7 +74,8 @@ class Film:
         width, height = self.size
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgba")
         colour: dict[str, Any] = {} if self._is_lossless else {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
-        frame = frame.reformat(width, height, self._video.pix_fmt, interpolation="AREA", **colour)
+        # in one thread: to wait for others, while cores are busy, takes longer
+        frame = frame.reformat(width, height, self._video.pix_fmt, interpolation="AREA", threads=1, **colour)
         frame.pts, frame.time_base = self.pictures, 1 / self._fps
         self.pictures += 1
         self._write(self._video, frame)

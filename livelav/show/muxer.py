@@ -73,7 +73,8 @@ class Muxer:
         if pixels.shape[0] - height in {0, 1} and pixels.shape[1] - width in {0, 1}:
             pixels = pixels[:height, :width]  # odd: cut, for scaling by one pixel would blur it all
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgba")
-        frame = frame.reformat(width, height, "yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        # in one thread: to wait for others, while cores are busy, takes longer
+        frame = frame.reformat(width, height, "yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1)
         frame.pts, frame.time_base = tick, Fraction(1, TICKS_HZ)
         self._last_tick = tick
         self._write(self._video, frame)
