@@ -329,10 +329,10 @@ def test_the_level_is_smooth_and_the_same_for_every_size_of_image() -> None:
     small, large = level_field(waves(256).pixels), level_field(waves(1024).pixels)
     assert small.shape == (CELLS, CELLS)
     assert np.abs(small - large).max() < 0.05
-    fine = Spline(256)(small)
+    fine = Spline(256, CELLS)(small)
     assert np.abs(np.diff(fine, 2, axis=0)).max() < 0.01
     ones = np.ones((CELLS, 1), np.float32)
-    assert Spline(300)(ones) == pytest.approx(np.ones((300, 1)), abs=1e-5)
+    assert Spline(300, 1)(ones) == pytest.approx(np.ones((300, 1)), abs=1e-5)
 
 
 def test_the_range_takes_the_first_image_at_once_and_follows_others_slowly() -> None:

@@ -94,7 +94,7 @@ class _Drawn:
     """Enlarged across, then both ways."""
 
     def __init__(self, ctx: moderngl.Context, passes: Passes, width: int, height: int, side: int) -> None:
-        self._passes, self.size, self._down = passes, (width, height), Spline(height)
+        self._passes, self.size, self._down = passes, (width, height), Spline(height, CELLS)
         scale = max(side / max(width, height), 1.0)
         wide, tall = round(width * scale), round(height * scale)
         self._image, self._levels = ctx.texture(self.size, 4), ctx.texture((CELLS, height), 1, dtype="f4")
@@ -130,7 +130,7 @@ class _Computed:
 
     def __init__(self, ctx: moderngl.Context, width: int, height: int) -> None:
         self.size, self.full = (width, height), _full(ctx, width, height)
-        self._across, self._down = Spline(width), Spline(height)
+        self._across, self._down = Spline(width, CELLS), Spline(height, width)
         self._seen = np.zeros((height, width, 4), np.float32)
         self._graded = np.zeros_like(self._seen)
 

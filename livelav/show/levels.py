@@ -1,54 +1,55 @@
 """The level field whose lines are drawn: a smooth, signed mix of an image's channels, and how far it spreads.
 
 A generator's noise would make lines along single pixels ragged, so the field is built from 64 means each way. The
-spread makes `show.density` mean the same for pale and for glaring pictures. Numpy only, and no matrix products: they
-would wake the threads of its BLAS, which go on spinning on cores that the generator needs. Runs in main.
+spread makes `show.density` mean the same for pale and for glaring pictures. No matrix products: they would wake the
+threads of numpy's BLAS, which go on spinning on cores that the generator needs. Runs in main.
 """
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from livelav.core.values import Bytes, Floats
 
 CELLS = 64
-MIX = (0.5 / 255, 0.9 / 255, -0.6 / 255)  # signed: lines follow changes of hue and not of light alone
 LEAST_SPREAD = 0.03  # an even picture's grain is not made into lines
 FOLLOW_S = 0.7
+
+# of red, green, blue; signed: lines follow changes of hue and not of light alone
+_MIX = np.array([[0.5 / 255, 0.9 / 255, -0.6 / 255, 0.0]], np.float32)
+_BELL = np.array([0.25, 0.5, 0.25], np.float32)
 
 
 def level_field(pixels: Bytes) -> Floats:
     """[CELLS, CELLS] smoothed means of the level, for pixels [height, width, 4]; colours 0..1."""
-    height, width, _ = pixels.shape
     # two samples a cell each way say enough: the cost is the same for every size of image
-    rows, columns = ((np.arange(2 * CELLS) * n + n // 2) // (2 * CELLS) for n in (height, width))
-    red, green, blue = np.moveaxis(pixels[rows].take(columns, axis=1)[..., :3].astype(np.float32), -1, 0)
-    level = red * np.float32(MIX[0]) + green * np.float32(MIX[1]) + blue * np.float32(MIX[2])
-    level = level[:, ::2] + level[:, 1::2]
-    level = 0.25 * (level[::2] + level[1::2])
-    wide = np.pad(level, 1, mode="edge")
-    down = 0.25 * (wide[:-2] + wide[2:]) + 0.5 * wide[1:-1]
-    return np.asarray(0.25 * (down[:, :-2] + down[:, 2:]) + 0.5 * down[:, 1:-1], np.float32)
+    samples = cv2.resize(pixels, (2 * CELLS, 2 * CELLS), interpolation=cv2.INTER_NEAREST)
+    cells = cv2.resize(samples.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    level = cv2.transform(cells, _MIX)
+    return np.asarray(cv2.sepFilter2D(level, -1, _BELL, _BELL, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 class Spline:
-    """The cubic B-spline through CELLS rows, at the centres of `count` rows of pixels."""
+    """The cubic B-spline through CELLS rows of `width` numbers, at the centres of `count` rows of pixels."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, width: int) -> None:
         at = (np.arange(count) + 0.5) * CELLS / count - 0.5
         base = np.floor(at).astype(int)
         t = at - base
         weights = np.stack([(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3]) / 6
         self._rows: NDArray[np.intp] = np.clip(base + np.arange(-1, 3)[:, None], 0, CELLS - 1)
-        self._weights: Floats = weights.astype(np.float32)[:, :, None]
+        self._weights: Floats = np.repeat(weights.astype(np.float32)[:, :, None], width, axis=2)
+        self._taken, self._sum = np.empty((2, count, width), np.float32)
 
     def __call__(self, level: Floats) -> Floats:
-        """[count, n] from [CELLS, n]."""
-        out = self._weights[0] * level[self._rows[0]]
-        for weight, rows in zip(self._weights[1:], self._rows[1:], strict=True):
-            out += weight * level[rows]
-        return np.asarray(out, np.float32)
+        """[count, width] from [CELLS, width]; valid until the next call."""
+        self._sum.fill(0.0)
+        for weights, rows in zip(self._weights, self._rows, strict=True):
+            np.take(level, rows, axis=0, out=self._taken, mode="clip")
+            cv2.accumulateProduct(self._taken, weights, self._sum)
+        return self._sum
 
 
 class LevelRange:
