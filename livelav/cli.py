@@ -192,8 +192,7 @@ def presets_show(name: str) -> None:
     preset = load_preset(name)
     for key, value in {**preset.choices, **preset.changes}.items():
         click.echo(f"{key} = {value}")
-    if preset.seed is not None:
-        click.echo(f"seed = {preset.seed}")
+    click.echo(f"seed = {preset.seed}")
 
 
 @presets.command("check")

@@ -16,7 +16,7 @@ from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
 from livelav.core.errors import LivelavError, ParamError, StorageError, tell
 from livelav.core.params import CHOICES, EFFECT_TROUBLES, PARAMS, Settings, argument
-from livelav.core.presets import Preset, load_preset, recall_preset
+from livelav.core.presets import SEED, Preset, load_preset, recall_preset
 from livelav.core.running import Running, last_show, put_aside
 from livelav.core.scene import Scene
 from livelav.core.setlists import every_preset, load_set_list
@@ -64,7 +64,7 @@ def first_scene(
 
     Raises ParamError and PresetError, each naming the nearest that exists.
     """
-    scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
+    scene = before or Scene(Settings(), {c.name: c.default for c in CHOICES}, SEED)
     settings, choices, preset_seed = scene.settings, dict(scene.choices), scene.seed
     drives, binds = scene.drives, scene.binds
     named = set[str]()
@@ -72,7 +72,7 @@ def first_scene(
         preset, trouble = any_preset(preset_name)
         if trouble:
             tell(trouble)
-        settings, preset_seed = preset.settings, preset.seed or 0
+        settings, preset_seed = preset.settings, preset.seed
         drives, binds = preset.drives, preset.binds
         choices |= preset.choices
         named |= preset.changes.keys()

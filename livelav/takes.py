@@ -161,7 +161,7 @@ def _facts(command: Command) -> dict[str, Any]:
 
 def _preset_tree(preset: Preset) -> dict[str, Any]:
     return {
-        "choices": {**preset.choices, "seed": preset.seed or 0},
+        "choices": {**preset.choices, "seed": preset.seed},
         "params": dict(preset.changes),
         "drive": {name: _drive_text(drive) for name, drive in preset.drives.items()},
     }

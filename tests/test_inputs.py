@@ -8,7 +8,7 @@ from livelav.control.banks import Bank
 from livelav.control.bindings import Binding
 from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
 from livelav.control.messages import Control
-from livelav.control.osc import LOOPBACK, Message, OscIn, pack
+from livelav.control.osc import LOOPBACK, MOST, Message, OscIn, pack
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
@@ -71,7 +71,7 @@ def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most()
         sender.bind((LOOPBACK, 0))
         inputs = Inputs(osc=(LOOPBACK, sender.getsockname()[1] - 1))
         assert inputs.osc is not None
-        for count, commands in ((99, [Toggle("fullscreen")]), (98, [])):
+        for count, commands in ((MOST - 1, [Toggle("fullscreen")]), (MOST - 2, [])):
             sender.sendto(pack([Message("/fullscreen")] * count), (LOOPBACK, inputs.osc.port))
             before, taken = inputs.osc.messages, []
             while inputs.osc.messages == before:

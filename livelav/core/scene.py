@@ -76,7 +76,7 @@ class Scene:
         fresh = {c.name: preset.choices.get(c.name, c.default) for c in CHOICES if c.scope == "song"}
         fresh |= {c.name: preset.choices[c.name] for c in CHOICES if c.scope == "evening" and c.name in preset.choices}
         settings = Settings().with_values({**stay, **preset.changes})
-        return Scene(settings, {**self.choices, **fresh}, preset.seed or 0, preset.drives, preset.binds)
+        return Scene(settings, {**self.choices, **fresh}, preset.seed, preset.drives, preset.binds)
 
     def varied(self, reach: float, chance: Random) -> "Scene":
         """A relative: the knob of every parameter of the song is moved by at most `reach` of its travel, either way.
