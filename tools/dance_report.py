@@ -2,11 +2,11 @@
 
     python tools/dance_report.py [--out DIR] [--work DIR] [--pieces N] [--seconds S] [--jobs N]
 
-Eight pieces from Debian's packages, a minute of each from a fifth of its length on, after twenty seconds that are heard
-but not judged. Each synth draws them through the same generator, without any shader: those listen for themselves. Every
-score stands beside its controls, see livelav/score/verdict.py; the Fréchet distance says whether pictures stay those of
-the generator. What is done is kept in the work folder, and a second run goes on from there. Writes dance.md, dance.png
-and dance.json.
+Eight pieces from Debian's packages, three minutes of each from a fifth of its length on, after twenty seconds that are
+heard but not judged: an hour and a half on two cores. Each synth draws them through the same generator, without any
+shader: those listen for themselves. Every score stands beside its controls, see livelav/score/verdict.py; the Fréchet
+distance says whether pictures stay those of the generator. What is done is kept in the work folder, and a second run
+goes on from there. Writes dance.md, dance.png and dance.json.
 
 The packages are asked of the system where they are missing; no music is kept with the project.
 """
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
     parser.add_argument("--work", type=Path, default=Path(".dance"), metavar="DIR", help="where it goes on from")
     parser.add_argument("--pieces", type=int, default=len(PIECES), metavar="N", help="the first so many")
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of each")
+    parser.add_argument("--seconds", type=float, default=180.0, metavar="S", help="of each")
     parser.add_argument("--jobs", type=int, default=physical_cores(), metavar="N", help="at a time")
     args = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
