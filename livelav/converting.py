@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from livelav import __version__
+from livelav.core.background import BESIDES, stand_behind
 from livelav.core.errors import LivelavError, StorageError
 from livelav.core.store import write_json
 from livelav.generate.checkpoint import Foreign, read_foreign
@@ -40,8 +41,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library may print
     request = Request(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_leave_with_stdin, name="stdin-watch", daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(5)  # a show may run on the same machine
+    stand_behind(BESIDES)  # a show may run on the same machine
     use_one_thread()
     _limit_memory(request.memory_bytes)
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from livelav.audio.bits import in_24_bits
 from livelav.chain import Chain, Frame
-from livelav.core.background import in_the_background
+from livelav.core.background import MAKING, in_the_background, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import BackendError, LivelavError
 from livelav.core.metrics import PeakMemory
@@ -92,6 +92,7 @@ class SynthShared:
 def run_synth(config: SynthConfig, shared: SynthShared, events: Connection) -> None:
     """The process's main function. A LivelavError while loading is sent as an `error` event."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stand_behind(MAKING)
     try:
         with in_the_background() if config.joins else contextlib.nullcontext():
             synth = _Synth(config, shared, events, MonotonicClock())

@@ -8,7 +8,6 @@ whole up to there. Nothing waits for it, and where the disk is full the take end
 
 import contextlib
 import math
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from livelav.audio.resample import Resampler
+from livelav.core.background import BESIDES, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import StorageError
 from livelav.core.metrics import PeakMemory
@@ -77,8 +77,7 @@ def run_taker(
     once it ended the take before it was told to. Words are lists of `Words`; the board counts them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
-    if hasattr(os, "nice"):
-        os.nice(5)  # the show has the processor first
+    stand_behind(BESIDES)
 
     def send(event: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # main is gone

@@ -16,6 +16,7 @@ import pytest
 from live import DEADLINE_S, Run, gone, livelav
 from livelav.chain import Chain
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
+from livelav.core.background import MAKING
 from livelav.core.params import Settings
 from livelav.core.values import Block
 from livelav.encode.encoder import load_encoder
@@ -161,6 +162,18 @@ def test_nothing_is_left_when_main_is_killed(run):
     live.process.communicate()
     assert gone(pids, 5.0)
     assert shared_memory() <= before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="niceness of threads is Linux's")
+def test_who_presents_has_the_processor_before_who_makes_images(run):
+    """Each thread of theirs: an engine's, too."""
+    live = run("--input", "demo")
+    live.playing()
+    ours = os.getpriority(os.PRIO_PROCESS, live.process.pid)
+    synth = next(pid for pid in live.children().values() if "openvino" in Path(f"/proc/{pid}/maps").read_text())
+    found = [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{synth}/task")]
+    assert len(found) > 3
+    assert sum(nice != ours + MAKING for nice in found) <= 1, "one only waits for main to end"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from livelav.core.background import WATCHING, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import DisplayError
 from livelav.core.metrics import PeakMemory
@@ -78,8 +79,7 @@ def run_operator(config: OperatorConfig, shared: OperatorShared, events: Connect
     {"kind": "ended"}.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
-    if hasattr(os, "nice"):
-        os.nice(10)  # the show has the processor first
+    stand_behind(WATCHING)
     os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's processor renderer: no threads that wait for each other
     mute_drivers()
 

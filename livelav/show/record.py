@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from livelav.core.background import BESIDES, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import StorageError
 from livelav.core.metrics import PeakMemory
@@ -75,8 +76,7 @@ def run_recorder(
     and {"kind": "ended"} once it closed the file before it was told to. `pictures` hold RGBA, bottom row first.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; main says when to stop
-    if hasattr(os, "nice"):
-        os.nice(5)  # the show has the processor first
+    stand_behind(BESIDES)
 
     def send(event: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # main is gone
