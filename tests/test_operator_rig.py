@@ -9,6 +9,7 @@ import pytest
 from x_hands import Hands
 
 from live import Run
+from livelav.core.background import WATCHING
 from livelav.core.params import PARAMS
 from livelav.show.operator_window import TITLE
 
@@ -55,7 +56,7 @@ def amber(rig, operator):
 
 def own_pid(run):
     """The operator's process: the one that stands back for the others. None while there is none."""
-    return next((child.pid for child in psutil.Process(run.process.pid).children() if child.nice() == 10), None)
+    return next((child.pid for child in psutil.Process(run.process.pid).children() if child.nice() == WATCHING), None)
 
 
 def until(run, condition, what):
