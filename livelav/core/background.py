@@ -1,10 +1,9 @@
 """Who has the processor first where there is not enough of it: who presents pictures, before who makes them, before who
-keeps them; and work that nobody waits for stands back for a while, where the system lets it return.
+keeps them. An image that is not made is made up for by the shader; a picture that comes late is a jerk that all see.
 
-An image that is not made is made up for by the shader; a picture that is not presented is a jerk that everybody sees.
-Linux gives niceness to each thread, and to new ones that of the thread which makes them; an ordinary user may raise it
-but not lower it again. So it is raised only by who may undo that: for good would be worse than not at all. Where others
-leave nothing over, whoever waits after all calls the process forward.
+And work that nobody waits for stands back for a while: Linux gives niceness to each thread, and to new ones that of the
+thread which makes them; an ordinary user may raise it but not lower it again, so here only who may undo it raises it.
+Where others leave nothing over, whoever waits after all calls the process forward.
 """
 
 import contextlib
