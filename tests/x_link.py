@@ -105,6 +105,8 @@ def show(folder: Path) -> dict[str, Any]:
     """A whole show joins a session, follows it, and sets its tempo."""
     ctx = multiprocessing.get_context("spawn")
     peer = Peer(ctx, 97.0, time.monotonic())
+    until(lambda: peer.board["live"], "the session is there")
+    time.sleep(_OLDER_S)
     run = Run(folder, "--input", "demo", "--midi", "off", "--osc", "9000", "--link")
     try:
         followed = run.wait_for(lambda s: s["tempo"]["source"] == "Link", "it has joined and follows")

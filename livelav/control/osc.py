@@ -66,7 +66,7 @@ class Message:
 def parse(packet: bytes) -> list[Message]:
     """All messages of a packet, also of bundles in it, in order; time tags mean at once. Raises OscError.
 
-    Takes less than a millisecond, whatever the packet.
+    The dearest packet that fits, 64 messages of 16 texts, took 0.6 ms with its commands, and 1.2 ms in a slow minute.
     """
     if len(packet) > LARGEST:
         raise OscError(f"a packet of {len(packet)} bytes: at most {LARGEST} are read")
