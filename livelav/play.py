@@ -211,7 +211,7 @@ def play(
     config = live_config(source, loop, scene)
     banks, troubles = load_banks()
     for trouble in troubles:
-        tell(f"{trouble}; playing without that bank")
+        tell(trouble)
     for trouble in EFFECT_TROUBLES:
         tell(f"{trouble}; playing without that effect")
     model = playable(scene.choices["model"])  # last: all that may be refused at once has been

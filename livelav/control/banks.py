@@ -27,8 +27,9 @@ from livelav.control.bindings import Binding, Curve, Mode, Takeover
 from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
+from livelav.core.generations import read_kept, write_kept
 from livelav.core.presets import Preset
-from livelav.core.store import config_dir, data_dir, listing, write_atomic
+from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
 MOST = 1_024  # bindings in a file
@@ -129,13 +130,17 @@ def bind_problems(preset: Preset) -> list[str]:
 
 
 def load_banks() -> tuple[list[Bank], list[str]]:
-    """(all banks in the order of their precedence, what is wrong with files that were passed over)."""
+    """(all banks in the order of their precedence, what is wrong with files and what is done about it)."""
     banks, troubles = [], []
     for path in bank_files():
         try:
-            banks.append(read_bank(path))
+            bank, trouble = read_kept(path, read_bank)
         except MidiError as error:
-            troubles.append(str(error))
+            troubles.append(f"{error}; playing without that bank")
+            continue
+        banks.append(bank)
+        if trouble:
+            troubles.append(trouble)
     return banks, troubles
 
 
@@ -157,9 +162,9 @@ def learnt_path() -> Path:
 
 
 def learnt() -> tuple[Binding, ...]:
-    """Raises MidiError where the file is broken."""
+    """From the newest file that can be read. Raises MidiError where there are such, and none can."""
     path = learnt_path()
-    return read_bank(path).bindings if path.exists() else ()
+    return read_kept(path, read_bank)[0].bindings if path.exists() else ()
 
 
 def learn(binding: Binding) -> list[Binding]:
@@ -168,7 +173,7 @@ def learn(binding: Binding) -> list[Binding]:
     Raises MidiError where the file is broken, StorageError where it cannot be written.
     """
     kept, gone = with_learnt(learnt(), binding)
-    write_atomic(learnt_path(), learnt_text(kept))
+    write_kept(learnt_path(), learnt_text(kept))
     return gone
 
 
@@ -176,7 +181,7 @@ def unlearn(target: str) -> list[Binding]:
     """Forgets what was learnt for a parameter or action; returns it. Raises MidiError, StorageError."""
     kept, gone = without_target(learnt(), target)
     if gone:
-        write_atomic(learnt_path(), learnt_text(kept))
+        write_kept(learnt_path(), learnt_text(kept))
     return gone
 
 
