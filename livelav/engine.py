@@ -195,6 +195,8 @@ class Live:
         for event in self.synths.step(asked, now_s, self.desk.state.freeze):
             self._on_event(self.synth, event, now_s)
         self.shared.main["seat"] = self.synths.at
+        if self.desk.tape and (shows := self.synths.shows):
+            self.desk.tape.note_fade(shows, now_s)
 
     def _prepare(self) -> None:
         """One scene of the set in each turn, while the models are being loaded and nothing is to be seen."""

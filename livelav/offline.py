@@ -17,18 +17,17 @@ from typing import Any
 import numpy as np
 
 from livelav.audio.ingress import to_stereo
+from livelav.casting import Casting, Made, Part
 from livelav.chain import Chain, Frame
-from livelav.control.commands import Command
+from livelav.control.commands import FadeTo, Taken
 from livelav.core.params import Settings
-from livelav.core.scene import MappingKey, Scene
+from livelav.core.scene import Drawn, MappingKey, Scene
 from livelav.core.tempo import Tempo
 from livelav.core.values import Block, Bytes, Controls, EmbeddingStats, Features, Floats, Image, WStats
 from livelav.desk import Desk
 from livelav.encode.encoder import Encoder
 from livelav.generate.library import Generator
 from livelav.inputs import Inputs
-from livelav.mapping.blend import Blend
-from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
 from livelav.show.renderer import Moment, Renderer, Size
 from livelav.takes import Heard
@@ -36,12 +35,17 @@ from livelav.takes import Heard
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """All that one picture is made of."""
+    """All that one picture is made of. In a crossfade there are two parts, else one."""
 
     number: int
     time_s: float
-    controls: Controls
+    parts: tuple[Part, ...]
     moment: Moment
+
+    @property
+    def controls(self) -> Controls:
+        """Of the generator that plays."""
+        return self.parts[0].controls
 
 
 class Script:
@@ -54,41 +58,43 @@ class Script:
         scene: Scene,
         fps: Fraction,
         track: EmbeddingStats | None = None,
-        done: Iterable[tuple[float, Command]] = (),
+        done: Iterable[tuple[float, Taken]] = (),
         heard: Iterable[Heard] | None = None,
+        others: Callable[[FadeTo], tuple[Drawn, WStats] | None] = lambda _fade: None,
     ) -> None:
         """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`.
 
         `done`: what hands do meanwhile, and when in seconds of the sound, in order. `heard`: by which settings the
-        stages before the generator hear what; None: by those that hands set.
+        stages before the generator hear what; None: by those that hands set. `others`: which generator it is that the
+        picture goes over to, and its W; None where it cannot be had, and the one that plays goes on.
         """
         self._encoder, self._fps, self._hop_s = encoder, fps, 1.0 / encoder.frame_rate
         self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
         self._desk = Desk(scene, None, (), Inputs(), 0.0)
 
-        def mapper(key: MappingKey) -> Mapper:
+        def mapper(stats: WStats, key: MappingKey) -> Mapper:
             words: dict[str, Any] = asdict(key)  # checked in the scene
             return Mapper(stats, encoder, **words, track=track if key.mode == "track" else None)
 
-        self._mapper = mapper
+        self._casting = Casting(scene.drawn, stats, mapper, self._hop_s, others)
         self._begin(scene.key)
         self._heard, self._heard_now = iter(heard or ()), Heard(0, self._desk.wanted)
         self._heard_next = next(self._heard, None)
         self._by_heard = heard is not None
         self._samples = self._made = 0  # of the sound, and frames that came of it
         self._unheard = self._stills = 0  # and how many of them without the stages
-        self._newest: Frame | None = None
-        self._frames: deque[Frame] = deque(maxlen=2)
+        self._newest: Made | None = None
+        self._frames: deque[Made] = deque(maxlen=2)
         self._onset = 0.0  # the strongest since the last picture: there may be more frames than pictures
         self._done = itertools.groupby(done, key=lambda one: one[0])
         self._next = next(self._done, None)
-        self._controls: Controls | None = None  # of the last picture
+        self._parts: tuple[Part, ...] = ()  # of the last picture
         self._stood = 0  # pictures that were frozen: their own time stands still
 
     def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
         """One for every picture that begins within the sound; `sound` are [n, channels] in order."""
         heard, made, number = 0, 0, 0  # samples, encoder frames, pictures
-        is_over, waiting = False, deque[Frame]()
+        is_over, waiting = False, deque[Made]()
         piece = max(round(self._hop_s * rate_hz), 1)  # as often as there are frames, drives move what they are to
         blocks = _pieces((to_stereo(block)[0] for block in sound), piece)
         while True:
@@ -105,26 +111,30 @@ class Script:
                     waiting.extend(self._hear(block, rate_hz, heard / rate_hz))
                 self._frames.append(waiting.popleft())
                 made += 1
-                self._onset = max(self._onset, self._frames[-1].features.onset)
-                self._take_beat(self._frames[-1], made * self._hop_s)
+                frame = self._frames[-1].frame
+                self._onset = max(self._onset, frame.features.onset)
+                self._take_beat(frame, made * self._hop_s)
             if is_over and time * rate_hz >= heard:
                 return
             yield self._step(number, float(time), made)
             number += 1
 
-    def _hear(self, block: Floats, rate_hz: int, now_s: float) -> list[Frame]:
-        heard = self._frames[-1].features if self._frames else None
+    def _hear(self, block: Floats, rate_hz: int, now_s: float) -> list[Made]:
+        heard = self._frames[-1].frame.features if self._frames else None
         rms, onset = (heard.rms, heard.onset) if heard else (0.0, 0.0)
         while self._next and self._next[0] <= now_s:
             at_s, commands = self._next
             for _, command in commands:
-                self._desk.apply(command, at_s)
+                if isinstance(command, FadeTo):
+                    self._casting.go_over(command)
+                else:
+                    self._desk.apply(command, at_s)
             self._desk.take([], at_s, rms, onset)
             self._next = next(self._done, None)
         self._desk.take([], now_s, rms, onset)
         if not self._by_heard:
             self._heard_now = Heard(self._samples, self._desk.wanted)
-        frames, first = list[Frame](), self._samples
+        frames, first = list[Made](), self._samples
         while (new := self._heard_next) and new.at < first + len(block):
             frames += self._push(block[self._samples - first : new.at - first], rate_hz)
             if new.begins:
@@ -133,7 +143,7 @@ class Script:
             self._heard_now, self._heard_next = new, next(self._heard, None)
         return frames + self._push(block[self._samples - first :], rate_hz)
 
-    def _push(self, block: Floats, rate_hz: int) -> list[Frame]:
+    def _push(self, block: Floats, rate_hz: int) -> list[Made]:
         """Through the stages, by the settings of now."""
         now = self._heard_now
         self._samples += len(block)
@@ -144,38 +154,36 @@ class Script:
             return frames
         if now.rate_hz:
             block = np.zeros((round(len(block) * now.rate_hz / rate_hz), 2), np.float32)
-        self._blend.go_to(now.wanted.key, now.wanted.seconds)
+        self._casting.go_to(now.wanted.key, now.wanted.seconds)
         heard = Block(block, self._samples / rate_hz, float(now.rate_hz or rate_hz))
-        frames = self._chain.push(heard, now.wanted.settings) if len(block) else []
-        self._made += len(frames)
-        self._newest = frames[-1] if frames else self._newest
-        return frames
+        made = self._casting.made(self._chain.push(heard, now.wanted.settings) if len(block) else [])
+        self._made += len(made)
+        self._newest = made[-1] if made else self._newest
+        return made
 
-    def _still(self, count: int) -> list[Frame]:
+    def _still(self, count: int) -> list[Made]:
         """The picture stands still for so many frames."""
-        frames = [replace(self._newest, beat=None)] * count if self._newest else []  # else there is none yet
-        self._made += len(frames)
-        return frames
+        if (newest := self._newest) is None:  # there is none yet
+            return []
+        self._made += count
+        return [replace(newest, frame=replace(newest.frame, beat=None))] * count
 
     def _begin(self, key: MappingKey) -> None:
-        self._blend = Blend(self._mapper, key, self._hop_s)
-        self._chain = Chain(self._encoder, self._blend)
+        self._chain = Chain(self._encoder, self._casting.begin(key))
 
     def _take_beat(self, frame: Frame, now_s: float) -> None:
         if beat := frame.beat:
             self._desk.hear(Tempo(beat.bpm, now_s - beat.ago_s), beat.confidence, now_s)
 
     def _step(self, number: int, time_s: float, made: int) -> Step:
-        newest, desk = self._frames[-1], self._desk
-        features, choices = newest.features, desk.scenes.scene.choices
+        desk = self._desk
+        features, choices = self._frames[-1].frame.features, desk.scenes.scene.choices
         onset, self._onset = self._onset, 0.0
-        controls = newest.controls
-        if choices["generate.between"] != "newest":
-            share = time_s / self._hop_s - (made - 1)
-            controls = between(self._frames[0].controls, controls, share)
-        if desk.state.freeze and self._controls:
-            controls, self._stood = self._controls, self._stood + 1
-        self._controls = controls
+        if desk.state.freeze and self._parts:
+            self._stood += 1
+        else:
+            share = time_s / self._hop_s - (made - 1) if choices["generate.between"] != "newest" else 1.0
+            self._parts = self._casting.see(self._frames[0], self._frames[-1], share, float(1 / self._fps))
         aspect: Any = choices["show.aspect"]  # checked in the scene
         moment = Moment(
             desk.played,
@@ -187,28 +195,39 @@ class Script:
             order=choices["chain.order"],
             pattern=desk.state.pattern,
             shown_s=time_s,
+            balance=self._casting.balance,
         )
-        return Step(number, time_s, controls, moment)
+        return Step(number, time_s, self._parts, moment)
 
 
 class Pictures:
     """Makes pictures of steps, in order."""
 
-    def __init__(self, generator: Generator, renderer: Renderer, target: Any, size: Size) -> None:
-        """`target`: a framebuffer of `size` pixels in the renderer's context."""
-        self._generator, self._renderer, self._target, self._size = generator, renderer, target, size
+    def __init__(
+        self,
+        generator: Generator,
+        renderer: Renderer,
+        target: Any,
+        size: Size,
+        cast: Callable[[Drawn], Generator] | None = None,
+    ) -> None:
+        """`target`: a framebuffer of `size` pixels in the renderer's context. `cast`: which generator draws what;
+        None: all is drawn by `generator`."""
+        self._renderer, self._target, self._size = renderer, target, size
+        self._cast = cast or (lambda _drawn: generator)
 
     def make(self, step: Step) -> Bytes:
         """[height, width, 4], top row first."""
-        return self.draw(step, self.image(step))
+        return self.draw(step, self.images(step))
 
-    def image(self, step: Step) -> Bytes:
-        """The generator's, of which the picture is drawn: by as many threads at a time as it has streams."""
-        return self._generator.synthesize(step.controls.ws, step.controls.noise)
+    def images(self, step: Step) -> list[Bytes]:
+        """The generators', of which the picture is drawn: by as many threads at a time as they have streams."""
+        return [self._cast(part.drawn).synthesize(part.controls.ws, part.controls.noise) for part in step.parts]
 
-    def draw(self, step: Step, image: Bytes) -> Bytes:
-        """`make`, of an image that was made before. Runs in the thread that owns the context."""
-        self._renderer.set_image(Image(image, step.time_s))
+    def draw(self, step: Step, images: list[Bytes]) -> Bytes:
+        """`make`, of images that were made before. Runs in the thread that owns the context."""
+        for part, image in zip(step.parts, images, strict=True):
+            self._renderer.set_image(Image(image, step.time_s), part.seat)
         self._renderer.draw(self._target, self._size, step.moment)
         return self._renderer.read_rgba(self._size)[::-1]
 

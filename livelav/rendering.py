@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.errors import ParamError, SourceError, StorageError, tell
-from livelav.core.scene import Scene
+from livelav.core.scene import Drawn, Scene
 from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, physical_cores
@@ -26,7 +26,7 @@ from livelav.pipeline import behind, mapped
 from livelav.play import first_scene, number
 from livelav.progress import shown_progress
 from livelav.resuming import REMEMBERED_S, Begun, begun
-from livelav.retake import differences, scene_of_take
+from livelav.retake import Cast, differences, scene_of_take
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
@@ -102,14 +102,23 @@ def render(
         raise ParamError("--resume goes on with a video, --force writes over it: give one of them")
     _check_output(output, sound, force or resume)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
-    generator = load_generator(
-        choices["model"], backend=choices["backend"], noise_mode=choices["generate.noise"], streams=STREAMS
-    )
-    for warning in (*generator.warnings, *(differences(take, generator) if take else ())):
+
+    def load(drawn: Drawn) -> Generator:
+        noise: Any = drawn.noise  # checked, wherever it came from
+        return load_generator(drawn.model, backend=choices["backend"], noise_mode=noise, streams=STREAMS)
+
+    generator, cast = load(order.scene.drawn), None
+    if take and table_flags.get("model") is None:
+        cast = Cast(take, generator, order.scene.drawn, table_flags.get("generate_noise"), load)
+    for warning in (
+        *generator.warnings, *(differences(take, generator) if take else ()), *(cast.troubles if cast else ())
+    ):  # fmt: skip
         tell(warning)
     with shown_progress(sound.name) as progress:
         seconds = max(whole.seconds, 0.1)
-        made = _make(order, whole, generator, resume, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0)))
+        made = _make(
+            order, whole, generator, cast, resume, lambda step, heard_s: progress(step, min(heard_s / seconds, 1.0))
+        )
     if not made:
         tell(f"{output} is complete: there is nothing to go on with")
         return
@@ -126,14 +135,20 @@ def draw_without_threads() -> None:
 
 
 def _make(
-    order: Order, whole: WholeSound, generator: Generator, resume: bool, progress: Callable[[str, float], None]
+    order: Order,
+    whole: WholeSound,
+    generator: Generator,
+    cast: Cast | None,
+    resume: bool,
+    progress: Callable[[str, float], None],
 ) -> bool:
     """`progress` is told what is done, and for how many seconds of the sound. False where nothing was left to do."""
     from livelav.show.film import MOST_CHANNELS, Film  # PyAV is heavy
 
     scene, encoder, track = order.scene, load_encoder(order.scene.choices["encoder"]), None
-    made_of = _provenance(order, whole, generator, encoder)
-    before = begun(order.output, made_of) if resume and order.output.exists() else Begun()
+    made_of = _provenance(order, whole, generator, encoder, cast)
+    draws_noise = any(drawn.noise == "random" for drawn in (scene.drawn, *(cast.drawn if cast else ())))
+    before = begun(order.output, made_of, draws_noise) if resume and order.output.exists() else Begun()
     if before.is_complete(whole, float(order.first / order.fps)):
         return False
     if scene.key.mode == "track":
@@ -141,16 +156,17 @@ def _make(
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
     draw_without_threads()
     surface = HeadlessSurface(order.drawn)
-    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
+    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn, cast)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
     sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)
     film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     done = order.take.commands(whole.rate_hz) if order.take else ()
     heard = order.take.heard() if order.take else None
-    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard)
+    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard, *((cast.others,) if cast else ()))
+    streams = 1 if draws_noise else generator.streams
     try:
-        _draw(order, _with_sound(script, whole, order), pictures, generator.streams, film, before, progress)
+        _draw(order, _with_sound(script, whole, order), pictures, streams, film, before, progress)
     except KeyboardInterrupt:
         if film.pictures >= before.pictures:
             tell(f"stopped at {film.pictures / float(order.fps):.1f} s of video; what was made is kept")
@@ -183,11 +199,11 @@ def _draw(
     packets = before.unfinished.packets() if before.unfinished else iter(())
     again = order.first + before.again if before.again else order.first - round(REMEMBERED_S * order.fps)
 
-    def image(one: tuple[Step | None, Any]) -> Bytes | None:
-        return pictures.image(one[0]) if one[0] is not None and one[0].number >= again else None
+    def images(one: tuple[Step | None, Any]) -> list[Bytes] | None:
+        return pictures.images(one[0]) if one[0] is not None and one[0].number >= again else None
 
-    with behind(_QUEUED) as do, closing(mapped(image, steps, streams)) as images:
-        for (step, sound), pixels in images:
+    with behind(_QUEUED) as do, closing(mapped(images, steps, streams)) as made:
+        for (step, sound), pixels in made:
             for block in sound:
                 do(film.add_sound, block[:, : film.channels])
             if step is None:
@@ -225,7 +241,9 @@ def _with_sound(script: Script, whole: WholeSound, order: Order) -> Iterator[tup
     yield None, heard
 
 
-def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: Encoder) -> Provenance:
+def _provenance(
+    order: Order, whole: WholeSound, generator: Generator, encoder: Encoder, cast: Cast | None
+) -> Provenance:
     """What the video will say of itself. Raises SourceError."""
     scene, take = order.scene, order.take
     try:
@@ -234,6 +252,8 @@ def _provenance(order: Order, whole: WholeSound, generator: Generator, encoder: 
         for path in take.texts if take else ():
             with path.open("rb") as file:
                 hashlib.file_digest(file, lambda: digest)
+        for sha256 in cast.sha256s.values() if cast else ():
+            digest.update(sha256.encode())
     except OSError as error:
         raise SourceError(f"cannot read {whole.path}: {error.strerror}; copy it to a disk that can be read") from error
     return Provenance(

@@ -43,8 +43,10 @@ class Begun:
         return one.pictures >= seconds * one.fps and one.heard_s > seconds - _ROUNDING_S
 
 
-def begun(output: Path, order: Provenance) -> Begun:
-    """What there is of a video that was begun by the same order. Raises StorageError where it is none, or another's."""
+def begun(output: Path, order: Provenance, draws_noise: bool) -> Begun:
+    """What there is of a video that was begun by the same order. Raises StorageError where it is none, or another's.
+
+    `draws_noise`: any of its generators draws new maps for every image."""
     from livelav.show.unfinished import unfinished  # PyAV is heavy
 
     try:
@@ -60,8 +62,7 @@ def begun(output: Path, order: Provenance) -> Begun:
             raise StorageError(f"cannot go on with {output}: it was begun with {what}; {remedy} renders it anew")
     found = unfinished(output, said.fps)
     # drawn noise goes on from image to image: then all of them are made again
-    is_drawn = order.scene.choices["generate.noise"] == "random"
-    return Begun(found, 0 if is_drawn else max(found.kept - round(REMEMBERED_S * said.fps), 0))
+    return Begun(found, 0 if draws_noise else max(found.kept - round(REMEMBERED_S * said.fps), 0))
 
 
 def _other(then: Scene, now: Scene) -> str:

@@ -1,22 +1,29 @@
 """What a take is rendered with: the scene that its show began with, and the few flags that may say otherwise.
 
 What hands moved is the take's: parameters, preset, seed and the choices of songs cannot be given. What made the
-pictures may be another: model, encoder, engine, noise maps. Runs in main.
+pictures may be another: model, encoder, engine, noise maps. Models that the show changed to are taken from the library
+by their names, never from a file that a take names. Runs in main.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from livelav.core.errors import ParamError, TakeError
+from livelav.control.commands import FadeTo
+from livelav.core.errors import ModelError, ParamError, TakeError
 from livelav.core.params import CHOICES, PARAMS, argument
-from livelav.core.scene import Scene
+from livelav.core.scene import Drawn, Scene
+from livelav.core.values import WStats
 from livelav.encode.encoder import FETCHABLE
-from livelav.generate.library import Generator, list_models
+from livelav.generate.library import Generator, list_models, model_info
 from livelav.play import first_scene
 from livelav.takes import Take
 
+Load = Callable[[Drawn], Generator]
+
 _ENCODERS = ("embedded", *FETCHABLE)
+_KEPT = 3  # generators: two that are seen, and one more for pictures that are still being made
 
 
 def scene_of_take(take: Take, preset: str | None, seed: str | None, flags: dict[str, Any]) -> Scene:
@@ -39,10 +46,57 @@ def scene_of_take(take: Take, preset: str | None, seed: str | None, flags: dict[
     return first_scene(None, None, flags, before, live=False)
 
 
+class Cast:
+    """The generators that a take's picture goes over to, each loaded when it is first drawn; the last few are kept."""
+
+    def __init__(self, take: Take, first: Generator, drawn: Drawn, noise: str | None, load: Load) -> None:
+        """`first` is the one that it begins with, as `drawn`; `noise` the maps of all of them, where the take is not to
+        say that. `load` gives another."""
+        self._load, self._noise, self._lock = load, noise, threading.Lock()
+        self._kept = {drawn: first}
+        self.sha256s: dict[str, str] = {}  # of those that are here, by their names
+        self.troubles: list[str] = []  # for the operator, in a line each
+        if take.changes_model and not take.fades:
+            self.troubles.append(f"{take.path} does not say when another model was seen: all of it is of {first.name}")
+        for fade in take.fades:
+            if fade.model not in self.sha256s:
+                self._look_for(fade, take)
+        self.drawn = tuple(self._meant(fade) for fade in take.fades if fade.model in self.sha256s)
+
+    def _look_for(self, fade: FadeTo, take: Take) -> None:
+        try:
+            if fade.model not in list_models():  # a name is all that a take may say
+                raise ModelError(f"model {fade.model!r} of {take.path} is not here")
+            self.sha256s[fade.model] = model_info(fade.model).sha256
+        except ModelError as error:
+            self.troubles.append(f"{error}: what plays before it goes on")
+            return
+        if fade.sha256 != self.sha256s[fade.model] and fade.model != take.model:
+            self.troubles.append(f"model {fade.model} is another here than in {take.path}: its pictures are, too")
+
+    def others(self, fade: FadeTo) -> tuple[Drawn, WStats] | None:
+        """See Casting. Raises ModelError, BackendError."""
+        if fade.model not in self.sha256s:
+            return None
+        drawn = self._meant(fade)
+        return drawn, self(drawn).stats
+
+    def __call__(self, drawn: Drawn) -> Generator:
+        """The generator; from any thread. Raises ModelError, BackendError."""
+        with self._lock:
+            found = self._kept.pop(drawn, None) or self._load(drawn)
+            self._kept = {
+                **dict(list(self._kept.items())[1 - _KEPT :]),
+                drawn: found,
+            }  # the last one was asked for last
+            return found
+
+    def _meant(self, fade: FadeTo) -> Drawn:
+        return Drawn(fade.model, self._noise or fade.noise)
+
+
 def differences(take: Take, generator: Generator) -> Iterator[str]:
     """Where the video cannot be what was seen, one line each."""
-    if take.changes_model:
-        yield f"{take.path} changes the model: all of the video is of {generator.name}"
     if generator.name == take.model and generator.sha256 != take.sha256:
         yield f"model {generator.name} is another here than in {take.path}: its pictures are, too"
     if take.strange:

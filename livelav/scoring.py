@@ -38,7 +38,7 @@ from livelav.score.verdict import LEAST_S, Interval, Verdict, judge
 from livelav.score.video import VideoPictures
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance, read_provenance
-from livelav.show.renderer import Moment, Renderer
+from livelav.show.renderer import Renderer
 from livelav.takes import SUFFIX
 
 INSTALL = "pip install librosa"
@@ -164,9 +164,11 @@ def _drawn(
     lead = min(round(_LEAD_S * rate), len(steps))
     try:
         pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, size)
-        with closing(mapped(pictures.image, iter(random_steps(steps, rate, lead, _SEED)), generator.streams)) as images:
-            for step, image in images:
-                drawn = pictures.draw(step, image)
+        with closing(
+            mapped(pictures.images, iter(random_steps(steps, rate, lead, _SEED)), generator.streams)
+        ) as images:
+            for step, of_it in images:
+                drawn = pictures.draw(step, of_it)
                 while Fraction(seen.count, ANALYSIS_HZ) < (step.number + 1 - lead) / rate:  # while it is shown
                     seen.push(drawn[..., :3])
                 progress("drawing random motion", 0.7 + 0.29 * step.number / (len(steps) + lead))
@@ -183,8 +185,8 @@ def random_steps(steps: list[Step], rate: Fraction, longer: int, seed: int) -> l
     made = []
     for number, ws in enumerate(motion):
         other, time_s = steps[order[number % len(steps)]], float(number / rate)
-        moment: Moment = replace(other.moment, time_s=time_s)
-        made.append(Step(number, time_s, replace(other.controls, ws=ws), moment))
+        part, moment = other.parts[0], replace(other.moment, time_s=time_s)
+        made.append(Step(number, time_s, (replace(part, controls=replace(part.controls, ws=ws)),), moment))
     return made
 
 

@@ -4,21 +4,19 @@ A generator is changed by a second synth process, which loads, compiles, hears w
 that plays; then the picture crossfades and the first one goes. Whatever is wrong with the new model ends the new
 process and nothing else.
 
-    seat 0   plays ............................ fades ] gone         next comes ...
-    seat 1            loads ... ready, waits  [ fades   plays .....................
-    balance  0                                0 ----> 1
-
-There are two seats, with shared memory that is made once: who sits down there goes on counting where the last one
-stopped, and no change can leak any. Makes no process: the engine hands in how a child is made. Runs in main; the time
-is passed in, and nothing here waits.
+There are two seats, see crossfade.py, with shared memory that is made once: who sits down there goes on counting where
+the last one stopped, and no change can leak any. Makes no process: the engine hands in how a child is made. Runs in
+main; the time is passed in, and nothing here waits.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from livelav.control.commands import FadeTo
 from livelav.core.scene import Drawn
 from livelav.core.shm import Board
+from livelav.crossfade import Crossfade, balance
 from livelav.supervisor import AGAIN, STARTING_S, Child, Event
 from livelav.synth import SynthConfig, SynthShared
 
@@ -69,11 +67,10 @@ class Synths:
         self._seats, self._make = tuple(seats), make
         self._config = replace(config, trace=None, joins=True)  # of those that come
         self._players: list[_Player | None] = [_Player(_drawn(config), make(config, seats[0]), seats[0]), None]
-        self._at = 0  # the seat of the one that plays, or that is faded from
         self._leaving: list[Child] = []
         self._left_restarts = 0
+        self._crossfade = Crossfade()  # its seat is that of the one that plays, or that is faded from
         self._is_fading = False
-        self._share = 0.0  # of the way to the other seat
         self._stepped_s = 0.0
         self._started_s = float("-inf")
 
@@ -81,13 +78,13 @@ class Synths:
 
     @property
     def _here(self) -> _Player:
-        player = self._players[self._at]
+        player = self._players[self.at]
         assert player is not None, "one of them always plays"
         return player
 
     @property
     def _there(self) -> _Player | None:
-        return self._players[1 - self._at]
+        return self._players[1 - self.at]
 
     @property
     def child(self) -> Child:
@@ -112,7 +109,7 @@ class Synths:
     @property
     def at(self) -> int:
         """Its seat."""
-        return self._at
+        return self._crossfade.seat
 
     @property
     def model(self) -> str:
@@ -139,10 +136,19 @@ class Synths:
         return self._there.progress if self._there and not self._there.is_ready else ""
 
     @property
+    def shows(self) -> FadeTo | None:
+        """Where the picture is, or goes; None before there is one."""
+        goal = self._there if self._is_fading and self._crossfade.onwards else self._here
+        if goal is None or not (loaded := goal.loaded):
+            return None
+        return FadeTo(
+            loaded["model"], goal.drawn.noise, loaded["sha256"], self._crossfade.seconds if self._is_fading else 0.0
+        )
+
+    @property
     def balance(self) -> float:
-        """Of the picture between the seats' images: 0 the first seat's alone, 1 the second's. Slow at its ends."""
-        eased = self._share * self._share * (3.0 - 2.0 * self._share)
-        return 1.0 - eased if self._at else eased
+        """Of the picture between the seats' images, see crossfade.py."""
+        return balance(self.at, self._crossfade.share)
 
     @property
     def restarts(self) -> int:
@@ -180,7 +186,7 @@ class Synths:
         elif self._is_fading:
             return self._fade(there, asked, 0.0 if is_frozen else dt_s)
         elif asked.loads != there.drawn:
-            self._let_go(1 - self._at)
+            self._let_go(1 - self.at)
         elif not there.is_ready:
             if now_s - max(self._started_s, there.hurried_s) > _PATIENCE_S:  # again: it may stand back only now
                 there.child.hurry()
@@ -190,6 +196,7 @@ class Synths:
                 there.goes_s = asked.due_s if asked.drawn == there.drawn else now_s
             if asked.drawn == there.drawn and asked.shown_s >= there.goes_s:
                 self._is_fading = True
+                self._crossfade = replace(self._crossfade, onwards=True, seconds=asked.seconds)
                 self._share_out(there)
         return []
 
@@ -205,20 +212,20 @@ class Synths:
         seconds, known = asked.seconds, (self._here.drawn, there.drawn)
         if asked.drawn not in known or asked.loads not in known:
             seconds = min(seconds, _HASTY_S)
-        onwards = asked.drawn == there.drawn or (asked.drawn != self._here.drawn and self._share >= 0.5)
+        onwards = asked.drawn == there.drawn or (asked.drawn != self._here.drawn and self._crossfade.share >= 0.5)
+        self._crossfade = replace(self._crossfade, onwards=onwards, seconds=seconds)
         if dt_s > 0:
-            step = dt_s / seconds if seconds > 0 else 1.0
-            self._share = min(max(self._share + (step if onwards else -step), 0.0), 1.0)
-        if self._share in (0.0, 1.0) and dt_s > 0:
+            self._crossfade = self._crossfade.after(dt_s)
+        if self._crossfade.share in (0.0, 1.0) and dt_s > 0:
             self._is_fading = False
-            self._let_go(self._at if onwards else 1 - self._at)
+            self._let_go(self.at if onwards else 1 - self.at)
             (there if onwards else self._here).seat.turn["apart_s"] = 0.0
             if onwards:
                 return self._take_over(there)
         return []
 
     def _take_over(self, there: _Player) -> list[Event]:
-        self._at, self._share = 1 - self._at, 0.0
+        self._crossfade = Crossfade(1 - self.at)
         config, seat = there.child.args
         # if it is started again everybody waits for it, and nothing is imported any more
         there.child.args = (replace(config, joins=False, model=there.loaded["plays"]), seat)
@@ -226,12 +233,12 @@ class Synths:
         return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
 
     def _start(self, drawn: Drawn, now_s: float) -> None:
-        seat = self._seats[1 - self._at]
+        seat = self._seats[1 - self.at]
         seat.turn["apart_s"] = _UNSEEN_S
         child = self._make(replace(self._config, **drawn._asdict()), seat)
         child.starting_s = _JOINING_S
         child.start(now_s)
-        self._players[1 - self._at] = _Player(drawn, child, seat)
+        self._players[1 - self.at] = _Player(drawn, child, seat)
         self._started_s = now_s
 
     def _let_go(self, at: int) -> None:
@@ -269,10 +276,10 @@ class Synths:
                 case "warning":
                     there.words.append(event["text"])
                 case "error":
-                    self._let_go(1 - self._at)
+                    self._let_go(1 - self.at)
                     return [self._refusal(there, event["text"])]
                 case "restart":
-                    self._let_go(1 - self._at)
+                    self._let_go(1 - self.at)
                     ended = str(event["text"]).removesuffix(AGAIN)
                     return [self._refusal(there, there.words[-1] if there.words else ended)]
         return []

@@ -5,6 +5,7 @@
         {"livelav_take": 2, "model": "default", "seed": 0, "settings": {...}, ...}
         {"at": 96000, "do": "set", "name": "mapping.norm", "value": 1.5}
         {"at": 144000, "do": "play", "name": "calm", "preset": {...}}
+        {"at": 158400, "do": "fade", "model": "lava", "noise": "const", "sha256": "...", "seconds": 2.0}
     show.take/heard.jsonl     a line for each change of what the synth heard by, fades and drives included:
         {"at": 0, "begins": true, "rate_hz": 24000, "seed": 0, "choices": {...}, "params": {...}, "seconds": 0.0}
         {"at": 96640, "rate_hz": 0, "params": {"mapping.norm": 1.5}}
@@ -13,7 +14,8 @@
 `at` counts samples of the sound, so nothing drifts against it. What was done is for the picture's stages; what was
 heard is for those before the generator, which so come to the same ws to the last frame. Where it `begins`, they
 remember nothing; a `rate_hz` says that the synth heard silence of its own there, at that rate and not the file's; and
-where it is `deaf` it was too slow, or being started again, and the picture stood still.
+where it is `deaf` it was too slow, or being started again, and the picture stood still. A `fade` says when the picture
+went over to another generator, or back, for that was when it was loaded and no sooner; 0 seconds: it is there.
 A take of schema 1 has no heard.jsonl: what was done moves all of its stages.
 
 What depends on files, lists, chance, clocks and
@@ -31,7 +33,7 @@ from typing import Any, Literal, get_args
 from livelav import __version__
 from livelav.control.commands import (
     Begin,
-    Command,
+    FadeTo,
     Follow,
     Keep,
     Panic,
@@ -41,6 +43,7 @@ from livelav.control.commands import (
     SetDrive,
     SetParam,
     Swap,
+    Taken,
     Toggle,
     Undo,
     VaryTo,
@@ -62,12 +65,14 @@ LONGEST_LINE = 64 << 10  # bytes
 
 _LARGEST = 1 << 34  # bytes of lines: a night in which every parameter moves all the time
 _LONGEST_NAME = 200
+_LONGEST_FADE_S = 1e4
 _LATEST = 1 << 53  # samples
 _RATES_HZ = range(1_000, 1_000_000)
 _MOST_STRANGE = 200
+_MOST_GENERATORS = 200
 _START_CHOICES = ("encoder", "generate.noise")  # that shape the picture although no running show can change them
 _Switch = Literal["blackout", "freeze", "pattern"]
-_PLAIN: Mapping[str, Command] = {"begin": Begin(), "undo": Undo(), "swap": Swap(), "panic": Panic(), "keep": Keep()}
+_PLAIN: Mapping[str, Taken] = {"begin": Begin(), "undo": Undo(), "swap": Swap(), "panic": Panic(), "keep": Keep()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ def head(scene: Scene, loaded: Mapping[str, Any]) -> str:
     return json.dumps(facts)
 
 
-def line(command: Command) -> str:
+def line(command: Taken) -> str:
     """What was done, as a line without its time. The command is one that `Desk` says something came to."""
     return json.dumps(_facts(command))
 
@@ -138,7 +143,7 @@ def heard_line(heard: Heard, before: Heard | None) -> str:
     return json.dumps(facts)
 
 
-def _facts(command: Command) -> dict[str, Any]:
+def _facts(command: Taken) -> dict[str, Any]:
     match command:
         case SetParam(name, value):
             return {"do": "set", "name": name, "value": float(value)}
@@ -152,6 +157,8 @@ def _facts(command: Command) -> dict[str, Any]:
             return {"do": "vary", "values": dict(values)}
         case PlayModel(name):
             return {"do": "model", "name": name}
+        case FadeTo(model, noise, sha256, seconds):
+            return {"do": "fade", "model": model, "noise": noise, "sha256": sha256, "seconds": float(seconds)}
         case Toggle(switch):
             return {"do": "switch", "name": switch}
         case Follow(bpm, bar_s, hears):
@@ -193,6 +200,7 @@ class Take:
         strange = set[str]()
         self._begin(next(lines, None), strange)
         self.changes_model = False
+        self.fades: dict[FadeTo, None] = {}  # that are done, each once, but for how long they take
         at = 0
         for number, facts in lines:
             before, at = at, self._at(number, facts)
@@ -203,6 +211,10 @@ class Take:
             if isinstance(command, Play):
                 model = facts["preset"]["choices"].get("model", model)
             self.changes_model |= model != self.model
+            if isinstance(command, FadeTo):
+                self.fades[replace(command, seconds=0.0)] = None
+                if len(self.fades) > _MOST_GENERATORS:
+                    raise self._wrong(number, f"it is the picture's generator number {_MOST_GENERATORS + 1}")
             if len(strange) > _MOST_STRANGE:
                 raise self._wrong(number, f"{sorted(strange)[0]!r} and {_MOST_STRANGE} more are not known here")
         if self.has_heard:
@@ -216,7 +228,7 @@ class Take:
         """The files beside the sound."""
         return (self.lines, self._heard_lines) if self.has_heard else (self.lines,)
 
-    def commands(self, rate_hz: int) -> Iterator[tuple[float, Command]]:
+    def commands(self, rate_hz: int) -> Iterator[tuple[float, Taken]]:
         """What was done, and when in seconds of the sound, which has that rate; in order, read as it is asked for."""
         lines = self._read(self.lines)
         next(lines, None)
@@ -300,7 +312,7 @@ class Take:
             raise self._wrong(number, "`at` must be a number of samples", path)
         return at
 
-    def _command(self, number: int, facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+    def _command(self, number: int, facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
         """What a line says was done; None, and a word for `strange`, where this livelav does not know of it."""
         try:
             return _command(facts, strange)
@@ -328,7 +340,7 @@ def _refused(word: str) -> float:
     raise ValueError(f"{word} is no number")
 
 
-def _command(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+def _command(facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
     """Raises one of _FAULTS for what no livelav writes."""
     word = _text(facts["do"])
     if read := _READERS.get(word):
@@ -338,57 +350,66 @@ def _command(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
     return _PLAIN.get(word)
 
 
-def _set(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+def _set(facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
     for name, value in _values({facts["name"]: facts["value"]}, strange).items():
         return SetParam(name, value)
     return None
 
 
-def _set_drive(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+def _set_drive(facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
     for name, text in _known({facts["name"]: facts["drive"]}, strange).items():
         return SetDrive(name, None if text is None else checked_drive(name, text))
     return None
 
 
-def _choose(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+def _choose(facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
     for name, word in _words({facts["name"]: facts["word"]}, strange).items():
         return SetChoice(name, word)
     return None
 
 
-def _play(facts: Mapping[str, Any], strange: set[str]) -> Command:
+def _play(facts: Mapping[str, Any], strange: set[str]) -> Taken:
     return Play(_preset(facts["preset"], strange), _text(facts["name"]))
 
 
-def _vary(facts: Mapping[str, Any], strange: set[str]) -> Command:
+def _vary(facts: Mapping[str, Any], strange: set[str]) -> Taken:
     return VaryTo(_values(facts["values"], strange))
 
 
-def _play_model(facts: Mapping[str, Any], _strange: set[str]) -> Command:
+def _play_model(facts: Mapping[str, Any], _strange: set[str]) -> Taken:
     return PlayModel(_text(facts["name"]))
 
 
-def _switch(facts: Mapping[str, Any], strange: set[str]) -> Command | None:
+def _fade(facts: Mapping[str, Any], _strange: set[str]) -> Taken:
+    seconds = facts["seconds"]
+    if type(seconds) not in (int, float) or not 0 <= seconds <= _LONGEST_FADE_S:
+        raise ValueError(f"seconds must be a number from 0 to {_LONGEST_FADE_S:g}")
+    noise = CHOICE_BY_NAME["generate.noise"].checked(_text(facts["noise"]))
+    return FadeTo(_text(facts["model"]), noise, _text(facts["sha256"]), float(seconds))
+
+
+def _switch(facts: Mapping[str, Any], strange: set[str]) -> Taken | None:
     if (name := _text(facts["name"])) in get_args(_Switch):
         return Toggle(name)  # type: ignore[arg-type]  # it is one of them
     strange.add(name)
     return None
 
 
-def _tempo(facts: Mapping[str, Any], _strange: set[str]) -> Command:
+def _tempo(facts: Mapping[str, Any], _strange: set[str]) -> Taken:
     bpm, bar_s, hears = BY_NAME["tempo.bpm"].checked(facts["bpm"]), facts["bar_s"], facts["hears"]
     if not isinstance(bar_s, int | float) or not abs(bar_s) < _LATEST or type(hears) is not bool:
         raise ValueError("bar_s must be seconds, hears true or false")
     return Follow(bpm, float(bar_s), hears)
 
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any], set[str]], Command | None]] = {
+_READERS: Mapping[str, Callable[[Mapping[str, Any], set[str]], Taken | None]] = {
     "set": _set,
     "drive": _set_drive,
     "choose": _choose,
     "play": _play,
     "vary": _vary,
     "model": _play_model,
+    "fade": _fade,
     "switch": _switch,
     "tempo": _tempo,
 }

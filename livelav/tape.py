@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from livelav.control.commands import Command, Follow
+from livelav.control.commands import FadeTo, Follow, Taken
 from livelav.core.scene import Scene
 from livelav.core.tempo import Tempo
 from livelav.takes import LONGEST_LINE, head, line
@@ -27,6 +27,7 @@ class Tape:
         self._scene = scene
         self._waiting = deque[Words]()
         self._tempo: tuple[Tempo, bool] | None = None  # as it was noted last
+        self._fade: FadeTo | None = None  # the same of the generator that is seen
         self._begun = self._full = False
 
     def begin(self, loaded: Mapping[str, Any], now_s: float) -> None:
@@ -35,7 +36,7 @@ class Tape:
             self._begun = True
             self._waiting.appendleft((now_s, head(self._scene, loaded)))
 
-    def note(self, command: Command, now_s: float) -> None:
+    def note(self, command: Taken, now_s: float) -> None:
         """What something came to."""
         if self._full:
             return
@@ -48,6 +49,12 @@ class Tape:
         if (tempo, hears) != self._tempo:
             self._tempo = tempo, hears
             self.note(Follow(tempo.bpm, tempo.origin_s - now_s, hears), now_s)
+
+    def note_fade(self, fade: FadeTo, now_s: float) -> None:
+        """Which generator's images are seen, or faded to; what a take begins with its first line says."""
+        if self._begun and self._fade and fade != self._fade:
+            self.note(fade, now_s)
+        self._fade = fade
 
     def next(self) -> list[Words]:
         """The next few, which are taken off."""

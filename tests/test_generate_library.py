@@ -28,8 +28,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_small(path: Path) -> Path:
-    tensors = {name: np.asarray(t, np.float32) for name, t in seeded_tensors(SMALL).items()}
+def write_small(path: Path, seed: int = 0) -> Path:
+    tensors = {name: np.asarray(t, np.float32) for name, t in seeded_tensors(SMALL, seed).items()}
     write_checkpoint(path, SMALL, tensors, *w_mean_and_std(w_samples(SMALL, tensors, 500)))
     return path
 

@@ -37,7 +37,8 @@ class PretendedChild:
 
     def loads(self):
         """It has made its first image."""
-        self.events.append({"kind": "loaded", "model": f"loaded {self.model}", "plays": self.plays, "backend": "b"})
+        facts = {"model": f"loaded {self.model}", "plays": self.plays, "sha256": "", "backend": "b"}
+        self.events.append({"kind": "loaded", **facts})
         self.board["live"] = 1.0
         self.was_live = True
 

@@ -19,6 +19,7 @@ from test_render import sound_of as heard_of
 
 from live import DEADLINE_S, Run
 from livelav.audio.whole import WholeSound
+from livelav.casting import Made
 from livelav.chain import Chain, Frame
 from livelav.control.commands import (
     Command,
@@ -740,7 +741,9 @@ def test_a_model_that_is_not_here_or_another_is_said(film_take, tmp_path, capfd)
     capfd.readouterr()
     rendered(other, tmp_path / "other.mkv", end="0.1")
     said = capfd.readouterr().err
-    assert "is another here" in said and "changes the model" in said and "left out: dance" in said
+    assert (
+        "is another here" in said and "does not say when another model was seen" in said and "left out: dance" in said
+    )
     with pytest.raises(TakeError, match="--encoder"):
         rendered(edited(film_take, tmp_path / "x.take", encoder="../x.th"), tmp_path / "x.mkv")
 
@@ -809,9 +812,9 @@ def frames_of(path: Path, encoder: Any, stats: Any) -> tuple[list[Frame], Script
     script = Script(encoder, stats, take.scene, Fraction(30), None, take.commands(whole.rate_hz), take.heard())
     hear = script._hear
 
-    def kept(*block: Any) -> list[Frame]:
+    def kept(*block: Any) -> list[Made]:
         made = hear(*block)
-        for frame in made:
+        for frame in (one.frame for one in made):
             if not frames or frame.controls is not frames[-1].controls:
                 frames.append(frame)
         return made

@@ -8,9 +8,11 @@ import socket
 import av
 import numpy as np
 import pytest
+from test_generate_library import write_small
 
 from live import Run, livelav
 from livelav.control.osc import LOOPBACK, Message, pack
+from livelav.core.store import models_dir
 from livelav.takes import LINES, Take
 
 pytestmark = pytest.mark.rig
@@ -89,6 +91,47 @@ def test_a_show_is_made_again_from_its_take(tmp_path, show, rig):
     assert [one["do"] for one in done if one["do"] != "tempo"] == ["set", "play", "begin", "set"]
     assert take.sha256 == stats["model"]["sha256"] and take.encoder == stats["encoder"]["name"]
     assert "wrote again.mp4" in made_again(tmp_path, run.stats["seconds"])
+
+
+def pictures_of(path):
+    """[n, height, width, 3], int."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]).astype(int)
+
+
+def test_a_change_of_model_is_made_again_where_it_was_seen(tmp_path, show, rig):
+    run, say = show
+    models_dir().mkdir(parents=True, exist_ok=True)
+    write_small(models_dir() / "small.safetensors")
+    with rig.playing(music(14.0), RATE_HZ):
+        run.wait_for(lambda s: s["features"]["rms_db"] > -40 and s["seconds"] > 3, "the music is heard")
+        for address, value in (
+            ("contour", 0.0),
+            ("drift", 0.0),
+            ("flash_limit", 60.0),
+        ):  # what remembers other pictures
+            say(f"/show/{address}", value)
+        say("/preset/morph", 1.0)
+        say("/model", "small")
+        run.wait_for(lambda s: s["model"]["name"] == "small", "the other model")
+        seen_s = run.stats["seconds"]
+        run.wait_for(lambda s: s["seconds"] > seen_s + 2, "it plays alone")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.finish()[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "show.take" / LINES).read_text().splitlines()[1:]]
+    fades = [line for line in lines if line["do"] == "fade"]
+    assert [(line["model"], line["seconds"]) for line in fades] == [("small", 1.0), ("small", 0.0)]
+    begin, end = (line["at"] * 30 // RATE_HZ for line in fades)
+    assert end - begin == pytest.approx(30, abs=4)
+    made = {}
+    for name, flags in {"take": (), "default": ("--model", "default"), "small": ("--model", "small")}.items():
+        order = ("-o", f"{name}.mkv", "--lossless", "--size", "96x64", "--fps", "30", *flags)
+        code, _, err = livelav(tmp_path, "render", "show.take", *order)
+        assert code == 0 and "goes on" not in err, err
+        made[name] = pictures_of(tmp_path / f"{name}.mkv")
+    assert np.abs(made["take"] - made["default"])[: begin - 1].max() == 0
+    assert np.abs(made["take"] - made["small"])[end + 2 :].mean(axis=(1, 2, 3)).max() < 1
+    assert np.abs(made["default"] - made["small"])[end + 2 :].mean() > 5
 
 
 def test_a_show_that_is_killed_leaves_a_take_of_all_but_its_last_second(tmp_path, show, rig):

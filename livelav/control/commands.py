@@ -133,6 +133,17 @@ class PlayModel:
 
 
 @dataclass(frozen=True, slots=True)
+class FadeTo:
+    """The picture goes over to that generator, or back to it, in so many seconds for the whole way; 0: it is there.
+    What changes of model came to, once the new one was loaded and its beat had come."""
+
+    model: str  # its name
+    noise: str  # its maps: const, random, none
+    sha256: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """What `Save` comes to: panic comes back to what is played."""
 
@@ -229,6 +240,7 @@ BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear | Follow
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | StepModel | BeatCommand | Save | PickCommand
 Command = SetParam | SetDrive | SetChoice | Action
+Taken = Command | FadeTo  # what a take tells of
 
 NUDGE_S = 0.01
 PRESET_NUMBERS = 128  # that a program change can
