@@ -30,6 +30,7 @@ from livelav.generate.engine_cache import Key
 from livelav.generate.layout import Architecture, Config, NoiseMode
 from livelav.generate.library import Generator, load_generator, step_down
 from livelav.generate.onnx_graph import onnx_model
+from livelav.generate.openvino_graph import build_graph
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
 from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, random_tensors
@@ -174,7 +175,7 @@ class CountingCore:
 def test_openvino_engines_are_read_back_and_damaged_ones_built_anew() -> None:
     """The way that a GPU's engines take, on the processor: no GPU is here."""
     network, ws = network_of(CLAMPED, "ab" * 32), seeded_ws(CLAMPED)
-    core, graph = CountingCore(), openvino_backend.build_graph(network, "const")
+    core, graph = CountingCore(), build_graph(network, "const")
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
     def pixels() -> Bytes:
