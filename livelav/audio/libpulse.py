@@ -27,6 +27,7 @@ _NO_AUTOSPAWN = 1
 _INTERPOLATE_TIMING, _AUTO_TIMING_UPDATE, _DONT_MOVE, _ADJUST_LATENCY = 0x2, 0x8, 0x200, 0x2000
 _NONE = 0xFFFFFFFF
 _OPERATION_RUNNING = 0
+_ENOUGH = 0.75  # of a block, to be read
 
 
 class _SampleSpec(Structure):
@@ -268,6 +269,7 @@ class PulseRecording:
         timeout_s: float,
     ) -> None:
         self._connection, self._pa, self._channels, self.source = connection, pa, channels, source
+        self._enough = _ENOUGH * block * channels * 4
         self.holes = 0  # places where the server lost sound and said so
         spec = _SampleSpec(_FLOAT32LE, rate_hz, channels)
         self._stream = pa.stream_new(context, b"capture", byref(spec), None)
@@ -292,7 +294,7 @@ class PulseRecording:
         return bool(state == _STREAM_READY)
 
     def _readable(self) -> bool:
-        return self._ready() and self._pa.stream_readable_size(self._stream) > 0
+        return self._ready() and self._pa.stream_readable_size(self._stream) >= self._enough
 
     def close(self) -> None:
         """Never blocks."""
@@ -316,12 +318,12 @@ class PulseRecording:
         return micros.value * 1e-6
 
     def read(self, timeout_s: float) -> Floats | None:
-        """All samples [n, channels] that have come, after waiting at most `timeout_s`; None if none did.
+        """All samples [n, channels] that have come, once they are about a block, or after `timeout_s`; None if none
+        did. Servers hand out halves of what they are asked for, and to read each costs the picture time.
 
         Raises SourceError where the source or the server is gone.
         """
-        if not self._connection.pump_until(self._readable, timeout_s):
-            return None
+        self._connection.pump_until(self._readable, timeout_s)
         pieces = []
         data, size = c_void_p(), c_size_t()
         while self._pa.stream_readable_size(self._stream):
