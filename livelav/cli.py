@@ -320,7 +320,7 @@ def midi_monitor(ports: str, seconds: str | None) -> None:
     from livelav.controllers import monitor
     from livelav.core.clock import MonotonicClock
     from livelav.core.quiet import mute_drivers
-    from livelav.play import number
+    from livelav.flags import number
 
     mute_drivers()
     clock = MonotonicClock()
@@ -338,7 +338,7 @@ def midi_learn(target: str, ports: str, seconds: str) -> None:
     from livelav.controllers import learn_control
     from livelav.core.clock import MonotonicClock
     from livelav.core.quiet import mute_drivers
-    from livelav.play import number
+    from livelav.flags import number
 
     mute_drivers()
     wait_s = number("--seconds", seconds, 1, 3600)
@@ -376,7 +376,7 @@ def midi_unlearn(target: str) -> None:
 @_table_flags
 def render(**flags: Any) -> None:
     """Turn the sound file SOUND, or a take of a show (see --take), into a video, by the live show's own stages."""
-    from livelav.rendering import render
+    from livelav.render.rendering import render
 
     render(**flags)
 
@@ -426,12 +426,12 @@ def bench(
     large: bool,
 ) -> None:
     """How fast this machine is: the parts, or the whole."""
-    from livelav.bench import machine, measure, rows
-    from livelav.play import number
+    from livelav.bench.parts import machine, measure, rows
+    from livelav.flags import number
 
     if engines or large:
-        from livelav.bench_engines import engines as measured
-        from livelav.bench_engines import markdown
+        from livelav.bench.engines import engines as measured
+        from livelav.bench.engines import markdown
 
         table = measured(large, number("--seconds", seconds, 5, 3600), int(number("--threads", threads, 0, 256)))
         if as_json:

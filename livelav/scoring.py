@@ -26,10 +26,10 @@ from livelav.core.values import Floats
 from livelav.encode.encoder import FETCHABLE, fetched_path, load_encoder
 from livelav.generate.library import list_models
 from livelav.importing import load_generator
-from livelav.offline import Pictures, Script, Step, track_stats
-from livelav.pipeline import behind, mapped
 from livelav.progress import shown_progress
-from livelav.rendering import STREAMS, draw_without_threads
+from livelav.render.offline import Pictures, Script, Step, track_stats
+from livelav.render.pipeline import behind, mapped
+from livelav.render.rendering import STREAMS, draw_without_threads
 from livelav.score.chart import draw_pairs
 from livelav.score.controls import random_motion, shuffled_blocks
 from livelav.score.pictures import PictureFeatures
@@ -39,7 +39,7 @@ from livelav.score.video import VideoPictures
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance, read_provenance
 from livelav.show.renderer import Renderer
-from livelav.takes import SUFFIX
+from livelav.takes.format import SUFFIX
 
 INSTALL = "pip install librosa"
 MOST_S = 12 * 3600.0  # of a video; the rest is left out

@@ -50,7 +50,7 @@ def load_once() -> Callable[..., Any]:
 @pytest.fixture
 def one_generator(monkeypatch: pytest.MonkeyPatch, load_once: Callable[..., Any]) -> None:
     """Renders of this process share one generator. That two of their own make the same is for test_render to show."""
-    monkeypatch.setattr("livelav.rendering.load_generator", load_once)
+    monkeypatch.setattr("livelav.render.rendering.load_generator", load_once)
 
 
 @pytest.fixture

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from livelav.booth import VIEW_BYTES, actions, asked
 from livelav.control.commands import ACTIONS, NAMED_ACTIONS, PickNamed, RecallNumber, SetChoice, SetParam
 from livelav.control.keys import KEYS
 from livelav.core.drive import Drive
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.setlists import MOST, Song
-from livelav.engine import Live
-from livelav.play import first_scene, live_config
+from livelav.desk.teaching import ROWS
+from livelav.flags import first_scene
+from livelav.live.booth import VIEW_BYTES, actions, asked
+from livelav.live.engine import Live
+from livelav.live.supervisor import Child
+from livelav.play import live_config
 from livelav.show.headless import HeadlessSurface
 from livelav.show.operator import OPERATOR_FIELDS
-from livelav.supervisor import Child
-from livelav.teaching import ROWS
 
 DEADLINE_S = 20.0
 

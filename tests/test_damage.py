@@ -21,10 +21,10 @@ from livelav.core.generations import generation, write_kept
 from livelav.core.params import PARAMS
 from livelav.core.running import Running, read_running, running_path
 from livelav.core.store import config_dir
-from livelav.crew import LiveConfig
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.play import first_scene
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.flags import first_scene
+from livelav.live.crew import LiveConfig
 
 MUTANTS = int(os.environ.get("LIVELAV_MUTANTS", "100"))  # 10,000 for the README's figure
 EVERY = 1 if "LIVELAV_MUTANTS" in os.environ else 40  # bytes

@@ -18,9 +18,9 @@ from livelav.core.scene import Scene
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.scenes import Scenes
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.desk.scenes import Scenes
 
 HUE = BY_NAME["show.hue"]
 BEAT = Tempo(120.0, 0.0)

@@ -180,7 +180,7 @@ from livelav.control.osc import Message, address, command
 from livelav.core.params import BY_NAME, EFFECT_TROUBLES, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import check_preset, load_preset
-from livelav.play import first_scene
+from livelav.flags import first_scene
 assert check_preset(__import__("pathlib").Path({str(preset)!r})) == []
 scene = first_scene({str(preset)!r}, None, {{"lean_amount": "0.25"}})
 assert scene.settings["lean.amount"] == 0.25 and scene.settings["lean.bend"] == 2.0

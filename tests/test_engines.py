@@ -18,7 +18,7 @@ from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
 
-from livelav.bench_engines import markdown
+from livelav.bench.engines import markdown
 from livelav.core.clock import FakeClock
 from livelav.core.errors import BackendError
 from livelav.core.scene import PACKED
@@ -34,9 +34,9 @@ from livelav.generate.openvino_graph import build_graph
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
 from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, random_tensors
-from livelav.presenter import PACE_FIELDS
-from livelav.relay import Relay
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
+from livelav.live.presenter import PACE_FIELDS
+from livelav.live.relay import Relay
+from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
 
 HAS_TRT_RTX = importlib.util.find_spec("tensorrt_rtx") is not None  # which builds without a card
 

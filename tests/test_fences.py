@@ -11,6 +11,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "livelav"
 STAGES = ("audio", "encode", "mapping", "generate", "show", "control", "score")
+# rooms between the stages and the verbs -> those that they must not know, and modules of verbs
+BETWEEN = {
+    "takes": {"desk", "live", "render", "bench", "play", "scoring"},
+    "desk": {"live", "render", "bench", "play", "scoring"},
+    "live": {"render", "bench", "play", "scoring"},
+    "render": {"live", "bench", "play", "scoring"},
+    "bench": {"render", "scoring"},
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # package -> the rooms that may import it; a module at the top has its own name as its room
@@ -66,7 +74,7 @@ HEAVY = (
 
 
 def room(path: Path) -> str:
-    """`audio` for livelav/audio/capture.py, `engine` for livelav/engine.py."""
+    """`audio` for livelav/audio/capture.py, `chain` for livelav/chain.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -94,6 +102,7 @@ def test_a_module_stays_inside_its_fences(path: Path) -> None:
         assert known <= {"core"}
     if here in STAGES:
         assert known <= {"core", here}, f"{here} may know core alone, not {sorted(known - {'core', here})}"
+    assert not known & BETWEEN.get(here, set()), f"{here} knows {', '.join(sorted(known & BETWEEN[here]))}"
     assert here in {"cli", "__main__"} or "cli" not in known, "nothing knows the command line"
     for name in {name.split(".")[0] for name in imports(path)}:
         allowed = THIRD_PARTY.get(name, {here})

@@ -19,7 +19,7 @@ from livelav.core.params import BY_NAME
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.running import read_running, running_path
 from livelav.core.store import config_dir
-from livelav.teaching import ROWS
+from livelav.desk.teaching import ROWS
 
 pytestmark = pytest.mark.rig
 

@@ -18,12 +18,12 @@ from livelav.core.scene import MappingKey
 from livelav.core.values import Block, Controls, Features
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.library import load_generator
 from livelav.mapping.blend import Blend
 from livelav.mapping.mapper import Mapper
 from livelav.mapping.meters import Meters
-from livelav.offline import Script
-from livelav.play import first_scene
+from livelav.render.offline import Script
 
 WORDS = CHOICE_BY_NAME["mapping.synth"].options
 GUIDES = WORDS[1:]

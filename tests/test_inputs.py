@@ -12,9 +12,9 @@ from livelav.control.osc import LOOPBACK, MOST, Message, OscIn, pack
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.tape import Tape
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.takes.tape import Tape
 
 NORM = BY_NAME["mapping.norm"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from livelav.beat import SESSION, Beat
 from livelav.control.commands import Nudge, Resync, ScaleTempo, Tap
 from livelav.control.link import Session, check_link
 from livelav.core.clock import FakeClock
 from livelav.core.errors import LinkError
 from livelav.core.tempo import Tempo
+from livelav.desk.beat import SESSION, Beat
 
 ISLAND = ["unshare", "-rn"]  # a network without anybody else
 HERE = Path(__file__).resolve().parent

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imgui_bundle import imgui
 
-from livelav.booth import actions
 from livelav.core.params import PARAMS, Settings
+from livelav.live.booth import actions
 from livelav.show.operator import Meters
 from livelav.show.operator_window import _LARGEST, _SMALLEST, best_place
 from livelav.show.panels import Panels

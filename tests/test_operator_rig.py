@@ -71,7 +71,7 @@ def bar(operator, name):
     from imgui_bundle import imgui
     from test_operator import bar_of, drawn, view
 
-    from livelav.booth import actions
+    from livelav.live.booth import actions
     from livelav.show.panels import Panels
 
     context = imgui.create_context()

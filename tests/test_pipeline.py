@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from livelav.pipeline import behind, mapped
+from livelav.render.pipeline import behind, mapped
 
 
 def test_items_are_asked_for_as_results_are() -> None:

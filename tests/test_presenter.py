@@ -9,10 +9,10 @@ from livelav.control.switches import ShowState
 from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
-from livelav.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.live.presenter import MAIN_FIELDS, PACE_FIELDS, Presenter
+from livelav.live.synth import IMAGE_FIELDS
 from livelav.show.governor import TRIAL
 from livelav.show.headless import HeadlessSurface
-from livelav.synth import IMAGE_FIELDS
 
 FPS = 50.0
 CHOICES = {"show.aspect": "fill", "chain.order": ""}

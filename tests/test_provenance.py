@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from livelav.core.drive import Drive
 from livelav.core.errors import SourceError
-from livelav.play import first_scene
+from livelav.flags import first_scene
 from livelav.show.film import Film
 from livelav.show.provenance import Provenance, of_json, read_provenance
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from live import livelav
-from livelav.reactions import Watch
+from livelav.bench.reactions import Watch
 
 PERIOD_S = 0.016
 END_S = 120.0

@@ -12,9 +12,9 @@ from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
 from livelav.core.scene import PACKED, MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
-from livelav.presenter import PACE_FIELDS
-from livelav.relay import Relay
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
+from livelav.live.presenter import PACE_FIELDS
+from livelav.live.relay import Relay
+from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
 
 RATE_HZ, BLOCK = 44100.0, 441
 SLOW = Settings().with_values({"smoothing.coarse": 6.0, "smoothing.leak": 1.0, "mapping.norm_time": 60.0})

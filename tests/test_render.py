@@ -15,7 +15,6 @@ import pytest
 import soundfile
 
 from live import DEADLINE_S
-from livelav import rendering
 from livelav.audio.whole import WholeSound
 from livelav.chain import Chain
 from livelav.core.drive import Drive
@@ -25,13 +24,14 @@ from livelav.core.presets import SEED
 from livelav.core.values import Block
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.files import read_checkpoint
 from livelav.generate.library import find_model
 from livelav.importing import load_generator
 from livelav.mapping.mapper import Mapper
-from livelav.offline import Script, track_stats
-from livelav.play import first_scene
-from livelav.rendering import render
+from livelav.render import rendering
+from livelav.render.offline import Script, track_stats
+from livelav.render.rendering import render
 from livelav.show.provenance import read_provenance
 
 RATE_HZ = 44_100

@@ -15,7 +15,7 @@ from test_render import RATE_HZ, pictures_of, rendered, sound_of
 from live import DEADLINE_S
 from livelav.core.errors import LivelavError, ParamError, StorageError
 from livelav.encode.calibration import passage
-from livelav.resuming import REMEMBERED_S
+from livelav.render.resuming import REMEMBERED_S
 from livelav.show.provenance import read_provenance
 from livelav.show.unfinished import unfinished
 

@@ -20,8 +20,8 @@ from livelav.core.running import Running, last_show, put_aside, read_running, ru
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song, every_preset
 from livelav.core.store import config_dir
-from livelav.desk import Desk
-from livelav.inputs import Inputs
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 words = {c.name: st.sampled_from(c.options or (c.default,)) for c in CHOICES}

@@ -18,7 +18,7 @@ from livelav.core.scene import PACKED, Drawn, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
-from livelav.scenes import Scenes
+from livelav.desk.scenes import Scenes
 
 MORPH_S = 2.0
 BEAT = Tempo(120.0, 0.0)  # two a second
@@ -442,7 +442,7 @@ def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> 
 def library(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """What there is; and in MODEL_SONGS a preset for each of two, and `calm`, which names none."""
     names = ("default", "lava", "moss")
-    monkeypatch.setattr("livelav.scenes.list_models", lambda: names)
+    monkeypatch.setattr("livelav.desk.scenes.list_models", lambda: names)
     own = config_dir() / "presets"
     own.mkdir(parents=True, exist_ok=True)
     for name in ("lava", "moss"):
@@ -515,7 +515,7 @@ def test_models_that_came_since_are_known_and_the_folder_is_not_read_all_the_tim
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names, looks = ["default"], []
-    monkeypatch.setattr("livelav.scenes.list_models", lambda: looks.append(1) or tuple(names))
+    monkeypatch.setattr("livelav.desk.scenes.list_models", lambda: looks.append(1) or tuple(names))
     one = scenes(MODEL_SONGS)
     for turn in range(100):
         one.take_model(f"nobody-{turn}", 50.0 + turn / 100, BEAT)

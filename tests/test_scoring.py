@@ -23,8 +23,8 @@ from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
 from livelav.generate.files import read_checkpoint
 from livelav.generate.library import find_model, load_generator
-from livelav.offline import Pictures, Script
-from livelav.rendering import render
+from livelav.render.offline import Pictures, Script
+from livelav.render.rendering import render
 from livelav.score.sound import ANALYSIS_HZ
 from livelav.score.video import VideoPictures
 from livelav.scoring import INSTALL, random_steps, score

@@ -10,9 +10,9 @@ from live import Run
 from livelav.control.banks import load_banks
 from livelav.core.params import argument
 from livelav.core.setlists import every_preset
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.play import first_scene
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.flags import first_scene
 
 TURN_S = 1 / 60
 

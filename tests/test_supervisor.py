@@ -10,7 +10,7 @@ import time
 import pytest
 
 from livelav.core.shm import Board, StopFlag
-from livelav.supervisor import Child
+from livelav.live.supervisor import Child
 
 DEADLINE_S = 20.0
 

@@ -8,10 +8,10 @@ import pytest
 
 from livelav.core.scene import Drawn
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
-from livelav.presenter import PACE_FIELDS
-from livelav.relay import Relay
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared
-from livelav.synths import Asked, Synths
+from livelav.live.presenter import PACE_FIELDS
+from livelav.live.relay import Relay
+from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared
+from livelav.live.synths import Asked, Synths
 
 TURN_S = 1 / 60
 FADE_S = 2.0

@@ -14,7 +14,6 @@ from test_render import pictures_of
 from test_synths import Show as Turns
 from test_takes import RATE_HZ, SMALL, START_S, Done, LiveShow, rendered, written
 
-from livelav.casting import Casting
 from livelav.control.commands import FadeTo
 from livelav.core.errors import StorageError, TakeError
 from livelav.core.params import Settings
@@ -23,13 +22,14 @@ from livelav.core.store import models_dir
 from livelav.core.values import Features, WStats
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.library import load_generator, model_info
 from livelav.mapping.mapper import Mapper
-from livelav.offline import Script
-from livelav.play import first_scene
-from livelav.rendering import render
-from livelav.takes import LINES, Take
-from livelav.tape import Tape
+from livelav.render.casting import Casting
+from livelav.render.offline import Script
+from livelav.render.rendering import render
+from livelav.takes.format import LINES, Take
+from livelav.takes.tape import Tape
 
 MUSIC = np.repeat(passage(RATE_HZ, 3.0, 3).astype(np.float32)[:, None], 2, axis=1)
 STILL = {"show_drift": "0", "show_contour": "0"}  # of what the shader moves by itself

@@ -14,16 +14,16 @@ from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
 from livelav.core.scene import PACKED, MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
-from livelav.diary import Diary
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.library import load_generator
-from livelav.play import first_scene
-from livelav.presenter import PACE_FIELDS
-from livelav.relay import Relay
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
-from livelav.takes import Heard, Take
-from livelav.taking import TAKE_FIELDS, Taker
-from livelav.tape import Tape
+from livelav.live.presenter import PACE_FIELDS
+from livelav.live.relay import Relay
+from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
+from livelav.takes.diary import Diary
+from livelav.takes.format import Heard, Take
+from livelav.takes.taking import TAKE_FIELDS, Taker
+from livelav.takes.tape import Tape
 
 BLOCK = 441  # 10 ms
 

@@ -19,7 +19,6 @@ from test_render import sound_of as heard_of
 
 from live import DEADLINE_S, Run
 from livelav.audio.whole import WholeSound
-from livelav.casting import Made
 from livelav.chain import Chain, Frame
 from livelav.control.commands import (
     Command,
@@ -47,20 +46,21 @@ from livelav.core.shm import Board, SampleRing, StopFlag
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
 from livelav.core.values import Block, Floats
-from livelav.desk import Desk
-from livelav.diary import Diary, Entry
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.library import load_generator
-from livelav.inputs import Inputs
 from livelav.mapping.blend import Blend
 from livelav.mapping.mapper import Mapper
-from livelav.offline import Script
-from livelav.play import first_scene
-from livelav.rendering import render
-from livelav.takes import HEARD, LINES, LONGEST_LINE, SOUND, Take, line
-from livelav.taking import TAKE_FIELDS, TakeConfig, Taker, run_taker
-from livelav.tape import Tape
+from livelav.render.casting import Made
+from livelav.render.offline import Script
+from livelav.render.rendering import render
+from livelav.takes.diary import Diary, Entry
+from livelav.takes.format import HEARD, LINES, LONGEST_LINE, SOUND, Take, line
+from livelav.takes.taking import TAKE_FIELDS, TakeConfig, Taker, run_taker
+from livelav.takes.tape import Tape
 
 START_S, RATE_HZ = 1000.0, 48_000
 PIECE = RATE_HZ // 75  # a frame of the encoder

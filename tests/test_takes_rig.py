@@ -13,7 +13,7 @@ from test_generate_library import write_small
 from live import Run, livelav
 from livelav.control.osc import LOOPBACK, Message, pack
 from livelav.core.store import models_dir
-from livelav.takes import LINES, Take
+from livelav.takes.format import LINES, Take
 
 pytestmark = pytest.mark.rig
 

@@ -12,10 +12,10 @@ from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.presets import load_preset
 from livelav.core.running import Running, read_running, running_path
 from livelav.core.setlists import Song
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.play import first_scene
-from livelav.teaching import ROWS
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.desk.teaching import ROWS
+from livelav.flags import first_scene
 
 BOX = "box MIDI 1"
 SLOPE = BY_NAME["mapping.slope"]

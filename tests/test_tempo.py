@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.beat import Beat
 from livelav.control.commands import Hear, Nudge, Resync, ScaleTempo, SetParam, Tap
 from livelav.control.midiclock import TICKS_A_BEAT, ClockFollower
 from livelav.core.tempo import Taps, Tempo
-from livelav.desk import Desk
-from livelav.inputs import Inputs
-from livelav.play import first_scene
+from livelav.desk.beat import Beat
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
+from livelav.flags import first_scene
 
 bpms = st.floats(20.0, 300.0)
 times = st.floats(0.0, 1e6)

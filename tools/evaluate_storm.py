@@ -23,8 +23,9 @@ from livelav.control.midi import MidiConfig
 from livelav.control.player import open_controller
 from livelav.core.params import BY_NAME
 from livelav.core.store import only_instance
-from livelav.engine import Live, run_live
-from livelav.play import first_scene, has_display, live_config, opener
+from livelav.flags import first_scene
+from livelav.live.engine import Live, run_live
+from livelav.play import has_display, live_config, opener
 
 TURN_S = 5.0
 REST_S = 0.5  # after which what a storm left must stand

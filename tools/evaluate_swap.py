@@ -20,9 +20,10 @@ import numpy as np
 
 from livelav.control.commands import SetChoice
 from livelav.core.store import only_instance
-from livelav.engine import Live, run_live
+from livelav.flags import first_scene
 from livelav.generate.library import find_model
-from livelav.play import first_scene, live_config, opener
+from livelav.live.engine import Live, run_live
+from livelav.play import live_config, opener
 
 REST_S = 4.0  # between two changes
 LATE = 1.5  # frame times

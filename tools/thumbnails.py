@@ -22,9 +22,9 @@ from livelav.core.scene import Scene
 from livelav.core.store import data_dir
 from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import load_encoder
+from livelav.flags import first_scene
 from livelav.generate.library import Generator, load_generator
-from livelav.offline import Pictures, Script
-from livelav.play import first_scene
+from livelav.render.offline import Pictures, Script
 from livelav.show.headless import HeadlessSurface
 from livelav.show.renderer import Renderer
 

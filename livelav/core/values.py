@@ -5,12 +5,14 @@ when the newest sound that shaped this value reached us.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+Event = dict[str, Any]  # what a process says to main: its kind, and what belongs to it
 
 W_DIM = 512
 GROUPS = 3  # of layers: coarse, middle, fine

@@ -11,7 +11,7 @@ from typing import Any
 from livelav.control.commands import FadeTo, Follow, Taken
 from livelav.core.scene import Scene
 from livelav.core.tempo import Tempo
-from livelav.takes import LONGEST_LINE, head, line
+from livelav.takes.format import LONGEST_LINE, head, line
 
 Words = tuple[float, str]  # when it was done, and the line that says what; an empty one ends the take
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livelav import statistics
 from livelav.control.commands import (
     ACTIONS,
     NAMED_ACTIONS,
@@ -30,12 +29,14 @@ from livelav.control.keys import KEYS
 from livelav.core.errors import ParamError
 from livelav.core.params import BY_NAME
 from livelav.core.shm import Latest
+from livelav.core.values import Event
+from livelav.desk.teaching import ROWS
+from livelav.live import statistics
+from livelav.live.supervisor import Child
 from livelav.show.hud import HudRow
-from livelav.supervisor import Child, Event
-from livelav.teaching import ROWS
 
 if TYPE_CHECKING:
-    from livelav.engine import Live
+    from livelav.live.engine import Live
 
 VIEW_BYTES = 1 << 17  # of which a set list of 500 songs takes a third
 OPERATORS = (

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from livelav import IMPORTED_S, statistics
+from livelav import IMPORTED_S
 from livelav.control.commands import Quit, Toggle
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
@@ -30,14 +30,16 @@ from livelav.core.metrics import PeakMemory
 from livelav.core.scene import Drawn, Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
-from livelav.crew import LiveConfig, make_crew, make_shared
-from livelav.desk import OURS, Desk
-from livelav.inputs import Inputs
-from livelav.presenter import Presenter
+from livelav.core.values import Event
+from livelav.desk.desk import OURS, Desk
+from livelav.desk.inputs import Inputs
+from livelav.live import statistics
+from livelav.live.crew import LiveConfig, make_crew, make_shared
+from livelav.live.presenter import Presenter
+from livelav.live.supervisor import AGAIN, Child
+from livelav.live.synths import Asked
 from livelav.show.surface import Surface
-from livelav.supervisor import AGAIN, Child, Event
-from livelav.synths import Asked
-from livelav.tape import Tape
+from livelav.takes.tape import Tape
 
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _STOP_S = 1.2

@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 
 from livelav.audio.ingress import to_stereo
-from livelav.casting import Casting, Made, Part
 from livelav.chain import Chain, Frame
 from livelav.control.commands import FadeTo, Taken
 from livelav.core.params import Settings
 from livelav.core.scene import Drawn, MappingKey, Scene
 from livelav.core.tempo import Tempo
 from livelav.core.values import Block, Bytes, Controls, EmbeddingStats, Features, Floats, Image, WStats
-from livelav.desk import Desk
+from livelav.desk.desk import Desk
+from livelav.desk.inputs import Inputs
 from livelav.encode.encoder import Encoder
 from livelav.generate.library import Generator
-from livelav.inputs import Inputs
 from livelav.mapping.mapper import Mapper
+from livelav.render.casting import Casting, Made, Part
 from livelav.show.renderer import Moment, Renderer, Size
-from livelav.takes import Heard
+from livelav.takes.format import Heard
 
 
 @dataclass(frozen=True, slots=True)

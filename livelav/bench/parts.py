@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from livelav import __version__
+from livelav.bench.reactions import cue_to_screen, knob_to_screen, sound_to_screen
 from livelav.core.errors import LivelavError
 from livelav.core.params import BY_NAME, EFFECTS, Settings
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
-from livelav.engine import run_live
+from livelav.live.engine import run_live
 from livelav.play import has_display, live_config, opener
-from livelav.reactions import cue_to_screen, knob_to_screen, sound_to_screen
 
 Figures = dict[str, Any]
 

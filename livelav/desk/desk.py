@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from livelav.beat import Beat
 from livelav.control.banks import bindings_of
 from livelav.control.commands import (
     BeatCommand,
@@ -39,13 +38,14 @@ from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.tempo import Tempo
-from livelav.inputs import Inputs
-from livelav.keeper import Keeper
+from livelav.core.values import Event
+from livelav.desk.beat import Beat
+from livelav.desk.inputs import Inputs
+from livelav.desk.keeper import Keeper
+from livelav.desk.scenes import Scenes
+from livelav.desk.teaching import Teaching
 from livelav.mapping.modulation import loudness
-from livelav.scenes import Scenes
-from livelav.supervisor import Event
-from livelav.tape import Tape
-from livelav.teaching import Teaching
+from livelav.takes.tape import Tape
 
 OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0

@@ -26,8 +26,8 @@ from livelav.control.messages import Moved
 from livelav.core.drive import Drives, turned
 from livelav.core.errors import MidiError
 from livelav.core.params import BY_NAME, Settings
-from livelav.inputs import Inputs
-from livelav.keeper import Keeper
+from livelav.desk.inputs import Inputs
+from livelav.desk.keeper import Keeper
 
 ROWS = (*BY_NAME, *NAMED_ACTIONS)  # what can be picked, in this order
 

@@ -1,4 +1,4 @@
-"""The taker process: what is heard and what is done, into a take. See takes.py for its form.
+"""The taker process: what is heard and what is done, into a take. See format.py for its form.
 
 Follows the diary of the synth that plays: the ring's samples as they are, silence where that heard silence of its own,
 and each change of what it heard by. Where the synth hears nothing for seconds, because it is slow or started again, the
@@ -26,10 +26,10 @@ from livelav.core.metrics import PeakMemory
 from livelav.core.scene import Wanted
 from livelav.core.shm import Board, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Floats
-from livelav.diary import Diary, Entry
 from livelav.show.record import spare_bytes
-from livelav.takes import HEARD, LINES, SOUND, Heard, checked_take_path, heard_line
-from livelav.tape import Words
+from livelav.takes.diary import Diary, Entry
+from livelav.takes.format import HEARD, LINES, SOUND, Heard, checked_take_path, heard_line
+from livelav.takes.tape import Words
 
 TAKE_FIELDS = (
     "heartbeat_s",

@@ -16,9 +16,9 @@ from livelav.core.params import CHOICES, PARAMS, argument
 from livelav.core.scene import Drawn, Scene
 from livelav.core.values import WStats
 from livelav.encode.encoder import FETCHABLE
+from livelav.flags import first_scene
 from livelav.generate.library import Generator, list_models, model_info
-from livelav.play import first_scene
-from livelav.takes import Take
+from livelav.takes.format import Take
 
 Load = Callable[[Drawn], Generator]
 

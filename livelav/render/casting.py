@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from livelav.chain import Frame
 from livelav.control.commands import FadeTo
+from livelav.core.crossfade import Crossfade, balance
 from livelav.core.params import Settings
 from livelav.core.scene import Drawn, MappingKey
 from livelav.core.values import Controls, Features, WStats
-from livelav.crossfade import Crossfade, balance
 from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from livelav.control.commands import FadeTo
+from livelav.core.crossfade import Crossfade, balance
 from livelav.core.scene import Drawn
 from livelav.core.shm import Board
-from livelav.crossfade import Crossfade, balance
-from livelav.supervisor import AGAIN, STARTING_S, Child, Event
-from livelav.synth import SynthConfig, SynthShared
+from livelav.core.values import Event
+from livelav.live.supervisor import AGAIN, STARTING_S, Child
+from livelav.live.synth import SynthConfig, SynthShared
 
 _APART_S = 0.5  # from one start to the next at least: nobody is to make us start processes all the time
 _JOINING_S = 300.0  # for so long one that comes may load: nobody waits for it

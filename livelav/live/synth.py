@@ -33,15 +33,15 @@ from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats
-from livelav.diary import Diary, Entry
 from livelav.encode.encoder import Encoder, load_encoder
 from livelav.generate.library import Generator, load_generator, step_down
 from livelav.importing import playable
+from livelav.live.relay import Baton, Relay
 from livelav.mapping.blend import Blend
 from livelav.mapping.interpolate import between
 from livelav.mapping.mapper import Mapper
 from livelav.mapping.meters import Meters
-from livelav.relay import Baton, Relay
+from livelav.takes.diary import Diary, Entry
 
 SYNTH_FIELDS = (
     "heartbeat_s", "live", "frames", "images", "overruns", "idle_s", "onset", "rms", "spread", "step", "distance",

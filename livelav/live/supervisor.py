@@ -23,8 +23,7 @@ from typing import Any
 from livelav.core.background import call_forward
 from livelav.core.errors import one_line
 from livelav.core.shm import Board
-
-Event = dict[str, Any]
+from livelav.core.values import Event
 
 AGAIN = ": starting it again"  # the end of a restart's text
 

@@ -19,19 +19,19 @@ from livelav.core.errors import ParamError, SourceError, StorageError, tell
 from livelav.core.scene import Drawn, Scene
 from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import Encoder, load_encoder
+from livelav.flags import first_scene, number
 from livelav.generate.library import Generator, physical_cores
 from livelav.importing import load_generator
-from livelav.offline import Pictures, Script, Step, track_stats
-from livelav.pipeline import behind, mapped
-from livelav.play import first_scene, number
 from livelav.progress import shown_progress
-from livelav.resuming import REMEMBERED_S, Begun, begun
-from livelav.retake import Cast, differences, scene_of_take
+from livelav.render.offline import Pictures, Script, Step, track_stats
+from livelav.render.pipeline import behind, mapped
+from livelav.render.resuming import REMEMBERED_S, Begun, begun
+from livelav.render.retake import Cast, differences, scene_of_take
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer, Size
-from livelav.takes import Take, is_take
+from livelav.takes.format import Take, is_take
 
 if TYPE_CHECKING:
     from livelav.show.film import Film

@@ -32,9 +32,10 @@ from livelav.core.setlists import Song
 from livelav.core.shm import StopFlag
 from livelav.core.store import only_instance
 from livelav.core.values import Floats
-from livelav.crew import LiveConfig
-from livelav.engine import Live, run_live
-from livelav.play import first_scene, has_display, live_config, opener
+from livelav.flags import first_scene
+from livelav.live.crew import LiveConfig
+from livelav.live.engine import Live, run_live
+from livelav.play import has_display, live_config, opener
 
 Figures = dict[str, Any]
 

@@ -19,7 +19,7 @@ from livelav.control.messages import Moved
 from livelav.control.osc import OscIn, OscOut
 from livelav.core.errors import OscError
 from livelav.core.params import Settings
-from livelav.supervisor import Event
+from livelav.core.values import Event
 
 Socket = TypeVar("Socket", OscIn, OscOut)
 

@@ -8,23 +8,23 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
-from livelav.booth import VIEW_BYTES, Booth, actions
 from livelav.control.banks import Bank
 from livelav.control.link import LINK_FIELDS, run_link
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
 from livelav.core.scene import PACKED, Scene
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
-from livelav.diary import Diary
 from livelav.generate.layout import LARGEST
-from livelav.presenter import MAIN_FIELDS, PACE_FIELDS
-from livelav.relay import Relay
+from livelav.live.booth import VIEW_BYTES, Booth, actions
+from livelav.live.presenter import MAIN_FIELDS, PACE_FIELDS
+from livelav.live.relay import Relay
+from livelav.live.supervisor import Child
+from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
+from livelav.live.synths import Synths
 from livelav.show.operator import OPERATOR_FIELDS, VIEW_FIELDS, OperatorConfig, OperatorShared, run_operator
 from livelav.show.record import PICTURE_FIELDS, RECORD_FIELDS, RecordConfig, run_recorder
-from livelav.supervisor import Child
-from livelav.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, run_synth
-from livelav.synths import Synths
-from livelav.taking import TAKE_FIELDS, TakeConfig, run_taker
+from livelav.takes.diary import Diary
+from livelav.takes.taking import TAKE_FIELDS, TakeConfig, run_taker
 
 _LARGEST_IMAGE = LARGEST * LARGEST * 4
 _CAPTURE_HUNG_S, _SYNTH_HUNG_S, _RECORDER_HUNG_S, _LINK_HUNG_S = 1.0, 2.5, 10.0, 1.0

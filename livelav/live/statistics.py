@@ -18,8 +18,8 @@ from livelav.core.tempo import BEATS_A_BAR
 from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
-    from livelav.desk import Desk
-    from livelav.engine import Live
+    from livelav.desk.desk import Desk
+    from livelav.live.engine import Live
 
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"

@@ -1,0 +1,1 @@
+"""The running show: its processes, who starts and watches them, and the picture's loop."""
