@@ -131,7 +131,7 @@ def test_a_straightened_generator_paints_the_same_and_z_finds_its_pictures() -> 
     off_axis = torch.cov(w.T).fill_diagonal_(0.0)
     assert off_axis.square().sum(1).max() < 0.2  # of some 4,000 samples
     spread = w.std(0)
-    variances, axes = (found.flip(-1) for found in torch.linalg.eigh(covariance))
+    variances, axes = (found.flip(-1).float() for found in torch.linalg.eigh(covariance.double()))
     assert torch.allclose(spread[:CODE_DIM].square(), variances, rtol=0.15, atol=1e-3)
 
     back = w[:8, None] - MOVED
