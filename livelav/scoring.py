@@ -27,7 +27,7 @@ from livelav.encode.encoder import FETCHABLE, fetched_path, load_encoder
 from livelav.generate.library import list_models
 from livelav.importing import load_generator
 from livelav.progress import shown_progress
-from livelav.render.offline import Pictures, Script, Step, track_stats
+from livelav.render.offline import Pictures, Script, Step, by, track_stats
 from livelav.render.pipeline import behind, mapped
 from livelav.render.rendering import STREAMS, draw_without_threads
 from livelav.score.chart import draw_pairs
@@ -163,7 +163,7 @@ def _drawn(
     seen = PictureFeatures()
     lead = min(round(_LEAD_S * rate), len(steps))
     try:
-        pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, size)
+        pictures = Pictures(by(generator), Renderer(surface.ctx, surface.software), surface.fbo, size)
         with closing(
             mapped(pictures.images, iter(random_steps(steps, rate, lead, _SEED)), generator.streams)
         ) as images:

@@ -23,7 +23,7 @@ from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
 from livelav.generate.files import read_checkpoint
 from livelav.generate.library import find_model, load_generator
-from livelav.render.offline import Pictures, Script
+from livelav.render.offline import Pictures, Script, by
 from livelav.render.rendering import render
 from livelav.score.sound import ANALYSIS_HZ
 from livelav.score.video import VideoPictures
@@ -110,7 +110,7 @@ def test_random_motion_is_drawn_as_the_video_was(ours: Path) -> None:
     generator = load_generator(made.model)
     script = Script(load_encoder(made.encoder), generator.stats, made.scene, made.fps)
     surface = HeadlessSurface(made.size)
-    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, made.size)
+    pictures = Pictures(by(generator), Renderer(surface.ctx, surface.software), surface.fbo, made.size)
     shown = VideoPictures(ours).pictures(48)
     far = []
     for step, small in zip(script.steps(sound.blocks(), sound.rate_hz), shown, strict=False):

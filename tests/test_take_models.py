@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,53 @@ def test_stages_that_begin_anew_in_a_crossfade_do_so_for_both(small: FadeTo) -> 
     features = Features(np.ones(encoder.dim, np.float32), 0.5, np.zeros(12, np.float32), 0.1, 0.0)
     blends.step(features, Settings())
     assert np.abs(blends.made()[there].ws - alone.step(features, Settings()).ws).max() < 1e-5
+
+
+def test_a_way_that_is_turned_back_before_anybody_saw_it_leaves_nothing(small: FadeTo, home: FadeTo) -> None:
+    encoder = load_encoder()
+    stats = {name: load_generator(name).stats for name in ("default", "small")}
+
+    def others(fade: FadeTo) -> tuple[Drawn, WStats]:
+        return Drawn(fade.model, fade.noise), stats[fade.model]
+
+    def make(w: WStats, key: MappingKey) -> Mapper:
+        return Mapper(w, encoder, key.seed)
+
+    casting = Casting(Drawn("default"), stats["default"], make, 1 / encoder.frame_rate, others)
+    blends = casting.begin(MappingKey(1))
+    features = Features(np.ones(encoder.dim, np.float32), 0.5, np.zeros(12, np.float32), 0.1, 0.0)
+    for fade in (small, home, replace(small, noise="none")):
+        casting.go_over(fade)
+        casting.go_to(MappingKey(1), 1.0)
+        blends.step(features, Settings())
+    casting.go_to(MappingKey(2), 1.0)
+    for _ in range(3):
+        blends.step(features, Settings())
+    assert [set(blends.made()) for _ in range(6)][-1] == {Drawn("default"), Drawn("small", "none")}
+
+
+def test_only_what_is_drawn_is_loaded(tmp_path: Path, small: FadeTo, home: FadeTo, monkeypatch: Any) -> None:
+    """However often a stranger's take changes its mind, and however many models it names."""
+    take = taken(tmp_path, seconds=0.5)
+    for number in range(6):
+        write_small(models_dir() / f"small-{number}.safetensors", seed=number)
+    names = ["default", *(f"small-{number}" for number in range(6)), "small"]
+    fade = {"at": RATE_HZ // 4, "do": "fade", "noise": "const", "sha256": "", "seconds": 0.0}
+    written(take, *({**fade, "model": name} for name in names * 40))
+    loaded = []
+
+    def load(name: str, **options: Any) -> Any:
+        loaded.append(name)
+        return load_generator(name, **options)
+
+    monkeypatch.setattr("livelav.render.rendering.load_generator", load)
+    made = video(take, "a.mkv")
+    assert loaded == ["default", "small"]
+    assert np.abs(made[9:] - video(take, "b.mkv", model="small")[9:]).mean() < 1
+
+
+def test_going_on_with_other_noise_maps_is_refused(tmp_path: Path, small: FadeTo) -> None:
+    take = taken(tmp_path, (0.2, replace(small, noise="none")), seconds=1.0)
+    path = rendered(take, tmp_path / "a.mkv", generate_noise="const")
+    with pytest.raises(StorageError, match="another sound or take, or with other models"):
+        render(take, path, **SMALL, resume=True)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from livelav.control.banks import bind_problems, learnt, learnt_path
+from livelav.control.banks import bind_problems, learn, learnt, learnt_path
 from livelav.control.bindings import Binding
 from livelav.control.commands import NAMED_ACTIONS, Recall, Save, SetParam, Undo
 from livelav.control.messages import Control
+from livelav.core.generations import generation
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.presets import load_preset
 from livelav.core.running import Running, read_running, running_path
@@ -225,3 +226,18 @@ def test_where_the_show_stands_has_its_bindings(tmp_path: Path, monkeypatch: pyt
     scene = playing(tmp_path, "bound", bound=BOUND).scenes.scene
     running_path().write_bytes(Running(scene, "bound").as_json())
     assert read_running(running_path()).scene == scene
+
+
+def test_where_an_older_file_of_it_can_be_read_learning_goes_on_from_that(desk: Desk) -> None:
+    kept = [
+        Binding(Control("cc", number, 0), target, port=BOX) for number, target in ((5, "show.hue"), (6, "show.zoom"))
+    ]
+    for binding in kept:
+        learn(binding)
+    learnt_path().write_text("schema = 99")
+    pick(desk, SLOPE.name)
+    told = teach(desk, 77, 1.0)
+    assert any("going on with learnt.toml.1" in line for line in told)
+    close(desk)
+    assert [one.target for one in learnt()] == ["show.hue", SLOPE.name]
+    assert generation(learnt_path(), 1).read_text() == "schema = 99", "what could not be read lies beside"

@@ -24,7 +24,7 @@ from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import load_encoder
 from livelav.flags import first_scene
 from livelav.generate.library import Generator, load_generator
-from livelav.render.offline import Pictures, Script
+from livelav.render.offline import Pictures, Script, by
 from livelav.show.headless import HeadlessSurface
 from livelav.show.renderer import Renderer
 
@@ -80,7 +80,7 @@ def heard(path: Path | None) -> tuple[Floats, float]:
 def drawn(stage: Stage, scene: Scene, moments_s: Sequence[float]) -> Iterator[Bytes]:
     """The window's picture [height, width, 3] at these moments."""
     renderer = Renderer(stage.surface.ctx, stage.surface.software)
-    pictures = Pictures(stage.generator, renderer, stage.surface.fbo, SIZE)
+    pictures = Pictures(by(stage.generator), renderer, stage.surface.fbo, SIZE)
     script = Script(load_encoder("embedded"), stage.generator.stats, scene, Fraction(FPS))
     blocks = iter(np.array_split(stage.sound, round(max(moments_s) * 10)))
     for step in script.steps(blocks, round(stage.rate_hz)):

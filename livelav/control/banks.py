@@ -162,9 +162,19 @@ def learnt_path() -> Path:
 
 
 def learnt() -> tuple[Binding, ...]:
-    """From the newest file that can be read. Raises MidiError where there are such, and none can."""
+    """Raises MidiError where the file is broken: whoever writes it anew would lose what it says."""
     path = learnt_path()
-    return read_kept(path, read_bank)[0].bindings if path.exists() else ()
+    return read_bank(path).bindings if path.exists() else ()
+
+
+def learnt_before() -> tuple[tuple[Binding, ...], str]:
+    """(what was learnt, by the newest file that can be read, what is wrong with those after it). In a show there is no
+    time to mend one; it stays beside as the one before. Raises MidiError where none can be read."""
+    path = learnt_path()
+    if not path.exists():
+        return (), ""
+    bank, trouble = read_kept(path, read_bank)
+    return bank.bindings, trouble
 
 
 def learn(binding: Binding) -> list[Binding]:

@@ -6,7 +6,7 @@ the list asks, and messages are handed in. Runs in main; the time is passed in.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from livelav.control.banks import learnt, learnt_path, learnt_text, with_learnt, without_target
+from livelav.control.banks import learnt_before, learnt_path, learnt_text, with_learnt, without_target
 from livelav.control.bindings import Binding, conflicts
 from livelav.control.commands import (
     NAMED_ACTIONS,
@@ -104,12 +104,19 @@ class Teaching:
         text += f", no longer {', '.join(sorted(before - still))}" if before - still else ""
         self.news.append(text)
 
+    def _before(self) -> Sequence[Binding]:
+        """What was learnt in other shows. Raises MidiError where no file of it can be read."""
+        before, trouble = learnt_before()
+        if trouble:
+            self.news.append(trouble)
+        return before
+
     def _change(
         self, change: Callable[[Sequence[Binding]], tuple[list[Binding], list[Binding]]]
     ) -> list[Binding] | None:
         """What is learnt from now on, heard at once and kept on disk; returns what went. None: the file is broken."""
         try:
-            before = learnt() if self._learnt is None else self._learnt
+            before = self._before() if self._learnt is None else self._learnt
         except MidiError as error:
             self.news.append(f"{error}; nothing was learnt")
             return None

@@ -222,6 +222,12 @@ def model_info(name_or_path: str | os.PathLike[str]) -> ModelInfo:
     )
 
 
+def model_stats(name: str) -> tuple[str, WStats]:
+    """(the file's sha256, its W) of one model, without an engine. Raises ModelError."""
+    checkpoint = read_checkpoint(find_model(name))
+    return checkpoint.sha256, checkpoint.stats
+
+
 def remove_model(name: str) -> None:
     """Deletes one of the user's models, its card and its pictures. Raises ModelError for a shipped or unknown one,
     StorageError where the folder may not be written."""

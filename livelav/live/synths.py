@@ -217,7 +217,7 @@ class Synths:
         self._crossfade = replace(self._crossfade, onwards=onwards, seconds=seconds)
         if dt_s > 0:
             self._crossfade = self._crossfade.after(dt_s)
-        if self._crossfade.share in (0.0, 1.0) and dt_s > 0:
+        if self._crossfade.is_over and dt_s > 0:
             self._is_fading = False
             self._let_go(self.at if onwards else 1 - self.at)
             (there if onwards else self._here).seat.turn["apart_s"] = 0.0

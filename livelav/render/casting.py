@@ -67,6 +67,9 @@ class Blends:
         """Of the first step that was not asked for yet."""
         return self._made.popleft()
 
+    def __contains__(self, drawn: Drawn) -> bool:
+        return drawn in self._by_drawn
+
     def join(self, drawn: Drawn, blend: Blend) -> None:
         """Another one goes on from where the first stands."""
         blend.take_over(copy.deepcopy(self._by_drawn[self._lead]))
@@ -86,10 +89,11 @@ class Casting:
         stats: WStats,
         make: Callable[[WStats, MappingKey], Mapper],
         dt_s: float,
-        others: Others,
+        others: Others | None = None,
     ) -> None:
         """`drawn`, of that W, draws first. `make` gives a mapping, `dt_s` is between two frames. `others`: which
-        generator it is that the picture goes over to, and its W; None where it cannot be had: then nothing changes."""
+        generator it is that the picture goes over to, and its W; None where it cannot be had: then nothing changes.
+        `begin` comes first."""
         self._make, self._dt_s, self._others = make, dt_s, others
         self._seats, self._stats = [drawn, drawn], {drawn: stats}
         self._fade = Crossfade()
@@ -115,7 +119,9 @@ class Casting:
         return self._blends
 
     def go_to(self, key: MappingKey, seconds: float) -> None:
-        """See Blend.go_to."""
+        """See Blend.go_to. Who comes joins here, before the sound that is heard next, however often it changed."""
+        if not self._fade.is_over and self._there not in self._blends:
+            self._blends.join(self._there, self._blend(self._there, self._blends.key))
         self._blends.go_to(key, seconds)
 
     def made(self, frames: list[Frame]) -> list[Made]:
@@ -124,24 +130,24 @@ class Casting:
 
     def go_over(self, fade: FadeTo) -> None:
         """To another generator, or back, from now on."""
-        if (found := self._others(fade)) is None:
+        if self._others is None or (found := self._others(fade)) is None:
             return
         drawn, stats = found
         if not self._fade.is_over and drawn not in self._seats:  # first to the nearer of the two
-            nearer = round(self._fade.share)
-            self._arrive(replace(self._fade, share=float(nearer), onwards=nearer == 1))
+            onwards = self._fade.share >= 0.5
+            self._arrive(replace(self._fade, share=float(onwards), onwards=onwards))
         if self._fade.is_over:
             if drawn == self._here:
                 return
             self._seats[1 - self._fade.seat] = drawn
             self._stats = {self._here: self._stats[self._here], drawn: stats}
-            self._blends.join(drawn, self._blend(drawn, self._blends.key))
-        self._fade = replace(self._fade, onwards=drawn == self._there, seconds=fade.seconds)
+        self._arrive(replace(self._fade, onwards=drawn == self._there, seconds=fade.seconds))
 
     def see(self, before: Made, newest: Made, share: float, dt_s: float) -> tuple[Part, ...]:
         """What the next picture is made of, `dt_s` after the last one: that `share` between two frames."""
         known = newest.controls
-        if not self._fade.is_over and self._here in known and self._there in known:  # frames may be older than the fade
+        # a frame may be older than the fade, and where the synth was deaf it is: then the way begins with the next
+        if not self._fade.is_over and self._here in known and self._there in known:
             self._arrive(self._fade.after(dt_s))
         parts = []
         for seat in (self._fade.seat,) if self._fade.is_over else (self._fade.seat, 1 - self._fade.seat):

@@ -20,7 +20,7 @@ from livelav.audio.ingress import to_stereo
 from livelav.chain import Chain, Frame
 from livelav.control.commands import FadeTo, Taken
 from livelav.core.params import Settings
-from livelav.core.scene import Drawn, MappingKey, Scene
+from livelav.core.scene import MappingKey, Scene
 from livelav.core.tempo import Tempo
 from livelav.core.values import Block, Bytes, Controls, EmbeddingStats, Features, Floats, Image, WStats
 from livelav.desk.desk import Desk
@@ -28,7 +28,7 @@ from livelav.desk.inputs import Inputs
 from livelav.encode.encoder import Encoder
 from livelav.generate.library import Generator
 from livelav.mapping.mapper import Mapper
-from livelav.render.casting import Casting, Made, Part
+from livelav.render.casting import Casting, Made, Others, Part
 from livelav.show.renderer import Moment, Renderer, Size
 from livelav.takes.format import Heard
 
@@ -60,13 +60,13 @@ class Script:
         track: EmbeddingStats | None = None,
         done: Iterable[tuple[float, Taken]] = (),
         heard: Iterable[Heard] | None = None,
-        others: Callable[[FadeTo], tuple[Drawn, WStats] | None] = lambda _fade: None,
+        others: Others | None = None,
     ) -> None:
         """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`.
 
         `done`: what hands do meanwhile, and when in seconds of the sound, in order. `heard`: by which settings the
         stages before the generator hear what; None: by those that hands set. `others`: which generator it is that the
-        picture goes over to, and its W; None where it cannot be had, and the one that plays goes on.
+        picture goes over to, see Casting; None: there are none.
         """
         self._encoder, self._fps, self._hop_s = encoder, fps, 1.0 / encoder.frame_rate
         self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
@@ -89,6 +89,7 @@ class Script:
         self._done = itertools.groupby(done, key=lambda one: one[0])
         self._next = next(self._done, None)
         self._parts: tuple[Part, ...] = ()  # of the last picture
+        self._balance = 0.0  # of it
         self._stood = 0  # pictures that were frozen: their own time stands still
 
     def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
@@ -184,6 +185,7 @@ class Script:
         else:
             share = time_s / self._hop_s - (made - 1) if choices["generate.between"] != "newest" else 1.0
             self._parts = self._casting.see(self._frames[0], self._frames[-1], share, float(1 / self._fps))
+            self._balance = self._casting.balance
         aspect: Any = choices["show.aspect"]  # checked in the scene
         moment = Moment(
             desk.played,
@@ -195,34 +197,30 @@ class Script:
             order=choices["chain.order"],
             pattern=desk.state.pattern,
             shown_s=time_s,
-            balance=self._casting.balance,
+            balance=self._balance,
         )
         return Step(number, time_s, self._parts, moment)
+
+
+def by(generator: Generator) -> Callable[[Part], Bytes]:
+    """That generator makes every image."""
+    return lambda part: generator.synthesize(part.controls.ws, part.controls.noise)
 
 
 class Pictures:
     """Makes pictures of steps, in order."""
 
-    def __init__(
-        self,
-        generator: Generator,
-        renderer: Renderer,
-        target: Any,
-        size: Size,
-        cast: Callable[[Drawn], Generator] | None = None,
-    ) -> None:
-        """`target`: a framebuffer of `size` pixels in the renderer's context. `cast`: which generator draws what;
-        None: all is drawn by `generator`."""
-        self._renderer, self._target, self._size = renderer, target, size
-        self._cast = cast or (lambda _drawn: generator)
+    def __init__(self, draw: Callable[[Part], Bytes], renderer: Renderer, target: Any, size: Size) -> None:
+        """`draw` makes an image, see `by`. `target`: a framebuffer of `size` pixels in the renderer's context."""
+        self._draw, self._renderer, self._target, self._size = draw, renderer, target, size
 
     def make(self, step: Step) -> Bytes:
         """[height, width, 4], top row first."""
         return self.draw(step, self.images(step))
 
     def images(self, step: Step) -> list[Bytes]:
-        """The generators', of which the picture is drawn: by as many threads at a time as they have streams."""
-        return [self._cast(part.drawn).synthesize(part.controls.ws, part.controls.noise) for part in step.parts]
+        """Of which the picture is drawn: by as many threads at a time as `draw` is for."""
+        return [self._draw(part) for part in step.parts]
 
     def draw(self, step: Step, images: list[Bytes]) -> Bytes:
         """`make`, of images that were made before. Runs in the thread that owns the context."""

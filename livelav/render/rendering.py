@@ -23,7 +23,7 @@ from livelav.flags import first_scene, number
 from livelav.generate.library import Generator, physical_cores
 from livelav.importing import load_generator
 from livelav.progress import shown_progress
-from livelav.render.offline import Pictures, Script, Step, track_stats
+from livelav.render.offline import Pictures, Script, Step, by, track_stats
 from livelav.render.pipeline import behind, mapped
 from livelav.render.resuming import REMEMBERED_S, Begun, begun
 from livelav.render.retake import Cast, differences, scene_of_take
@@ -105,15 +105,18 @@ def render(
 
     def load(drawn: Drawn) -> Generator:
         noise: Any = drawn.noise  # checked, wherever it came from
-        return load_generator(drawn.model, backend=choices["backend"], noise_mode=noise, streams=STREAMS)
+        made = load_generator(drawn.model, backend=choices["backend"], noise_mode=noise, streams=STREAMS)
+        for warning in made.warnings:
+            tell(warning)
+        return made
 
     generator, cast = load(order.scene.drawn), None
+    for difference in differences(take, generator) if take else ():
+        tell(difference)
     if take and table_flags.get("model") is None:
         cast = Cast(take, generator, order.scene.drawn, table_flags.get("generate_noise"), load)
-    for warning in (
-        *generator.warnings, *(differences(take, generator) if take else ()), *(cast.troubles if cast else ())
-    ):  # fmt: skip
-        tell(warning)
+        for trouble in cast.troubles:
+            tell(trouble)
     with shown_progress(sound.name) as progress:
         seconds = max(whole.seconds, 0.1)
         made = _make(
@@ -156,14 +159,15 @@ def _make(
         track = track_stats(encoder, blocks, whole.rate_hz, scene.settings, lambda s: progress("listening", s))
     draw_without_threads()
     surface = HeadlessSurface(order.drawn)
-    pictures = Pictures(generator, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn, cast)
+    draw = cast.draw if cast else by(generator)
+    pictures = Pictures(draw, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
     sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)
     film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     done = order.take.commands(whole.rate_hz) if order.take else ()
     heard = order.take.heard() if order.take else None
-    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard, *((cast.others,) if cast else ()))
+    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard, cast.others if cast else None)
     streams = 1 if draws_noise else generator.streams
     try:
         _draw(order, _with_sound(script, whole, order), pictures, streams, film, before, progress)
@@ -252,8 +256,8 @@ def _provenance(
         for path in take.texts if take else ():
             with path.open("rb") as file:
                 hashlib.file_digest(file, lambda: digest)
-        for sha256 in cast.sha256s.values() if cast else ():
-            digest.update(sha256.encode())
+        if cast and cast.drawn:
+            digest.update(cast.words.encode())
     except OSError as error:
         raise SourceError(f"cannot read {whole.path}: {error.strerror}; copy it to a disk that can be read") from error
     return Provenance(

@@ -56,7 +56,11 @@ def begun(output: Path, order: Provenance, draws_noise: bool) -> Begun:
     now = of_json(order.as_json())
     for name in (one.name for one in fields(Provenance)):
         if (was := getattr(said, name)) != getattr(now, name):
-            what = _other(said.scene, now.scene) if name == "scene" else f"{name} {was}, not {getattr(now, name)}"
+            what = f"{name} {was}, not {getattr(now, name)}"
+            if name == "scene":
+                what = _other(said.scene, now.scene)
+            elif name == "sound_sha256":
+                what = "another sound or take, or with other models than those that are here"
             # auto weighs engines against each other, and a busy machine may mislead it
             remedy = "try again when less else runs; --force" if name == "engine" else "--force"
             raise StorageError(f"cannot go on with {output}: it was begun with {what}; {remedy} renders it anew")

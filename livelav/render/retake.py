@@ -5,6 +5,7 @@ pictures may be another: model, encoder, engine, noise maps. Models that the sho
 by their names, never from a file that a take names. Runs in main.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,10 +15,11 @@ from livelav.control.commands import FadeTo
 from livelav.core.errors import ModelError, ParamError, TakeError
 from livelav.core.params import CHOICES, PARAMS, argument
 from livelav.core.scene import Drawn, Scene
-from livelav.core.values import WStats
+from livelav.core.values import Bytes, WStats
 from livelav.encode.encoder import FETCHABLE
 from livelav.flags import first_scene
-from livelav.generate.library import Generator, list_models, model_info
+from livelav.generate.library import Generator, list_models, model_stats
+from livelav.render.casting import Part
 from livelav.takes.format import Take
 
 Load = Callable[[Drawn], Generator]
@@ -53,42 +55,53 @@ class Cast:
         """`first` is the one that it begins with, as `drawn`; `noise` the maps of all of them, where the take is not to
         say that. `load` gives another."""
         self._load, self._noise, self._lock = load, noise, threading.Lock()
-        self._kept = {drawn: first}
-        self.sha256s: dict[str, str] = {}  # of those that are here, by their names
+        self._kept = {drawn: (first, threading.Lock())}
+        self._here: dict[str, tuple[str, WStats] | None] = {}  # names that the take tells of; None: not here
         self.troubles: list[str] = []  # for the operator, in a line each
         if take.changes_model and not take.fades:
-            self.troubles.append(f"{take.path} does not say when another model was seen: all of it is of {first.name}")
+            self.troubles.append(f"{take.path} tells of no other model that was seen: all of it is of {first.name}")
         for fade in take.fades:
-            if fade.model not in self.sha256s:
-                self._look_for(fade, take)
-        self.drawn = tuple(self._meant(fade) for fade in take.fades if fade.model in self.sha256s)
+            if fade.model not in self._here:
+                self._here[fade.model] = self._look_for(fade, take)
+        self.drawn = tuple(dict.fromkeys(self._meant(fade) for fade in take.fades if self._here[fade.model]))
 
-    def _look_for(self, fade: FadeTo, take: Take) -> None:
+    @property
+    def words(self) -> str:
+        """All that its pictures are made of, to tell it from others."""
+        return repr([(*drawn, here[0]) for drawn in self.drawn if (here := self._here[drawn.model])])
+
+    def _look_for(self, fade: FadeTo, take: Take) -> tuple[str, WStats] | None:
         try:
             if fade.model not in list_models():  # a name is all that a take may say
                 raise ModelError(f"model {fade.model!r} of {take.path} is not here")
-            self.sha256s[fade.model] = model_info(fade.model).sha256
+            here = model_stats(fade.model)
         except ModelError as error:
             self.troubles.append(f"{error}: what plays before it goes on")
-            return
-        if fade.sha256 != self.sha256s[fade.model] and fade.model != take.model:
+            return None
+        if fade.sha256 != here[0] and fade.model != take.model:
             self.troubles.append(f"model {fade.model} is another here than in {take.path}: its pictures are, too")
+        return here
 
     def others(self, fade: FadeTo) -> tuple[Drawn, WStats] | None:
-        """See Casting. Raises ModelError, BackendError."""
-        if fade.model not in self.sha256s:
-            return None
-        drawn = self._meant(fade)
-        return drawn, self(drawn).stats
+        """See Casting."""
+        here = self._here.get(fade.model)
+        return (self._meant(fade), here[1]) if here else None
 
-    def __call__(self, drawn: Drawn) -> Generator:
-        """The generator; from any thread. Raises ModelError, BackendError."""
+    def draw(self, part: Part) -> Bytes:
+        """Its image; from any thread. Raises ModelError, BackendError."""
+        generator, turn = self._loaded(part.drawn)
+        with turn if generator.streams == 1 else contextlib.nullcontext():  # an engine for one thread at a time
+            return generator.synthesize(part.controls.ws, part.controls.noise)
+
+    def _loaded(self, drawn: Drawn) -> tuple[Generator, threading.Lock]:
         with self._lock:
-            found = self._kept.pop(drawn, None) or self._load(drawn)
-            self._kept = {
-                **dict(list(self._kept.items())[1 - _KEPT :]),
-                drawn: found,
-            }  # the last one was asked for last
+            if (found := self._kept.pop(drawn, None)) is None:
+                while len(self._kept) >= _KEPT:
+                    del self._kept[next(iter(self._kept))]  # that was asked for the longest ago
+                found = self._load(drawn), threading.Lock()
+                if (here := self._here.get(drawn.model)) and found[0].sha256 != here[0]:
+                    raise ModelError(f"model {drawn.model} was changed while it was rendered; render again")
+            self._kept[drawn] = found
             return found
 
     def _meant(self, fade: FadeTo) -> Drawn:

@@ -35,6 +35,8 @@ class Tape:
         if not self._begun:
             self._begun = True
             self._waiting.appendleft((now_s, head(self._scene, loaded)))
+            noise = self._scene.choices["generate.noise"]
+            self._fade = FadeTo(loaded["model"], noise, loaded["sha256"], 0.0)
 
     def note(self, command: Taken, now_s: float) -> None:
         """What something came to."""
@@ -52,9 +54,9 @@ class Tape:
 
     def note_fade(self, fade: FadeTo, now_s: float) -> None:
         """Which generator's images are seen, or faded to; what a take begins with its first line says."""
-        if self._begun and self._fade and fade != self._fade:
+        if self._begun and fade != self._fade:
             self.note(fade, now_s)
-        self._fade = fade
+            self._fade = fade
 
     def next(self) -> list[Words]:
         """The next few, which are taken off."""
