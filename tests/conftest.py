@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 # effects of whoever runs the tests are none of the table's here; each test has a folder of its own besides
 os.environ["LIVELAV_CONFIG"] = os.path.join(os.sep, "nonexistent", "livelav")
+
+# a shell has what it runs in the background ignore Ctrl-C, and what the tests start would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("livelav", deadline=None)  # how long a test takes says most about the machine
 settings.load_profile("livelav")

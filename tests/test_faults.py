@@ -237,10 +237,13 @@ def test_a_signal_to_the_whole_group_is_for_main_alone(tmp_path, number):
 def test_ctrl_c_while_it_starts_ends_it_without_a_traceback(tmp_path, after_s):
     command = [sys.executable, "-m", "livelav", "--headless", "--size", "64x64", "--input", "demo"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        time.sleep(after_s)
-        begin_s = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        try:
+            time.sleep(after_s)
+            begin_s = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            _, err = process.communicate(timeout=10)
+        finally:
+            process.kill()
     assert time.monotonic() - begin_s < 2.5
     assert err.strip() == ""
 
