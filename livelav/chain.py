@@ -65,8 +65,9 @@ class Chain:
         if block.rate_hz != self._rate_hz:
             self._resampler = Resampler(round(block.rate_hz), self._encoder.sample_rate)
             self._rate_hz = block.rate_hz
-        gain = np.float32(10.0 ** (settings["audio.gain"] / 20.0))
-        samples = self._resampler.step(block.samples.mean(axis=1) * gain)
+        channels = block.samples.shape[1]
+        gains = np.full(channels, 10.0 ** (settings["audio.gain"] / 20.0) / channels, np.float32)
+        samples = self._resampler.step(block.samples @ gains)
         self._samples_in += len(samples)
         self._pending = np.concatenate([self._pending, samples])
         # Pieces of one size, so that rounding, too, is the same whatever the block sizes; of half a hop, so that no

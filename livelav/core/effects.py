@@ -16,7 +16,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -70,11 +70,10 @@ class Effect:
     uses: tuple[str, ...]  # parameters of the table; the first is the amount where there are any
     path: Path
     text: str
+    params: tuple[str, ...] = field(init=False)  # of the table, all that its code is given; the first is the amount
 
-    @property
-    def params(self) -> tuple[str, ...]:
-        """Names in the table of all that its code is given; the first is the amount."""
-        return (*self.uses, *(f"{self.name}.{knob.name}" for knob in self.knobs))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", (*self.uses, *(f"{self.name}.{knob.name}" for knob in self.knobs)))
 
     @property
     def has_once(self) -> bool:

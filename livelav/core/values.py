@@ -4,6 +4,7 @@ Times are seconds of `time.monotonic()` of this machine, which all processes sha
 when the newest sound that shaped this value reached us.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +102,8 @@ def noise_factors(strength: float | NDArray[np.floating] = 1.0, turn: float = 0.
     noise without changing how strong it is; at 0 it is the model's own.
     """
     angle = 2.0 * np.pi * turn
-    each = np.broadcast_to(np.asarray(strength, np.float32), GROUPS)
-    return np.stack([np.cos(angle) * each, np.sin(angle) * each]).astype(np.float32)
+    each = np.full(GROUPS, strength, np.float32)
+    return np.array([math.cos(angle) * each, math.sin(angle) * each], np.float32)
 
 
 @dataclass(frozen=True, slots=True)

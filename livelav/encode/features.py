@@ -55,7 +55,8 @@ class FeatureExtractor:
         self._short_window, self._long_window = _hann(self._short), _hann(self._long)
         self.bin_hz = sample_rate / self._short  # from one magnitude of the spectrum to the next
         self._mel = _mel_bands(sample_rate, self._short)
-        self._flux_bands = np.concatenate([[0], np.searchsorted(_mel_edges(sample_rate)[1:-1], _FLUX_HZ)])
+        self._flux_from = np.concatenate([[0], np.searchsorted(_mel_edges(sample_rate)[1:-1], _FLUX_HZ)])
+        self._flux_widths = np.diff(self._flux_from, append=_BANDS)  # in mel bands
         self._pitch_classes = _pitch_classes(sample_rate, self._long)
         self._heard = np.zeros(self._long, np.float32)  # the newest samples, and behind them what is not yet a frame
         self._lag = max(round(_LAG_S / self._frame_s), 1)  # frames
@@ -79,22 +80,23 @@ class FeatureExtractor:
     def _frame(self, sound: Floats) -> tuple[float, Floats, float, Floats, Floats]:
         """A row of Heard, at the end of `sound`, which is at least the long window."""
         recent = sound[-self._short :]
-        rms = float(np.sqrt(np.mean(np.square(recent[-max(self._hop, 512) :] - recent.mean(), dtype=np.float64))))
-        spectrum = np.abs(np.fft.rfft((recent - recent.mean()) * self._short_window)).astype(np.float32)
+        recent = recent - recent.mean()
+        rms = float(np.sqrt(np.mean(np.square(recent[-max(self._hop, 512) :], dtype=np.float64))))
+        spectrum = np.abs(np.fft.rfft(recent * self._short_window)).astype(np.float32)
         onset, flux = self._attack(spectrum)
         return onset, self._chroma(sound[-self._long :]), rms, flux, spectrum
 
     def _attack(self, spectrum: Floats) -> tuple[float, Floats]:
         """(onset, flux)"""
         mel = spectrum @ self._mel
-        bands = np.stack([np.log1p(np.float32(_GAIN) * mel), np.sqrt(mel)])
+        bands = np.array([np.log1p(np.float32(_GAIN) * mel), np.sqrt(mel)])
         before = self._bands[: len(self._bands) - self._lag + 1].max(axis=0)
         rises = np.maximum(bands - before, 0)
         rise = float(rises[0].mean())
         self._bands = np.concatenate([self._bands[1:], bands[None]])
         onset = (rise / max(self._level, _FLOOR) - 1.0) / (_RATIO - 1.0)
         self._level = self._keep * self._level + (1.0 - self._keep) * rise
-        flux = np.add.reduceat(rises[1], self._flux_bands) / np.diff(self._flux_bands, append=_BANDS)
+        flux = np.add.reduceat(rises[1], self._flux_from) / self._flux_widths
         return min(max(onset, 0.0), 1.0), flux.astype(np.float32)
 
     def _chroma(self, recent: Floats) -> Floats:

@@ -48,7 +48,8 @@ class FlashLimiter:
     def __init__(self) -> None:
         self._extreme: Floats | None = None  # of each place since its last change of direction, as it was shown
         self._is_up = np.zeros(0, bool)
-        self._rises: deque[tuple[float, Floats]] = deque()
+        self._rises: deque[tuple[float, Mask]] = deque()  # of the last second
+        self._counts = np.zeros(0, np.int64)  # of them, for each place
         self._over_s = np.zeros(0)  # when a place last rose once too often, where it is up since; else long ago
         self._scale = 1.0  # of luminance, in the picture shown last
         self._shown_s = 0.0
@@ -64,14 +65,13 @@ class FlashLimiter:
         """
         if self._extreme is None:
             self._extreme, self._is_up = light.copy(), np.zeros(light.shape, bool)
-            self._over_s = np.full(light.shape, -np.inf)
+            self._over_s, self._counts = np.full(light.shape, -np.inf), np.zeros(light.shape, np.int64)
         since_s = min(max(now_s - self._shown_s, 0.0), 10.0 * _RELEASE_S)
         wanted = min(self._scale * 2.0 ** (since_s / _RELEASE_S), 1.0)
         self._shown_s = now_s
         while self._rises and now_s - self._rises[0][0] > _WINDOW_S:
-            self._rises.popleft()
-        counts = sum((mask for _, mask in self._rises), np.zeros(light.shape, np.float32))
-        spent = ~self._is_up & (counts >= np.floor(most)) & (self._extreme < _DARKER_THAN)
+            self._counts -= self._rises.popleft()[1]
+        spent = ~self._is_up & (self._counts >= np.floor(most)) & (self._extreme < _DARKER_THAN)
         self._scale = wanted if most >= OFF else self._allowed(light, wanted, spent, now_s)
         self._note(self._scale * light, spent, now_s)
         return float(self._scale ** (1.0 / _GAMMA))
@@ -97,4 +97,5 @@ class FlashLimiter:
         self._is_up = (self._is_up | rose) & ~fell
         self._over_s = np.where(rose & spent, now_s, np.where(self._is_up, self._over_s, -np.inf))
         if rose.any():
-            self._rises.append((now_s, rose.astype(np.float32)))
+            self._rises.append((now_s, rose))
+            self._counts += rose

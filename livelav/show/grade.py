@@ -8,6 +8,12 @@ from livelav.core.values import Floats
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709
 
+_ALONG = np.full((3, 3), 1.0 / 3.0)
+_AROUND = np.eye(3) - _ALONG
+_ACROSS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3.0)
+_GREY = np.tile(LUMA, (3, 1))
+_COLOUR = np.eye(3) - _GREY
+
 
 def grade(hue_deg: float, saturation: float) -> Floats:
     """[3, 3] matrix that turns colours around the grey axis and stretches them from their own grey.
@@ -15,8 +21,5 @@ def grade(hue_deg: float, saturation: float) -> Floats:
     Greys stay what they are; saturation 0 gives the luminance (Rec. 709 weights).
     """
     angle = math.radians(hue_deg)
-    along = np.full((3, 3), 1.0 / 3.0)
-    cross = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3.0)
-    turn = along + math.cos(angle) * (np.eye(3) - along) + math.sin(angle) * cross
-    stretch = saturation * np.eye(3) + (1.0 - saturation) * np.tile(LUMA, (3, 1))
-    return np.asarray(stretch @ turn, np.float32)
+    turn = _ALONG + math.cos(angle) * _AROUND + math.sin(angle) * _ACROSS
+    return np.asarray((_GREY + saturation * _COLOUR) @ turn, np.float32)
