@@ -99,8 +99,8 @@ def texture_of(target: moderngl.Framebuffer) -> moderngl.Texture:
 def set_uniforms(program: moderngl.Program, **values: Any) -> None:
     """Sets uniforms by name; one that the compiler left out because nothing depends on it is no fault."""
     for name, value in values.items():
-        if (uniform := program.get(name, None)) is not None:
-            uniform.value = value
+        if program.get(name, None) is not None:
+            program[name] = value
 
 
 def _source(path: Path, defines: tuple[str, ...], added: Addition) -> str:
