@@ -43,6 +43,11 @@ from livelav.generate.openvino_backend import OpenVINOBackend
 from livelav.generate.static import static_network
 from livelav.generate.stylegan2 import StyleGAN2
 
+LARGE = (
+    {"resolution": 1024, "base": 32_768, "most": 512}
+    if "LIVELAV_LARGE" in os.environ
+    else {"resolution": 256, "base": 16_384, "most": 256}
+)
 PROGRAMS = int(os.environ.get("LIVELAV_PROGRAMS", "2000"))  # 100,000 once before a release
 EACH = 3  # tensors that are changed in each way
 PLAIN = Plan()
@@ -405,6 +410,20 @@ def test_hostile_files_reach_nothing_and_use_up_nothing(tmp_path: Path) -> None:
     assert process["peak_mib"] < 512
     slowest = max(results, key=lambda result: float(result["seconds"]))
     print(f"{len(tried)} gadgets: {slowest['seconds']:.2f} s at most, {process['peak_mib']:.0f} MiB")
+
+
+@ON_LINUX
+def test_a_large_file_is_read_in_little_more_memory_than_it_has(tmp_path: Path) -> None:
+    """Of config-f's size where LIVELAV_LARGE is set, with the networks that a training writes besides."""
+    plan = replace(PLAIN, **LARGE, layers=8)
+    networks = [nvidia_module(plan, nvidia_tensors(replace(plan, seed=seed))) for seed in range(3)]
+    path = tmp_path / "large.pkl"
+    path.write_bytes(nvidia_pickle(dict(zip(("G", "D", "G_ema"), networks, strict=True))))
+    result, process = watched(str(path))
+    size_mib = path.stat().st_size / 2**20
+    print(f"{size_mib:.0f} MiB: {result['seconds']:.2f} s, {process['peak_mib']:.0f} MiB")
+    assert result["said"] == "read"
+    assert process["peak_mib"] < 3 * size_mib
 
 
 @ON_LINUX
