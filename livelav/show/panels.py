@@ -132,8 +132,9 @@ class Panels:
         brush.rect(box, lit or (HOT if imgui.is_item_hovered() else TRACK), 0.2)
         ink, faint = (GROUND, GROUND) if lit in (AMBER, ACCENT) else (WHITE, GREY if lit else DIM)
         inner = box.narrowed(0.45 * brush.letter)
-        took = brush.say(inner, key, faint, 0.74, align=1.0)
-        room = inner.w - took - 0.3 * brush.letter
+        gap = 0.3 * brush.letter
+        for_key = max(inner.w - gap - brush.width(text, 0.92), 0.4 * inner.w)
+        room = inner.w - gap - brush.say(inner, key, faint, brush.fitting(key, for_key, 0.74), align=1.0)
         brush.say(Box(inner.x, inner.y, room, inner.h), text, ink, brush.fitting(text, room, 0.92))
 
     def _action(self, name: str, key: str, box: Box, lit: int | None = None) -> None:
