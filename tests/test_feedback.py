@@ -177,7 +177,7 @@ def test_at_the_end_lights_go_out_and_faders_stay() -> None:
     desk.switch("blackout")
     desk.set("mapping.norm", 1.0)
     desk.run(0.1)
-    assert desk.feedback.dark() == [(BOX, 2 * [note(0, 36)])]
+    assert desk.feedback.dark() == [(BOX, [note(0, 36)])]
 
 
 def test_the_beat_flashes_on_tap() -> None:

@@ -195,8 +195,12 @@ def test_it_can_be_switched_off(show, plug_in):
     run = show("--midi-out", "off")
     run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
     assert box.rest(2.0) == 0
-    box.out.send_message([0xB0, 20, 127])
-    run.wait_for(lambda s: s["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi, "and moves the show")
+
+    def is_followed(stats):
+        box.out.send_message([0xB0, 20, 127])  # again and again: jackd without real-time rights loses one now and then
+        return stats["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi
+
+    run.wait_for(is_followed, "and moves the show")
     assert box.rest(1.0) == 0
 
 
@@ -206,5 +210,8 @@ def test_lights_go_out_with_the_show(show, plug_in):
     run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
     send(run, Message("/blackout"))
     box.wait_until(lambda: box.shows.get(BLACKOUT) == 60, "the pad is lit")
+    for knob_at in range(40):  # it is told of something at the very end, too
+        send(run, Message("/knob/show/hue", (knob_at / 40,)))
+        box.rest(0.005)
     run.process.terminate()
     box.wait_until(lambda: box.shows[BLACKOUT] == 0, "it is dark")

@@ -220,9 +220,6 @@ class Feedback:
         return [(port, messages) for port, messages in told if messages]
 
     def dark(self) -> list[Told]:
-        """What is to be sent when the show is over: a box with lights on looks as if it still played.
-
-        Twice, as everything is said: nobody will be there to say it again.
-        """
-        told = ((port, 2 * output.dark()) for port, output in self._outputs.items())
+        """What is to be sent when the show is over: a box with lights on looks as if it still played."""
+        told = ((port, output.dark()) for port, output in self._outputs.items())
         return [(port, messages) for port, messages in told if messages]

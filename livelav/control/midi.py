@@ -45,6 +45,7 @@ _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
 _ASK_S, _IDLE_ASK_S = 0.003, 0.01  # between looks, while hands are at it and while they are not: waking costs, too
 _HANDS_REST_S = 2.0
+_SENT_S = 0.03  # in which a driver has taken what it was given: a port that closes sooner may keep it
 _AT_ONCE = 100  # in one event: below what a pipe takes whole, so that main never waits for its second half
 _HOUSEKEEPING_S = 1.0
 _ANSWER_S = 5.0
@@ -153,13 +154,20 @@ class Listener:
                 kept_s = now_s
                 self._board["peak_rss_mb"] = self._memory.peak_mb()
             self._hand_on(now_s)
-            self._tell()
+            self._say(self._told())
             self._clock.sleep(_ASK_S if now_s - self._heard_s < _HANDS_REST_S else _IDLE_ASK_S)
-        self._tell()  # main's last word puts the lights out
+        self._end()
+
+    def _end(self) -> None:
+        """Main's last word puts the lights out: said twice, for nobody will be there to say it again."""
+        if word := self._told():
+            for _ in range(2):
+                self._say(word)
+                self._clock.sleep(_SENT_S)
         self._ports.close()
 
-    def _tell(self) -> None:
-        for name, messages in self._told():
+    def _say(self, word: list[Told]) -> None:
+        for name, messages in word:
             self._board["sent"] += self._ports.outputs.send(name, messages)
 
     def _beat(self) -> float:

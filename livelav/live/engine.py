@@ -43,6 +43,7 @@ from livelav.takes.tape import Tape
 
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _STOP_S = 1.2
+_LAST_WORD_S = 0.1  # for so long controllers are waited for at the end, that their lights may go out
 _CRASHES_TO_FALL_BACK = 3
 _CRASHES_TO_REST, _RESTS_S = 5, 30.0  # of the MIDI or Link process in a minute: its library cannot live here now
 _SILENT_S = 3.0
@@ -359,7 +360,12 @@ class Live:
         return silent_s if silent_s >= _SILENT_S else 0.0
 
     def _put_lights_out(self) -> None:
-        if self.midi and self.midi.listens and (dark := self.desk.inputs.feedback.dark()):
+        if not self.midi or not (dark := self.desk.inputs.feedback.dark()):
+            return
+        until_s = self._clock.now_s() + _LAST_WORD_S
+        while not self.midi.listens and self._clock.now_s() < until_s:  # it has yet to take what it was told just now
+            self._clock.sleep(0.001)
+        if self.midi.listens:
             self.midi.tell(dark)
 
     def close(self) -> None:
