@@ -23,8 +23,8 @@ _REORDER = (
     2  # pictures that may be encoded before one that is shown earlier: x264's pyramid of B-pictures, not if lossless
 )
 _QUICKER = "subme=1:trellis=0:analyse=i4x4,i8x8"  # half the work, as good a picture, a tenth more bytes
-# What x264 would learn from pictures to come it computes, where a processor has AVX-512 and the width is no multiple of
-# 128, in part of memory that nobody wrote: other files of the same pictures. As good without, in as many bytes.
+# What x264 learns from pictures to come (its macroblock tree) it reads, on processors with AVX-512 and for most widths,
+# from memory that nobody wrote: other files of the same pictures. Without it they are as good, in as many bytes.
 _REPEATABLE = "no-mbtree=1"
 _FULL_SCALE = (1 << 31) - 1
 
