@@ -195,12 +195,8 @@ def test_it_can_be_switched_off(show, plug_in):
     run = show("--midi-out", "off")
     run.wait_for(lambda s: s["midi"]["ports"] == [PORT], "it is heard")
     assert box.rest(2.0) == 0
-
-    def is_followed(stats):
-        box.out.send_message([0xB0, 20, 127])  # again and again: jackd without real-time rights loses one now and then
-        return stats["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi
-
-    run.wait_for(is_followed, "and moves the show")
+    run.say_again = lambda: box.out.send_message([0xB0, 20, 127])
+    run.wait_for(lambda s: s["settings"][KNOBS[Control("cc", 20, 0)]] == PARAMS[0].hi, "and moves the show")
     assert box.rest(1.0) == 0
 
 
