@@ -19,12 +19,12 @@ from typing import Any
 import psutil
 
 from livelav import __version__
-from livelav.core.background import BESIDES, stand_behind
 from livelav.core.errors import LivelavError, StorageError
+from livelav.core.processor import BESIDES, physical_cores, stand_behind
 from livelav.core.store import write_json
 from livelav.generate.checkpoint import Foreign, read_foreign
 from livelav.generate.files import SUFFIX, write_checkpoint
-from livelav.generate.library import load_generator, physical_cores
+from livelav.generate.library import load_generator
 from livelav.generate.statistics import COUNT, label_count, shown_ws, spread_of_w, use_one_thread
 from livelav.importing import PAINTING_BYTES, Request
 from livelav.show.sheet import contact_sheet

@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
     checks += [partial(_in_child, f"package {name}", "package", name) for name in _requirements()]
     checks += [partial(_in_child, name, name) for name in ("display", "headless", "sound")]
     checks += [_midi]
-    checks += [_processor, _nvidia]
+    checks += [_processor, partial(_in_child, "priority", "priority"), _nvidia]
     folders = {"cache": store.cache_dir(), "models": store.models_dir(), "configuration": store.config_dir()}
     checks += [partial(_folder, name, folder) for name, folder in folders.items()]
     checks += [_encoder, partial(_disk, store.cache_dir())]
@@ -222,6 +222,18 @@ def _sound() -> Finding:
     return Finding("sound", "missing", trouble, remedy)
 
 
+def _priority() -> Finding:
+    from livelav.core.processor import stand_in_front
+
+    granted = stand_in_front()
+    if granted or not sys.platform.startswith("linux"):
+        return Finding("priority", "ok", "pictures are presented in real time" if granted else "the system's own")
+    remedy = (
+        "where pictures jerk beside other programs, let yourself have `rtprio 20` (/etc/security/limits.d), as for JACK"
+    )
+    return Finding("priority", "ok", "pictures are presented as other programs run", remedy)
+
+
 def _midi() -> Finding:
     """Asks in a process of its own anyhow."""
     from livelav.control.midi import list_ports
@@ -244,6 +256,7 @@ _PROBES: dict[str, Callable[..., Finding]] = {
     "display": _display,
     "headless": _headless,
     "sound": _sound,
+    "priority": _priority,
 }
 
 if __name__ == "__main__":

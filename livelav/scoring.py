@@ -22,6 +22,7 @@ import numpy as np
 from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.errors import LivelavError, ScoreError, SourceError
+from livelav.core.processor import draw_without_threads
 from livelav.core.values import Floats
 from livelav.encode.encoder import FETCHABLE, fetched_path, load_encoder
 from livelav.generate.library import list_models
@@ -29,7 +30,7 @@ from livelav.importing import load_generator
 from livelav.progress import shown_progress
 from livelav.render.offline import Pictures, Script, Step, by, track_stats
 from livelav.render.pipeline import behind, mapped
-from livelav.render.rendering import STREAMS, draw_without_threads
+from livelav.render.rendering import STREAMS
 from livelav.score.chart import draw_pairs
 from livelav.score.controls import random_motion, shuffled_blocks
 from livelav.score.pictures import PictureFeatures

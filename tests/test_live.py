@@ -16,8 +16,8 @@ import pytest
 from live import DEADLINE_S, Run, gone, livelav
 from livelav.chain import Chain
 from livelav.control.osc import LOOPBACK, Message, OscIn, pack
-from livelav.core.background import MAKING
 from livelav.core.params import Settings
+from livelav.core.processor import MAKING
 from livelav.core.values import Block
 from livelav.encode.encoder import load_encoder
 from livelav.generate.library import load_generator
@@ -174,6 +174,8 @@ def test_who_presents_has_the_processor_before_who_makes_images(run):
     found = [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{synth}/task")]
     assert len(found) > 3
     assert sum(nice != ours + MAKING for nice in found) <= 1, "one only waits for main to end"
+    everybody = [int(thread) for pid in live.children().values() for thread in os.listdir(f"/proc/{pid}/task")]
+    assert {os.sched_getscheduler(thread) for thread in everybody} == {os.SCHED_OTHER}, "main alone stands in front"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

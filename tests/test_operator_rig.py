@@ -9,8 +9,8 @@ import pytest
 from x_hands import Hands
 
 from live import Run
-from livelav.core.background import WATCHING
 from livelav.core.params import PARAMS
+from livelav.core.processor import WATCHING
 from livelav.show.operator_window import TITLE
 
 pytestmark = pytest.mark.rig

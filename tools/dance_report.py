@@ -33,11 +33,12 @@ from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.normals import normals
 from livelav.core.params import CHOICE_BY_NAME
+from livelav.core.processor import physical_cores
 from livelav.core.store import write_json
 from livelav.core.values import W_DIM, Bytes, Floats
 from livelav.encode.encoder import load_encoder
 from livelav.flags import first_scene
-from livelav.generate.library import Generator, load_generator, physical_cores
+from livelav.generate.library import Generator, load_generator
 from livelav.render.offline import Script, Step
 from livelav.score.pictures import PictureFeatures
 from livelav.score.sound import ANALYSIS_HZ, sound_features

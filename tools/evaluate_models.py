@@ -46,12 +46,13 @@ from rich.table import Table
 
 from livelav.core.errors import LivelavError
 from livelav.core.normals import normals
+from livelav.core.processor import physical_cores
 from livelav.core.store import write_json
 from livelav.core.values import W_DIM, Bytes
 from livelav.encode.calibration import passage
 from livelav.encode.encoder import load_encoder
 from livelav.generate.files import read_card
-from livelav.generate.library import find_model, physical_cores
+from livelav.generate.library import find_model
 
 MOST_OF_REFERENCE = 0.25  # Fréchet distance, of each reference's
 LEAST_DIVERSITY = 0.8  # of the training set's

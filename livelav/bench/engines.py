@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from livelav.core.errors import BackendError
+from livelav.core.processor import physical_cores
 from livelav.generate.backend import Backend
 from livelav.generate.devices import has_cuda
 from livelav.generate.files import read_checkpoint
 from livelav.generate.layout import Config
-from livelav.generate.library import build, find_model, physical_cores
+from livelav.generate.library import build, find_model
 from livelav.generate.static import static_network
 from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, peak_gflops, random_tensors
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from livelav.core.errors import BackendError, ModelError, StorageError, nearest
+from livelav.core.processor import physical_cores
 from livelav.core.store import PACKAGE, listing, models_dir
 from livelav.core.values import Bytes, Floats, WStats, noise_factors
 from livelav.generate.backend import Backend
@@ -145,11 +145,6 @@ def _load(
         threads=threads,
         noise_mode=noise_mode,
     )
-
-
-def physical_cores() -> int:
-    """As many threads as help: two on one core wait for each other."""
-    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def list_models() -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from livelav.control.commands import Quit, Toggle
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
+from livelav.core.processor import draw_without_threads, stand_in_front
 from livelav.core.scene import Drawn, Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
@@ -133,7 +134,9 @@ class Live:
         for child in self.children:
             child.poll(now_s)
         config, shared = self._config, self.shared
+        draw_without_threads()
         self._surface = open_surface()
+        stand_in_front()
         self._presenter = Presenter(
             self._surface, (shared.seats[0].images, shared.seats[1].images), shared.pace, shared.main,
             shared.latency_ms, self._clock, config.fps, (config.record, shared.pictures) if config.record else None,

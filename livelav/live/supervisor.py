@@ -20,8 +20,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from livelav.core.background import call_forward
 from livelav.core.errors import one_line
+from livelav.core.processor import call_forward
 from livelav.core.shm import Board
 from livelav.core.values import Event
 

@@ -25,11 +25,11 @@ import numpy as np
 
 from livelav.audio.bits import in_24_bits
 from livelav.chain import Chain, Frame
-from livelav.core.background import MAKING, in_the_background, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import BackendError, LivelavError
 from livelav.core.metrics import PeakMemory
 from livelav.core.params import Settings
+from livelav.core.processor import MAKING, in_the_background, stand_behind
 from livelav.core.scene import MappingKey, Wanted
 from livelav.core.shm import Board, Histogram, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Controls, Floats

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from livelav import __version__
 from livelav.audio.whole import WholeSound
 from livelav.core.errors import ParamError, SourceError, StorageError, tell
+from livelav.core.processor import draw_without_threads, physical_cores
 from livelav.core.scene import Drawn, Scene
 from livelav.core.values import Bytes, Floats
 from livelav.encode.encoder import Encoder, load_encoder
 from livelav.flags import first_scene, number
-from livelav.generate.library import Generator, physical_cores
+from livelav.generate.library import Generator
 from livelav.importing import load_generator
 from livelav.progress import shown_progress
 from livelav.render.offline import Pictures, Script, Step, by, track_stats
@@ -128,13 +129,6 @@ def render(
     if whole.damage:
         tell(f"{whole.damage}: the video ends there")
     tell(f"wrote {output}")
-
-
-def draw_without_threads() -> None:
-    """Before the first surface, where images are made beside the drawing: of few cores, llvmpipe then takes the thread
-    that draws. To wait for its own, while others compute, would cost more."""
-    if physical_cores() <= 2:
-        os.environ.setdefault("LP_NUM_THREADS", "0")
 
 
 def _make(

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from livelav.core.background import WATCHING, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import DisplayError
 from livelav.core.metrics import PeakMemory
+from livelav.core.processor import WATCHING, stand_behind
 from livelav.core.quiet import mute_drivers
 from livelav.core.shm import Board, Latest, RingReader, SampleRing, StopFlag
 from livelav.core.tempo import Tempo

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from livelav.core.background import BESIDES, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import StorageError
 from livelav.core.metrics import PeakMemory
+from livelav.core.processor import BESIDES, stand_behind
 from livelav.core.shm import Board, Latest, RingReader, SampleRing
 from livelav.show.container import checked_path, free_bytes
 from livelav.show.sheet import contact_sheet

@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from livelav.audio.resample import Resampler
-from livelav.core.background import BESIDES, stand_behind
 from livelav.core.clock import Clock, MonotonicClock
 from livelav.core.errors import StorageError
 from livelav.core.metrics import PeakMemory
+from livelav.core.processor import BESIDES, stand_behind
 from livelav.core.scene import Wanted
 from livelav.core.shm import Board, RingReader, SampleRing, StopFlag
 from livelav.core.values import Block, Floats
