@@ -317,7 +317,7 @@ class Rig:
             self._spawn("display", [*server, *options], pass_fds=[sender.fileno()])
             if sound:
                 # 128 samples: a message waits 2.7 ms at most; without real-time rights, which a container may lack
-                self._spawn("jackd", ["jackd", "-r", "-n", jack, "-d", "dummy", "-r48000", "-p128", "-C0", "-P0"])
+                self._spawn("jackd", ["jackd", "-R", "-n", jack, "-d", "dummy", "-r48000", "-p128", "-C0", "-P0"])
                 self.start_sound()
             sender.close()  # the server's alone now: where that died, the line below reads an end and not for ever
             display = number.readline().strip()
