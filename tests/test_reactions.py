@@ -58,6 +58,20 @@ def test_late_presents_are_told_apart_by_where_they_are():
     assert found["late_percent"]["around"] > 0.0 == found["late_percent"]["elsewhere"]
 
 
+def test_what_the_host_took_is_told_apart_from_what_is_ours():
+    watch = Watch()
+    for now_s in np.arange(0.0, END_S, PERIOD_S):
+        if 20.0 < now_s < 20.09 or 40.0 < now_s < 40.05 or 60.0 < now_s < 60.05:
+            continue  # pictures are left out: at one recall by the host, at the other and between them by us
+        due_s = next((due_s for due_s in (20.0, 60.0) if due_s - 0.3 <= now_s < due_s), None)
+        watch.note(now_s, False, due_s, stolen_s=0.01 if now_s > 20.05 else 0.0)
+    found = watch.intervals(PERIOD_S)
+    assert found["longest_ms"]["most"] == pytest.approx(6000 * PERIOD_S, abs=1.0)
+    assert found["ours_longest_ms"] == pytest.approx(4000 * PERIOD_S, abs=1.0)
+    assert 0.0 < found["ours_late_percent"]["around"] < found["late_percent"]["around"]
+    assert found["stolen_percent"] == pytest.approx(0.0, abs=0.05)
+
+
 @pytest.mark.rig
 def test_a_knob_and_recalls_are_seen_on_the_screen(tmp_path, rig):
     code, out, err = livelav(tmp_path, "bench", "--hands", "--seconds", "8", "--json")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from livelav.control.commands import SetChoice
+from livelav.core.metrics import stolen_s
 from livelav.core.store import only_instance
 from livelav.flags import first_scene
 from livelav.generate.library import find_model
@@ -33,25 +34,27 @@ class Eye:
     """Looks at every picture that is presented, and asks for another model once all has come to rest."""
 
     def __init__(self, models: list[str]) -> None:
-        self.rows: list[tuple[str, float, float]] = []  # phase, difference from the picture before, ms since that
+        # phase, difference from the picture before, ms since that, whether the host took the processors meanwhile
+        self.rows: list[tuple[str, float, float, bool]] = []
         self.changes = 0
         self._models = cycle(name for model in models for name in (model, "default"))
         self._asked = "default"
-        self._last: tuple[float, np.ndarray] | None = None
+        self._last: tuple[float, np.ndarray, float] | None = None
         self._rested_s = 0.0
 
     def look(self, live: Live) -> None:
-        now_s, (width, height) = time.monotonic(), live.surface.size
+        now_s, stolen, (width, height) = time.monotonic(), stolen_s(), live.surface.size
         if not live.shared.main["first_s"]:
             self._rested_s = now_s
             return
         coming = live.synths.coming
         picture = np.frombuffer(live.surface.fbo.read((0, 0, width, height), 3), np.uint8).astype(np.int16)
         if self._last:
-            before_s, before = self._last
+            before_s, before, before_stolen_s = self._last
             difference = float(np.abs(picture - before).mean())
-            self.rows.append((coming[1] if coming else "rests", difference, (now_s - before_s) * 1000))
-        self._last = now_s, picture
+            apart_ms, taken = (now_s - before_s) * 1000, stolen > before_stolen_s
+            self.rows.append((coming[1] if coming else "rests", difference, apart_ms, taken))
+        self._last = now_s, picture, stolen
         if coming or live.synths.model != self._asked:
             self._rested_s = now_s
         elif now_s - self._rested_s > REST_S:
@@ -64,12 +67,14 @@ class Eye:
         for phase in ("rests", "loads", "fades"):
             found = np.array([row[1:] for row in self.rows if row[0] == phase])
             if len(found):
-                differ, apart = (np.percentile(column, [50, 99, 100]) for column in found.T)
-                late = 100 * float((found[:, 1] > LATE * period_ms).mean())
+                differ, apart = (np.percentile(column, [50, 99, 100]) for column in found.T[:2])
+                is_late, is_ours = found[:, 1] > LATE * period_ms, found[:, 2] == 0
+                late, ours = (100 * float(part.mean()) if len(part) else 0.0 for part in (is_late, is_late[is_ours]))
                 print(
                     f"{phase}: {len(found)} pictures, differ by p50 {differ[0]:.1f} p99 {differ[1]:.1f} most "
                     f"{differ[2]:.1f}; ms apart p50 {apart[0]:.1f} p99 {apart[1]:.1f} most {apart[2]:.1f}, "
-                    f"{late:.1f} % over {LATE} frame times"
+                    f"{late:.1f} % over {LATE} frame times ({ours:.1f} % of the {100 * is_ours.mean():.1f} % during "
+                    "which the host took no processor)"
                 )
 
 

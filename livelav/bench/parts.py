@@ -76,6 +76,12 @@ def rows(figures: Figures) -> Iterator[str]:
         longest, late = cue["longest_ms"], cue["late_percent"]
         yield f"longest way between two presents around a recall: p50 {longest['p50']} ms, most {longest['most']} ms"
         yield f"presents after over 1.5 frame times: {late['around']} % around recalls, {late['elsewhere']} % elsewhere"
+        if stolen := cue["stolen_percent"]:
+            ours, most = cue["ours_late_percent"], cue["ours_longest_ms"]
+            yield (
+                f"the host took this machine's processors during {stolen} % of the presents; of the others "
+                f"{ours['around']} % around recalls (the longest {most} ms), {ours['elsewhere']} % elsewhere"
+            )
     if live := figures.get("live"):
         present = live["present"]
         yield f"presented {present['fps']} a second, {present['new_fps']} of them new images"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livelav.audio.clicks import play_clicks
 from livelav.audio.devices import survey_devices
@@ -26,6 +27,7 @@ from livelav.control.messages import Control
 from livelav.control.midi import MidiConfig, list_ports
 from livelav.control.player import PORT, play_controller
 from livelav.core.errors import LivelavError, SourceError
+from livelav.core.metrics import stolen_s
 from livelav.core.params import PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.setlists import Song
@@ -173,7 +175,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._last: Any = None
-        self._presented: list[tuple[float, bool]] = []
+        self._presented: list[tuple[float, bool, float]] = []
         self._due_s: list[float] = []
 
     def step(self, live: Live) -> None:
@@ -186,21 +188,21 @@ class Watch:
         changed = self._last is not None and int(np.abs(patch - self._last).max()) > _MAX_CHANGE
         self._last = patch
         cued = live.desk.scenes.cued(now_s)
-        self.note(now_s, changed, now_s + cued[1] if cued else None)
+        self.note(now_s, changed, now_s + cued[1] if cued else None, stolen_s())
 
-    def note(self, now_s: float, changed: bool, due_s: float | None = None) -> None:
-        """A picture was presented; `due_s` is the beat of the recall that waits."""
-        self._presented.append((now_s, changed))
+    def note(self, now_s: float, changed: bool, due_s: float | None = None, stolen_s: float = 0.0) -> None:
+        """A picture was presented; `due_s`: the waiting recall's beat; `stolen_s`: what the host took by then."""
+        self._presented.append((now_s, changed, stolen_s))
         if due_s is not None and (not self._due_s or due_s - self._due_s[-1] > _STILL_S):
             self._due_s.append(due_s)
 
     @property
     def _times_s(self) -> Floats:
-        return np.array([time_s for time_s, _ in self._presented])
+        return np.array([time_s for time_s, _, _ in self._presented])
 
     @property
     def _changes_s(self) -> Floats:
-        return np.array([time_s for time_s, changed in self._presented if changed])
+        return np.array([time_s for time_s, changed, _ in self._presented if changed])
 
     def _judged(self, moments_s: list[float]) -> list[float]:
         """Those that lie neither in the beginning nor at the very end."""
@@ -230,7 +232,10 @@ class Watch:
         return _spread(found_ms) | {"seen": len(found_ms), "missed": missed, "restless": restless}
 
     def intervals(self, period_s: float) -> Figures:
-        """The longest way from a present to the next around each recall, and how many took over 1.5 frame times."""
+        """The longest way from a present to the next around each recall, and how many took over 1.5 frame times.
+
+        `ours`: of those during which the host left this machine its processors.
+        """
         ends_s, gaps_s = self._times_s[1:], np.diff(self._times_s)
         longest_ms, is_near = [], np.zeros(len(gaps_s), bool)
         for due_s in self._judged(self._due_s):
@@ -239,11 +244,19 @@ class Watch:
             is_near |= near
         late = gaps_s > _LATE * period_s
         is_apart = ~is_near & (ends_s > self._times_s[0] + _WARM_UP_S)
-        percent = {
-            name: round(100 * float(late[which].mean()), 1) if which.any() else None
-            for name, which in (("around", is_near), ("elsewhere", is_apart))
+        is_ours = np.diff([stolen_s for _, _, stolen_s in self._presented]) == 0.0
+        places = {"around": is_near, "elsewhere": is_apart}
+        return {
+            "longest_ms": _spread(longest_ms),
+            "late_percent": {name: _percent(late[which]) for name, which in places.items()},
+            "ours_late_percent": {name: _percent(late[which & is_ours]) for name, which in places.items()},
+            "ours_longest_ms": round(float(gaps_s[is_near & is_ours].max(initial=0.0)) * 1000, 1),
+            "stolen_percent": _percent(~is_ours),
         }
-        return {"longest_ms": _spread(longest_ms), "late_percent": percent}
+
+
+def _percent(those: NDArray[np.bool_]) -> float | None:
+    return round(100 * float(those.mean()), 1) if len(those) else None
 
 
 def _spread(values_ms: list[float]) -> Figures:

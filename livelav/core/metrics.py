@@ -24,6 +24,12 @@ class PeakMemory:
         return self._peak_mb
 
 
+def stolen_s() -> float:
+    """For how long the host of this virtual machine had its processors do something else while there was work, all of
+    them together, in steps of 10 ms. 0 where there is no host, and where nobody says (macOS, Windows)."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
 class Rate:
     """Events per second over the last two seconds, from a counter read now and then."""
 
