@@ -228,9 +228,8 @@ def _priority() -> Finding:
     granted = stand_in_front()
     if granted or not sys.platform.startswith("linux"):
         return Finding("priority", "ok", "pictures are presented in real time" if granted else "the system's own")
-    remedy = (
-        "where pictures jerk beside other programs, let yourself have `rtprio 20` (/etc/security/limits.d), as for JACK"
-    )
+    limits = 'echo "@audio - rtprio 20" | sudo tee /etc/security/limits.d/livelav.conf'
+    remedy = f"if pictures jerk beside other programs: {limits}, be in the group audio, log in again"
     return Finding("priority", "ok", "pictures are presented as other programs run", remedy)
 
 

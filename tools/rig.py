@@ -6,7 +6,8 @@ display number, sockets and JACK server, and its programs die with whoever start
 
 Xvfb draws with Mesa's llvmpipe; `--monitors 2` puts Xorg's dummy driver in its place, whose monitors can be
 unplugged and change their mode. PulseAudio has a null sink `lav`, whose monitor is the default source (what
-`--input loopback` takes), and a source `lavmic`, fed by the sink `lavmic_in`; jackd's dummy driver carries MIDI.
+`--input loopback` takes), and a source `lavmic`, fed by the sink `lavmic_in`; jackd's dummy driver carries MIDI, in
+real time where it may: without, it loses messages beside what fills all cores.
 Linux only. Knows nothing of livelav. numpy and Pillow are used by the helpers for tests alone.
 """
 

@@ -19,6 +19,7 @@ from livelav.bench.reactions import cue_to_screen, knob_to_screen, sound_to_scre
 from livelav.core.errors import LivelavError
 from livelav.core.params import BY_NAME, EFFECTS, Settings
 from livelav.core.presets import list_presets, load_preset
+from livelav.core.processor import draw_without_threads
 from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
 from livelav.live.engine import run_live
@@ -155,6 +156,7 @@ def _picture(pixels: Any) -> dict[str, dict[str, float]]:
     from livelav.show.renderer import Moment, Renderer
 
     size = (1280, 720)
+    draw_without_threads()  # as the show does
     try:
         surface = HeadlessSurface(size)
     except LivelavError:
