@@ -5,6 +5,7 @@ Heavy packages are imported by the verb that needs them, so that `livelav params
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -86,10 +87,12 @@ def _table_flags(command: F) -> F:
 @click.pass_context
 def cli(ctx: click.Context, /, **flags: Any) -> None:
     """Listens to whatever the machine plays and turns it into pictures, live."""
-    if ctx.invoked_subcommand is None:
-        from livelav.play import play
+    if ctx.invoked_subcommand is not None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # an exception: a verb may have something to tidy up
+        return
+    from livelav.play import play
 
-        play(**flags)
+    play(**flags)
 
 
 @cli.command()

@@ -248,18 +248,24 @@ def test_ctrl_c_while_it_starts_ends_it_without_a_traceback(tmp_path, after_s):
     assert err.strip() == ""
 
 
-def test_ctrl_c_while_the_command_line_is_imported_is_silent():
-    """The entry point takes over from Python's own handler before anything slow begins."""
+@pytest.mark.parametrize("module", ["click", "livelav.live.engine"])
+def test_ctrl_c_while_something_is_imported_is_silent_and_never_lost(module):
+    """The entry point takes over from Python's own handler, whose exception an import may drop."""
     code = (
         "import os, signal, sys\n"
         "class Late:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Late())\n"
         "from livelav.__main__ import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--headless", "--input", "demo", "--seconds", "0.1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == -signal.SIGINT
     assert done.stderr == ""
 
