@@ -64,7 +64,7 @@ def test_what_the_host_took_is_told_apart_from_what_is_ours():
         if 20.0 < now_s < 20.09 or 40.0 < now_s < 40.05 or 60.0 < now_s < 60.05:
             continue  # pictures are left out: at one recall by the host, at the other and between them by us
         due_s = next((due_s for due_s in (20.0, 60.0) if due_s - 0.3 <= now_s < due_s), None)
-        watch.note(now_s, False, due_s, stolen_s=0.01 if now_s > 20.05 else 0.0)
+        watch.note(now_s, False, due_s, taken_s=0.01 if now_s > 20.05 else 0.0)
     found = watch.intervals(PERIOD_S)
     assert found["longest_ms"]["most"] == pytest.approx(6000 * PERIOD_S, abs=1.0)
     assert found["ours_longest_ms"] == pytest.approx(4000 * PERIOD_S, abs=1.0)

@@ -190,9 +190,9 @@ class Watch:
         cued = live.desk.scenes.cued(now_s)
         self.note(now_s, changed, now_s + cued[1] if cued else None, stolen_s())
 
-    def note(self, now_s: float, changed: bool, due_s: float | None = None, stolen_s: float = 0.0) -> None:
-        """A picture was presented; `due_s`: the waiting recall's beat; `stolen_s`: what the host took by then."""
-        self._presented.append((now_s, changed, stolen_s))
+    def note(self, now_s: float, changed: bool, due_s: float | None = None, taken_s: float = 0.0) -> None:
+        """A picture was presented; `due_s`: the waiting recall's beat; `taken_s`: what the host took by then."""
+        self._presented.append((now_s, changed, taken_s))
         if due_s is not None and (not self._due_s or due_s - self._due_s[-1] > _STILL_S):
             self._due_s.append(due_s)
 
@@ -244,7 +244,7 @@ class Watch:
             is_near |= near
         late = gaps_s > _LATE * period_s
         is_apart = ~is_near & (ends_s > self._times_s[0] + _WARM_UP_S)
-        is_ours = np.diff([stolen_s for _, _, stolen_s in self._presented]) == 0.0
+        is_ours = np.diff([taken_s for _, _, taken_s in self._presented]) == 0.0
         places = {"around": is_near, "elsewhere": is_apart}
         return {
             "longest_ms": _spread(longest_ms),
