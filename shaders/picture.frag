@@ -36,8 +36,9 @@ vec2 mirrored(vec2 at) {
 }
 
 #ifdef TRAIL
+// Mirrored once, which is as far as anything travels from one picture to the next: more would cost every pixel.
 vec3 last(vec2 place) {
-    return texture(trail, mirrored(place * onto + 0.5)).rgb;
+    return texture(trail, 1.0 - abs(1.0 - abs(place * onto + 0.5))).rgb;
 }
 #endif
 

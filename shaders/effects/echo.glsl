@@ -6,7 +6,7 @@
 // param colour 0 0 0.2 /frame "how fast what feedback keeps changes its colour"
 
 vec3 echo(vec3 seen, vec2 place) {
-    vec3 kept = last(place - frames * (zoom * place + turn * vec2(-place.y, place.x)));
-    kept = mix(kept, kept.brg, min(frames * colour, 0.5));
-    return max(seen, kept * feedback - 0.003);
+    float grown = 1.0 - frames * zoom, turned = frames * turn, other = min(frames * colour, 0.5) * feedback;
+    vec3 kept = last(vec2(grown * place.x + turned * place.y, grown * place.y - turned * place.x));
+    return max(seen, kept * (feedback - other) + kept.brg * other - 0.003);
 }

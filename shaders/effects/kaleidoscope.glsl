@@ -4,28 +4,32 @@
 // param sides 6 2 16 "how many mirrors"
 // param turn 0 -180 180 deg "where the first mirror stands"
 
-// What lies at an angle beyond that of a mirror is thrown back by it. The first one throws back half of all; those at
-// 8, 4, 2 and 1 times the angle between two then halve what is left, but where they would stand behind the first.
+// What lies behind a mirror is thrown back by it. The first one throws back half of all; those at 8, 4, 2 and 1 times
+// the angle between two then halve what is left, but where they would stand behind the first. Normals are as long as
+// the root of 2, so that nothing is left to be doubled for each pixel.
 vec2 normal(float angle) {
-    return angle < 3.14159 ? vec2(-sin(angle), cos(angle)) : vec2(0);
+    return sqrt(2.0) * vec2(-sin(angle), cos(angle));
+}
+
+vec2 another(float angle) {
+    return angle < 3.14159 ? normal(angle + turn) : vec2(0);
 }
 
 vec2 thrown_back(vec2 place, vec2 normal) {
-    return place - 2.0 * max(dot(place, normal), 0.0) * normal;
+    return place - max(dot(place, normal), 0.0) * normal;
 }
 
 mat4 kaleidoscope_once() {
     float between = 3.14159265 / floor(sides + 0.5), reach = amount / (1.001 - amount);
-    return mat4(vec4(normal(8.0 * between), normal(4.0 * between)), vec4(normal(2.0 * between), normal(between)),
-                vec4(cos(turn), sin(turn), reach * reach, 0.0), vec4(0));
+    return mat4(vec4(-normal(turn), another(8.0 * between)), vec4(another(4.0 * between), another(2.0 * between)),
+                vec4(another(between), reach * reach, 0.0), vec4(0));
 }
 
 vec2 kaleidoscope(vec2 place) {
-    float c = once[2].x, s = once[2].y;
-    vec2 to = vec2(c * place.x + s * place.y, abs(c * place.y - s * place.x));
-    to = thrown_back(to, once[0].xy);
+    vec2 to = thrown_back(place, once[0].xy);
     to = thrown_back(to, once[0].zw);
     to = thrown_back(to, once[1].xy);
     to = thrown_back(to, once[1].zw);
-    return dot(place, place) < once[2].z ? vec2(c * to.x - s * to.y, s * to.x + c * to.y) : place;
+    to = thrown_back(to, once[2].xy);
+    return dot(place, place) < once[2].z ? to : place;
 }
