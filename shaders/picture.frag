@@ -54,15 +54,17 @@ vec3 source(vec2 place) {
     vec3 ground = seen.rgb;
     float level = seen.a * density + phase;
     vec2 slope = vec2(dFdx(level), dFdy(level));
-    float rise = sqrt(dot(slope, slope)) * pixel + 1e-5;  // level per pixel
+    float steep = sqrt(dot(slope, slope)) + 1e-5;         // level per pixel of this picture,
+    float rise = steep * pixel;                           // of a 720-line one
     float above = level - floor(level);                   // way from the line below (0) to the next (1)
     float off = 0.5 - abs(above - 0.5);                   // distance to the nearer one
 
-    // halo: part of the way between lines on gentle slopes, some pixels wide on steep ones; core: a pixel or two;
-    // lines closer to each other than they are wide would only shimmer
+    // halo: part of the way between lines on gentle slopes, some pixels wide on steep ones; core: 1.4 of them to either
+    // side, with an edge as soft as a pixel of this picture; lines closer to each other than they are wide would only
+    // shimmer
     float wide = 5.0 * rise + 0.045;
     wide *= wide;
-    float core = clamp(1.9 - off / rise, 0.0, 1.0);
+    float core = clamp(1.4 * pixel + 0.5 - off / steep, 0.0, 1.0);
     float clear = contour * clamp(1.8 - 4.0 * rise, 0.0, 1.0);
     float bright = 1.3 * inversesqrt(dot(ground, ground) + 0.03);  // makes the ground's colour a light
     float tinted = clear * bright * (halo * wide / (wide + off * off) + 0.45 * core);
