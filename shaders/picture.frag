@@ -13,6 +13,8 @@ uniform float density;       // lines per unit of level
 uniform float phase;         // moves the lines along the slope
 uniform float halo;          // strength of the light around them
 uniform float pixel;         // pixels of this picture per pixel of a 720-line one
+uniform float line_fade;     // pixels of this picture over which a line's edge fades
+uniform float line_end;      // half a line's width, in those, with all of its edge
 uniform float time;          // seconds, from 0 again every hour
 uniform float frames;        // sixtieths of a second since the last picture
 uniform vec2 onto;           // takes a place to where it is in a texture of the window, but for the middle
@@ -59,12 +61,11 @@ vec3 source(vec2 place) {
     float above = level - floor(level);                   // way from the line below (0) to the next (1)
     float off = 0.5 - abs(above - 0.5);                   // distance to the nearer one
 
-    // halo: part of the way between lines on gentle slopes, some pixels wide on steep ones; core: 1.4 of them to either
-    // side, with an edge as soft as a pixel of this picture; lines closer to each other than they are wide would only
-    // shimmer
+    // halo: part of the way between lines on gentle slopes, some pixels wide on steep ones; core: a pixel or two;
+    // lines closer to each other than they are wide would only shimmer
     float wide = 5.0 * rise + 0.045;
     wide *= wide;
-    float core = clamp(1.4 * pixel + 0.5 - off / steep, 0.0, 1.0);
+    float core = clamp(line_end - off / (steep * line_fade), 0.0, 1.0);
     float clear = contour * clamp(1.8 - 4.0 * rise, 0.0, 1.0);
     float bright = 1.3 * inversesqrt(dot(ground, ground) + 0.03);  // makes the ground's colour a light
     float tinted = clear * bright * (halo * wide / (wide + off * off) + 0.45 * core);

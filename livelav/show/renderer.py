@@ -26,6 +26,7 @@ from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
 SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
+_LINE = 1.4  # half of a line's width, to the middle of its edge, in pixels of a picture of 720 lines
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
@@ -204,6 +205,8 @@ class Renderer:
             return
         seen.texture.use(0)
         density = settings["show.density"] / (SPREADS * seen.spread)
+        pixel = _pixel(size)
+        fade = max(pixel, 1.0)  # an edge that is sharper than the picture's own pixels would show stairs
         self._set(
             made.program,
             self._acting.picture,
@@ -219,6 +222,8 @@ class Renderer:
             density=density,
             phase=pose.lines - seen.centre * density,
             halo=pose.glow,
+            line_fade=fade,
+            line_end=_LINE * pixel / fade + 0.5,
             **self._place(size),
             light=light,
         )
@@ -242,7 +247,7 @@ class Renderer:
 
     def _place(self, size: Size) -> dict[str, Any]:
         """What every effect may ask of where it is."""
-        return {"onto": self._framing(size).onto, "pixel": min(size) / 720.0}
+        return {"onto": self._framing(size).onto, "pixel": _pixel(size)}
 
     @property
     def _time_s(self) -> float:
@@ -292,6 +297,11 @@ class Framing:
     def onto(self) -> tuple[float, float]:
         """From a place to a share of the window."""
         return 0.5 * self.cover[0] / self.edge[0], 0.5 * self.cover[1] / self.edge[1]
+
+
+def _pixel(size: Size) -> float:
+    """How many pixels of a picture of that size are one of a picture of 720 lines."""
+    return min(size) / 720.0
 
 
 def framing(size: Size, aspect: Literal["fill", "fit"]) -> Framing:
