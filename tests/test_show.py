@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from livelav.core.errors import DisplayError
 from livelav.core.params import Settings
 from livelav.core.store import data_dir
-from livelav.core.values import Bytes, Image
+from livelav.core.values import Bytes, Floats, Image
 from livelav.show import chain as chain_module
 from livelav.show.governor import LOOK, RAISE_AFTER_S, TRIAL, Governor
 from livelav.show.grade import grade
@@ -240,6 +240,30 @@ def test_a_picture_of_fewer_pixels_is_the_same_but_softer(
     full, half = (drawn(renderer, surface, moment, s).astype(int) for s in (1.0, scale))
     assert full.mean() > 20
     assert np.abs(full - half).mean() < 2
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_lines_of_a_small_picture_are_those_of_a_large_one_seen_from_afar(
+    surface: HeadlessSurface, renderer: Renderer, times: int
+) -> None:
+    """As wide and as bright on the whole, and without stairs."""
+
+    def lines(width: int, height: int) -> Floats:
+        target = surface.ctx.framebuffer([surface.ctx.texture((width, height), 4)])
+        pictures = []
+        for contour in (0.0, 1.0):
+            settings = Settings().with_values({"show.contour": contour, "show.drift": 0.0})
+            renderer.set_image(waves())
+            renderer.draw(target, (width, height), Moment(settings, 1.0))
+            pixels = np.frombuffer(target.read(components=3), np.uint8).reshape(height, width, 3)
+            pictures.append(pixels.astype(np.float32))
+        return pictures[1] - pictures[0]
+
+    large = lines(1280, 720).reshape(720 // times, times, 1280 // times, times, 3).mean(axis=(1, 3))
+    small = lines(1280 // times, 720 // times)
+    assert small.mean() == pytest.approx(large.mean(), abs=0.5)
+    stairs = np.square(small - large).mean() / np.square(large).mean()
+    assert stairs < (0.034 * times) ** 2, "a third less than where edges are as wide as in the large one"
 
 
 def test_what_is_prepared_is_not_built_again_and_shows_nothing(
