@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from livelav.core.params import Settings
 from livelav.core.values import Image
-from livelav.show.flashes import BLOCK, OFF, SAMPLED, FlashLimiter, places
+from livelav.show.flashes import OFF, PLACES, SAMPLED, FlashLimiter, places
 from livelav.show.headless import HeadlessSurface
 from livelav.show.renderer import Moment, Renderer
 
 FPS = 60
-SHAPE = (SAMPLED[1] // BLOCK, SAMPLED[0] // BLOCK)
+SHAPE = PLACES[::-1]
 
 
 def shown(pictures: list[np.ndarray], most: float = 3.0) -> np.ndarray:

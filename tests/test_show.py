@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import moderngl
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,8 +65,8 @@ def drawn(renderer: Renderer, surface: HeadlessSurface, moment: Moment, scale: f
     else:
         reduced = Reduced(surface)
         smaller = reduced.framebuffer(scale)
-        renderer.draw(smaller, smaller.size, moment)
-        reduced.show()
+        renderer.draw(smaller, smaller.size, moment, limited=False)
+        reduced.show(renderer.limit(reduced.read()))
         reduced.close()
     return np.frombuffer(surface.fbo.read(components=4), np.uint8).reshape(*SIZE[::-1], 4)[::-1, :, :3]
 
@@ -279,6 +280,20 @@ def test_what_is_prepared_is_not_built_again_and_shows_nothing(
     renderer.set_image(waves())
     for scale in (1.0, 0.5):
         assert drawn(renderer, surface, Moment(scene, 0.1), scale).mean() > 20
+    renderer.close()
+
+
+def test_a_crossfade_asks_the_card_for_no_memory_while_pictures_are_seen(
+    surface: HeadlessSurface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = Renderer(surface.ctx, surface.software)
+    renderer.prepare(surface.fbo, PLAIN, "")
+    monkeypatch.setattr(moderngl.Context, "texture", None)
+    for stream in (0, 1, 0, 1):
+        renderer.set_image(waves(), stream)
+        for share in (0.0, 0.5, 1.0):
+            balance = share if stream else 1.0 - share
+            assert drawn(renderer, surface, Moment(PLAIN, 0.1, balance=balance)).mean() > 20
     renderer.close()
 
 

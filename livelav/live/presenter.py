@@ -29,7 +29,8 @@ PACE_FIELDS = ("present_s", "period_s")
 _DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
 _HEARD_S = 0.25  # for so long what was heard with an image belongs to the picture, too
 _TOO_QUICK = 30  # presents in a row that did not wait as they should have
-_DRAWS = 20  # pictures over which it is judged how long one takes until it is shown
+_DRAWS = 20  # pictures over which it is judged how long one takes
+_SPARE_S = 0.002  # one that takes so much longer than others is shown in time
 
 
 class Presenter:
@@ -61,7 +62,7 @@ class Presenter:
         pace["period_s"], pace["present_s"] = self._pacer.period_s, now_s
         self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
         self._quick = 0
-        self._draw_s = 0.0
+        self._draw_s = self._show_s = 0.0
         self._seen = [0, 0]  # the number of either stream's newest image
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._heard_s = now_s
@@ -78,7 +79,7 @@ class Presenter:
         return self._surface.blocks and self._quick < _TOO_QUICK
 
     def left_s(self) -> float:
-        """Until the next picture is due; 0 where presenting itself waits."""
+        """Until the next picture is to be begun; 0 where presenting itself waits."""
         if self._display_paces:
             return 0.0
         return min(max(self._pacer.due_s - self._clock.now_s(), 0.0), self._pacer.period_s)
@@ -87,7 +88,12 @@ class Presenter:
     def ahead_s(self) -> float:
         """From now until the middle of the time in which the next picture is shown: what is due until then belongs to
         it, for no other picture is nearer."""
-        return self.left_s() + self._draw_s + 0.5 * self._pace["period_s"]
+        return self.left_s() + self._lead_s + self._show_s + 0.5 * self._pace["period_s"]
+
+    @property
+    def _lead_s(self) -> float:
+        """From the beginning of a picture until it is handed to the display."""
+        return self._draw_s + (0.0 if self._display_paces else _SPARE_S)
 
     def present(
         self,
@@ -125,13 +131,20 @@ class Presenter:
             self._record(begin_s)
         if state.hud:
             self._hud.draw(begin_s, hud_rows, level)
+        if surface.software:
+            surface.ctx.finish()
+        drawn_s = self._clock.now_s()
+        self._wait(self._pacer.due_s - self._pacer.period_s + self._lead_s - drawn_s)
+        waited_s = self._clock.now_s()
         surface.present()
         if not board["first_s"]:
             return  # black so far, but the window answers
         shown_s = self._clock.now_s()
-        self._draw_s += (shown_s - begin_s - self._draw_s) / _DRAWS
+        draw_s, show_s = drawn_s - begin_s, shown_s - waited_s
+        self._draw_s += (draw_s - self._draw_s) / _DRAWS
+        self._show_s += (show_s - self._show_s) / _DRAWS
         if self._governor:
-            self._governor.step((shown_s - begin_s) * 1000, shown_s)
+            self._governor.step((draw_s + show_s) * 1000, shown_s)
         board["presented"] += 1
         board["repeated"] += image is None
         if image is not None:
@@ -161,22 +174,28 @@ class Presenter:
         self._surface.close()
 
     def _draw(self, moment: Moment, scale: float) -> None:
-        surface = self._surface
+        surface, renderer = self._surface, self._renderer
         if self._reduced is None or scale == 1.0:
-            self._renderer.draw(surface.fbo, surface.size, moment)
+            renderer.draw(surface.fbo, surface.size, moment)
             return
         smaller = self._reduced.framebuffer(scale)
-        self._renderer.draw(smaller, smaller.size, moment)
-        self._reduced.show()
+        renderer.draw(smaller, smaller.size, moment, limited=False)
+        self._reduced.show(renderer.limit(self._reduced.read()))
+
+    def _wait(self, left_s: float) -> None:
+        """Until a picture is to be shown: one that was drawn sooner than others would come too soon after the last, and
+        the next too late after it. Not where presenting itself waits.
+        """
+        if not self._display_paces and left_s < self._pacer.period_s:
+            self._clock.sleep(left_s)
 
     def _newest(self, balance: float, now_s: float) -> Image | None:
         """The image that came since the last picture in the stream that is seen most; what came in either is handed to
 
-        the renderer.
+        the renderer: the first one of another size needs memory, and that is best had before it is seen.
         """
         leading = int(balance >= 0.5)
-        if 0.0 < balance < 1.0:
-            self._take(1 - leading)
+        self._take(1 - leading)
         new = self._take(leading)
         if new is None:
             if now_s - self._heard_s > _HEARD_S:

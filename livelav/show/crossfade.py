@@ -2,8 +2,9 @@
 
 Mixed as they lie on the card, before anything else is drawn of them: light as two projectors' light adds up, and the
 level along a quarter of a circle, since the mean of two fields that do not know each other is flatter than either and
-would have fewer lines. Lines of one so bend into those of the other. While one stream is seen alone nothing is mixed
-and the other one holds no memory. Runs in the thread that owns the context.
+would have fewer lines. Lines of one so bend into those of the other. While one stream is seen alone nothing is mixed.
+All memory is kept for the next time: to have it anew takes longer than a picture may. Runs in the thread that owns the
+context.
 """
 
 import math
@@ -15,8 +16,6 @@ import moderngl
 from livelav.core.values import Image
 from livelav.show.enlarge import Enlarger, Passes
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
-
-_REHEARSED = 3, 3  # pixels; some drivers make other programs for sizes that are powers of two
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,6 @@ class Crossfade:
         self._mix = mesh(ctx, build(ctx, "full.vert", "mix.frag", folder=folder), EVERYWHERE)
         self._mixed: moderngl.Framebuffer | None = None
         self._drawn: object = None  # what it shows
-        self._rehearse()
 
     def set_image(self, image: Image, stream: int) -> None:
         """The newest of `stream`, 0 or 1."""
@@ -56,31 +54,32 @@ class Crossfade:
 
         None before the first image. Draws, where there is something new, through texture units 0 and 1.
         """
-        first, second = self._streams
-        if balance <= 0.0 and first.has_image:
-            second.forget()
-        elif balance >= 1.0 and second.has_image:
-            first.forget()
-        found = []
-        for stream in self._streams:
-            if (texture := stream.texture(hue_deg, saturation)) is not None:
-                found.append(Seen(texture, (id(stream), stream.version), stream.range.centre, stream.range.spread))
-        if len(found) < 2:
-            self._release_mixed()
-            return found[0] if found else None
-        return self._mixture(found[0], found[1], balance)
+        leading = int(balance >= 0.5)
+        wanted = (0, 1) if 0.0 < balance < 1.0 else (leading,)
+        found = [seen for stream in wanted if (seen := self._alone(stream, hue_deg, saturation))]
+        if not found:  # a cut to one that has none yet
+            return self._alone(1 - leading, hue_deg, saturation)
+        return self._mixture(found[0], found[1], balance) if len(found) == 2 else found[0]
 
     def forget(self) -> None:
         """Back to before the first image."""
         for stream in self._streams:
             stream.forget()
-        self._release_mixed()
 
     def close(self) -> None:
         """Gives textures and programs back."""
-        self.forget()
+        for stream in self._streams:
+            stream.close()
+        self._release_mixed()
         release(self._mix)
         self._passes.close()
+
+    def _alone(self, number: int, hue_deg: float, saturation: float) -> Seen | None:
+        stream = self._streams[number]
+        texture = stream.texture(hue_deg, saturation)
+        if texture is None:
+            return None
+        return Seen(texture, (number, stream.version), stream.range.centre, stream.range.spread)
 
     def _mixture(self, first: Seen, second: Seen, balance: float) -> Seen:
         size = max(first.texture.size, second.texture.size)
@@ -109,16 +108,6 @@ class Crossfade:
         self._mixed.use()
         self._mix.render()
         return now
-
-    def _rehearse(self) -> None:
-        """Drivers finish a program when it draws for the first time, and in a show that would be seen."""
-        pair = _target(self._ctx, _REHEARSED), _target(self._ctx, _REHEARSED)
-        first, second = (Seen(texture_of(one), 0, 0.0, 1.0) for one in pair)
-        self._mixture(first, second, 0.5)
-        for one in pair:
-            texture_of(one).release()
-            one.release()
-        self._release_mixed()
 
     def _release_mixed(self) -> None:
         if self._mixed is not None:

@@ -42,7 +42,7 @@ class Enlarger:
         """`software`: the processor draws."""
         self._ctx, self._software, self._passes = ctx, software, passes
         self._way: _Drawn | _Computed | None = None
-        self._stale = False
+        self._has_image = self._stale = False
         self._grade = (0.0, 1.0)
         self.version = 0  # another one with each enlargement
         self.range = LevelRange()
@@ -52,20 +52,19 @@ class Enlarger:
         height, width, channels = image.pixels.shape
         assert channels == 4, "images are RGBA: three channels upload ten times slower"
         if self._way is None or self._way.size != (width, height):
-            if self._way is not None:
-                self._way.release()
+            self.close()
             self._way = self._way_of(width, height)
         level = level_field(image.pixels)
         self.range.aim(level)
         self._way.take(image.pixels, level)
-        self._stale = True
+        self._has_image = self._stale = True
 
     def texture(self, hue_deg: float, saturation: float) -> moderngl.Texture | None:
         """The enlargement, graded: float, rgb from 0 (a little over 1 at edges), level in alpha.
 
         None before the first image. Draws, where there is something new, through texture units 0 and 1.
         """
-        if self._way is None:
+        if self._way is None or not self._has_image:
             return None
         if self._stale or self._grade != (hue_deg, saturation):
             self._way.make(grade(hue_deg, saturation), self._stale)
@@ -73,15 +72,15 @@ class Enlarger:
         self._stale, self._grade = False, (hue_deg, saturation)
         return self._way.full
 
-    @property
-    def has_image(self) -> bool:
-        return self._way is not None
-
     def forget(self) -> None:
-        """Gives the textures back: until the next image there is none."""
+        """Until the next image there is none. The memory stays: to have it anew takes longer than a picture may."""
+        self._has_image, self.range = False, LevelRange()
+
+    def close(self) -> None:
+        """Gives the textures back."""
         if self._way is not None:
             self._way.release()
-            self._way, self.range = None, LevelRange()
+            self._way = None
 
     def _way_of(self, width: int, height: int) -> "_Drawn | _Computed":
         side = SOFTWARE_SIDE if self._software else SIDE

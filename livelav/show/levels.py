@@ -40,15 +40,17 @@ class Spline:
         t = at - base
         weights = np.stack([(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3]) / 6
         self._rows: NDArray[np.intp] = np.clip(base + np.arange(-1, 3)[:, None], 0, CELLS - 1)
-        self._weights: Floats = np.repeat(weights.astype(np.float32)[:, :, None], width, axis=2)
+        self._weights: Floats = weights.astype(np.float32)[:, :, None]
         self._taken, self._sum = np.empty((2, count, width), np.float32)
 
     def __call__(self, level: Floats) -> Floats:
         """[count, width] from [CELLS, width]; valid until the next call."""
-        self._sum.fill(0.0)
-        for weights, rows in zip(self._weights, self._rows, strict=True):
-            np.take(level, rows, axis=0, out=self._taken, mode="clip")
-            cv2.accumulateProduct(self._taken, weights, self._sum)
+        for i, (weights, rows) in enumerate(zip(self._weights, self._rows, strict=True)):
+            part = self._taken if i else self._sum
+            np.take(level, rows, axis=0, out=part, mode="clip")
+            np.multiply(part, weights, out=part)
+            if i:
+                np.add(self._sum, part, out=self._sum)
         return self._sum
 
 
