@@ -289,8 +289,8 @@ def test_a_crossfade_asks_the_card_for_no_memory_while_pictures_are_seen(
     renderer = Renderer(surface.ctx, surface.software)
     renderer.prepare(surface.fbo, PLAIN, "")
     monkeypatch.setattr(moderngl.Context, "texture", None)
-    for stream in (0, 1, 0, 1):
-        renderer.set_image(waves(), stream)
+    for stream, side in ((0, 256), (1, 256), (0, 512), (1, 512), (0, 256)):
+        renderer.set_image(waves(side), stream)
         for share in (0.0, 0.5, 1.0):
             balance = share if stream else 1.0 - share
             assert drawn(renderer, surface, Moment(PLAIN, 0.1, balance=balance)).mean() > 20

@@ -15,6 +15,7 @@ import moderngl
 
 from livelav.core.values import Image
 from livelav.show.enlarge import Enlarger, Passes
+from livelav.show.kept import Kept, Size
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
 
@@ -33,10 +34,10 @@ class Crossfade:
 
     def __init__(self, ctx: moderngl.Context, software: bool, folder: Path | None = None) -> None:
         """`software`: the processor draws. Raises DisplayError where a shader does not compile."""
-        self._ctx = ctx
         self._passes = Passes(ctx, folder)
         self._streams = Enlarger(ctx, software, self._passes), Enlarger(ctx, software, self._passes)
         self._mix = mesh(ctx, build(ctx, "full.vert", "mix.frag", folder=folder), EVERYWHERE)
+        self._targets = Kept(lambda size: _target(ctx, size), _release)
         self._mixed: moderngl.Framebuffer | None = None
         self._drawn: object = None  # what it shows
 
@@ -70,7 +71,8 @@ class Crossfade:
         """Gives textures and programs back."""
         for stream in self._streams:
             stream.close()
-        self._release_mixed()
+        self._targets.close()
+        self._mixed = None
         release(self._mix)
         self._passes.close()
 
@@ -84,8 +86,7 @@ class Crossfade:
     def _mixture(self, first: Seen, second: Seen, balance: float) -> Seen:
         size = max(first.texture.size, second.texture.size)
         if self._mixed is None or self._mixed.size != size:
-            self._release_mixed()
-            self._mixed = _target(self._ctx, size)
+            self._mixed, self._drawn = self._targets[size], None
         version = first.version, second.version, balance, first.spread, second.spread
         centre = (1.0 - balance) * first.centre + balance * second.centre
         spread = (1.0 - balance) * first.spread + balance * second.spread
@@ -109,15 +110,14 @@ class Crossfade:
         self._mix.render()
         return now
 
-    def _release_mixed(self) -> None:
-        if self._mixed is not None:
-            texture_of(self._mixed).release()
-            self._mixed.release()
-            self._mixed = self._drawn = None
 
-
-def _target(ctx: moderngl.Context, size: tuple[int, int]) -> moderngl.Framebuffer:
+def _target(ctx: moderngl.Context, size: Size) -> moderngl.Framebuffer:
     texture = ctx.texture(size, 4, dtype="f4")
     texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
     texture.repeat_x = texture.repeat_y = False
     return ctx.framebuffer([texture])
+
+
+def _release(target: moderngl.Framebuffer) -> None:
+    texture_of(target).release()
+    target.release()

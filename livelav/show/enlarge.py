@@ -13,6 +13,7 @@ import numpy as np
 
 from livelav.core.values import Bytes, Floats, Image
 from livelav.show.grade import grade
+from livelav.show.kept import Kept, Size
 from livelav.show.levels import CELLS, LevelRange, Spline, level_field
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
 
@@ -42,6 +43,7 @@ class Enlarger:
         """`software`: the processor draws."""
         self._ctx, self._software, self._passes = ctx, software, passes
         self._way: _Drawn | _Computed | None = None
+        self._ways = Kept(self._way_of, lambda way: way.release())
         self._has_image = self._stale = False
         self._grade = (0.0, 1.0)
         self.version = 0  # another one with each enlargement
@@ -52,8 +54,7 @@ class Enlarger:
         height, width, channels = image.pixels.shape
         assert channels == 4, "images are RGBA: three channels upload ten times slower"
         if self._way is None or self._way.size != (width, height):
-            self.close()
-            self._way = self._way_of(width, height)
+            self._way = self._ways[width, height]
         level = level_field(image.pixels)
         self.range.aim(level)
         self._way.take(image.pixels, level)
@@ -78,11 +79,11 @@ class Enlarger:
 
     def close(self) -> None:
         """Gives the textures back."""
-        if self._way is not None:
-            self._way.release()
-            self._way = None
+        self._ways.close()
+        self._way = None
 
-    def _way_of(self, width: int, height: int) -> "_Drawn | _Computed":
+    def _way_of(self, size: Size) -> "_Drawn | _Computed":
+        width, height = size
         side = SOFTWARE_SIDE if self._software else SIDE
         if self._software and max(width, height) >= side:
             return _Computed(self._ctx, width, height)

@@ -30,7 +30,7 @@ _LINE = 1.4  # half of a line's width, to the middle of its edge, in pixels of a
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
-_LIKELY = 256, 256  # pixels of an image
+_LIKELY = 512, 256  # pixels of an image's side
 _PREPARING = 30, 18  # of a picture; some drivers make other programs for sizes that are powers of two
 
 Size = tuple[int, int]
@@ -130,9 +130,10 @@ class Renderer:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second, and memory that is new takes longer
         than a picture may. Before the first image only."""
-        for stream in (0, 1):
-            self._images.set_image(Image(np.zeros((*_LIKELY, 4), np.uint8), 0.0), stream)
-        self.draw(target, _PREPARING, Moment(settings, 0.0, order=order, balance=0.5))
+        for side in _LIKELY:
+            for stream in (0, 1):
+                self._images.set_image(Image(np.zeros((side, side, 4), np.uint8), 0.0), stream)
+            self.draw(target, _PREPARING, Moment(settings, 0.0, order=order, balance=0.5))
         self._images.forget()
         self._release_between()
         self._limiter = FlashLimiter()
