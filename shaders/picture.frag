@@ -34,7 +34,7 @@ vec3 effects(vec2 place);  // is written for those that act: it asks for `source
 
 // Beyond the edges of a texture.
 vec2 mirrored(vec2 at) {
-    return abs(at - 2.0 * floor(0.5 * at + 0.5));
+    return abs(at - 2.0 * roundEven(0.5 * at));
 }
 
 #ifdef TRAIL

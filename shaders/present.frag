@@ -18,7 +18,7 @@ vec3 effects(vec2 place);
 vec3 source(vec2 place) {
 #ifdef WARPED
     vec2 seen_at = place * onto + 0.5;
-    return texture(picture, abs(seen_at - 2.0 * floor(0.5 * seen_at + 0.5))).rgb;
+    return texture(picture, abs(seen_at - 2.0 * roundEven(0.5 * seen_at))).rgb;
 #else
     return texture(picture, at).rgb;
 #endif

@@ -27,6 +27,8 @@ from livelav.play import has_display, live_config, opener
 
 Figures = dict[str, Any]
 
+_PAIRS = 120  # of pictures with a preset's effects and without: a machine that others share is slow now and then
+
 
 def measure(
     latency: bool = False, live: bool = False, hands: bool = False, seconds: float = 20.0, source: str = "demo"
@@ -183,7 +185,7 @@ def _effects(draw: Callable[[Settings, str], None]) -> dict[str, dict[str, float
     for preset in (load_preset(listed.path) for listed in list_presets() if listed.shipped):
         bare, order = preset.settings.with_values(own), preset.choices.get("chain.order", "")
         added_ms = []
-        for _ in range(40 if bare != preset.settings else 0):
+        for _ in range(_PAIRS if bare != preset.settings else 0):
             took_ms = []
             for settings in (bare, preset.settings):
                 begin_s = time.perf_counter()
