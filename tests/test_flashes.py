@@ -9,6 +9,7 @@ from livelav.core.params import Settings
 from livelav.core.values import Image
 from livelav.show.flashes import OFF, PLACES, SAMPLED, FlashLimiter, places
 from livelav.show.headless import HeadlessSurface
+from livelav.show.reduced import Reduced
 from livelav.show.renderer import Moment, Renderer
 
 FPS = 60
@@ -174,21 +175,38 @@ def test_red_that_flashes_while_the_luminance_stays_is_limited() -> None:
     assert max(sum(begin <= i < begin + FPS for i in rises) for begin in range(len(excess) - FPS)) <= 3
 
 
+@pytest.mark.parametrize("reduced", [False, True])
 @pytest.mark.parametrize("feedback", [0.0, 0.3])
-def test_a_strobe_of_the_brightness_knob_is_limited_in_the_picture_that_is_drawn(feedback: float) -> None:
+def test_a_strobe_of_the_brightness_knob_is_limited_wherever_the_picture_is_seen(
+    feedback: float, reduced: bool
+) -> None:
     surface = HeadlessSurface((320, 180))
-    renderer = Renderer(surface.ctx, surface.software)
+    renderer, smaller = Renderer(surface.ctx, surface.software), Reduced(surface)
     renderer.set_image(Image(np.full((64, 64, 4), 255, np.uint8), 0.0))
     plain = Settings().with_values({"show.contour": 0.0, "show.drift": 0.0, "show.feedback": feedback})
     seen, held = [], 0
     for i in range(4 * FPS):
-        settings_now = plain.with_values({"show.brightness": float(i // 3 % 2)})  # 10 Hz
-        renderer.draw(surface.fbo, surface.size, Moment(settings_now, i / FPS))
-        pixels = renderer.read_rgba((320, 180)).astype(np.float32) / 255.0
-        seen.append((pixels[::20, ::20, :3] ** 2.2).mean(axis=2))
+        moment = Moment(plain.with_values({"show.brightness": float(i // 3 % 2)}), i / FPS)  # 10 Hz
+        if reduced:
+            target = smaller.framebuffer(0.5)
+            renderer.draw(target, target.size, moment, limited=False)
+            smaller.show(renderer.limit(smaller.read()))
+        else:
+            renderer.draw(surface.fbo, surface.size, moment)
+        shown = np.frombuffer(surface.fbo.read(components=4), np.uint8).reshape(180, 320, 4)
+        recorded = [renderer.read_rgba(size) for size in ((320, 180), (160, 90))]  # one of them is what was drawn into
+        seen.append([brightness(pixels) for pixels in (shown, *recorded)])
         held += renderer.holds_light_back
+    smaller.close()
     renderer.close()
     surface.close()
-    assert seen[4].max() > 0.9
-    assert flashes(np.array(seen)) <= 3
+    by_way = np.array(seen)
+    assert by_way[4].max() > 0.9
+    for way in range(by_way.shape[1]):
+        assert flashes(by_way[:, way]) <= 3
     assert held > FPS
+
+
+def brightness(pixels: np.ndarray) -> np.ndarray:
+    rows, columns = pixels.shape[0] // 9, pixels.shape[1] // 16
+    return (pixels[::rows, ::columns, :3].astype(np.float32) ** 2.2 / 255.0**2.2).mean(axis=2)

@@ -8,6 +8,7 @@ may. A rise too many is not let through: the whole picture is dimmed until it is
 Source: WCAG 2.2, success criterion 2.3.1, general and red flashes. Knows no clock.
 """
 
+import functools
 from collections import deque
 
 import numpy as np
@@ -35,17 +36,22 @@ Mask = NDArray[np.bool_]
 def places(pixels: Bytes) -> Floats:
     """[2, 9, 16]: relative luminance and excess of saturated red, both 0..1, of each place of a picture.
 
-    `pixels` is [height, width, 4], of any size from SAMPLED on: that many of them are looked at.
+    `pixels` is [height, width, 4]; SAMPLED of them are looked at.
     """
     height, width = pixels.shape[:2]
-    down, across = ((np.arange(n) + 0.5) * size / n for n, size in zip(SAMPLED[::-1], (height, width), strict=True))
-    linear = _LINEAR[pixels[down.astype(int)[:, None], across.astype(int), :3]]
+    linear = _LINEAR[pixels[_spread(height, SAMPLED[1])[:, None], _spread(width, SAMPLED[0]), :3]]
     red, others = linear[..., 0], linear[..., 1] + linear[..., 2]
     excess = np.where(red >= _SATURATED * (red + others), np.maximum(red - others, 0.0), np.float32(0.0))
     both = np.stack([linear @ _WEIGHTS, excess])
     columns, rows = PLACES
     mean: Floats = both.reshape(2, rows, SAMPLED[1] // rows, columns, SAMPLED[0] // columns).mean(axis=(2, 4))
     return mean
+
+
+@functools.lru_cache(maxsize=16)  # a window that is dragged has many sizes
+def _spread(size: int, count: int) -> NDArray[np.intp]:
+    """`count` of `size` pixels, evenly."""
+    return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
 
 
 class FlashLimiter:
