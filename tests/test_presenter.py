@@ -184,7 +184,7 @@ def test_a_crossfade_is_continuous_from_the_one_stream_to_the_other_whatever_the
     assert np.abs(stage.present().astype(int) - pictures[-1]).mean() < 2 * step + 0.5, "it has arrived"
 
 
-def test_images_are_counted_in_the_stream_that_is_seen_most(stage):
+def test_images_are_counted_in_the_stream_that_is_seen_most_and_the_unseen_one_is_not_read(stage):
     stage.publish(1)
     stage.publish(2, stream=1)
     stage.present()

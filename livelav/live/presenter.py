@@ -192,10 +192,11 @@ class Presenter:
     def _newest(self, balance: float, now_s: float) -> Image | None:
         """The image that came since the last picture in the stream that is seen most; what came in either is handed to
 
-        the renderer: the first one of another size needs memory, and that is best had before it is seen.
+        the renderer.
         """
         leading = int(balance >= 0.5)
-        self._take(1 - leading)
+        if 0.0 < balance < 1.0:
+            self._take(1 - leading)
         new = self._take(leading)
         if new is None:
             if now_s - self._heard_s > _HEARD_S:

@@ -55,12 +55,18 @@ class Crossfade:
 
         None before the first image. Draws, where there is something new, through texture units 0 and 1.
         """
-        leading = int(balance >= 0.5)
-        wanted = (0, 1) if 0.0 < balance < 1.0 else (leading,)
-        found = [seen for stream in wanted if (seen := self._alone(stream, hue_deg, saturation))]
-        if not found:  # a cut to one that has none yet
-            return self._alone(1 - leading, hue_deg, saturation)
-        return self._mixture(found[0], found[1], balance) if len(found) == 2 else found[0]
+        first, second = self._streams
+        if balance <= 0.0 and first.has_image:
+            second.forget()
+        elif balance >= 1.0 and second.has_image:
+            first.forget()
+        found = []
+        for number, stream in enumerate(self._streams):
+            if (texture := stream.texture(hue_deg, saturation)) is not None:
+                found.append(Seen(texture, (number, stream.version), stream.range.centre, stream.range.spread))
+        if len(found) < 2:
+            return found[0] if found else None
+        return self._mixture(found[0], found[1], balance)
 
     def forget(self) -> None:
         """Back to before the first image."""
@@ -75,13 +81,6 @@ class Crossfade:
         self._mixed = None
         release(self._mix)
         self._passes.close()
-
-    def _alone(self, number: int, hue_deg: float, saturation: float) -> Seen | None:
-        stream = self._streams[number]
-        texture = stream.texture(hue_deg, saturation)
-        if texture is None:
-            return None
-        return Seen(texture, (number, stream.version), stream.range.centre, stream.range.spread)
 
     def _mixture(self, first: Seen, second: Seen, balance: float) -> Seen:
         size = max(first.texture.size, second.texture.size)

@@ -73,6 +73,10 @@ class Enlarger:
         self._stale, self._grade = False, (hue_deg, saturation)
         return self._way.full
 
+    @property
+    def has_image(self) -> bool:
+        return self._has_image
+
     def forget(self) -> None:
         """Until the next image there is none. The memory stays: to have it anew takes longer than a picture may."""
         self._has_image, self.range = False, LevelRange()

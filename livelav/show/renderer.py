@@ -30,7 +30,7 @@ _LINE = 1.4  # half of a line's width, to the middle of its edge, in pixels of a
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
-_LIKELY = 512, 256  # pixels of an image's side
+_SIDE, _ALSO = 256, 512  # pixels of a likely image, and of another that a processor prepares, whose memory is dear
 _PREPARING = 30, 18  # of a picture; some drivers make other programs for sizes that are powers of two
 
 Size = tuple[int, int]
@@ -66,7 +66,7 @@ class Renderer:
 
         Raises DisplayError where a shader does not compile.
         """
-        self._ctx = ctx
+        self._ctx, self._software = ctx, software
         self._images = Crossfade(ctx, software, folder)
         self.chain = EffectChain(ctx, folder, effects)
         self._image_effects = ImageEffects(ctx, self.chain, folder)
@@ -130,7 +130,7 @@ class Renderer:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second, and memory that is new takes longer
         than a picture may. Before the first image only."""
-        for side in _LIKELY:
+        for side in (_ALSO, _SIDE) if self._software else (_SIDE,):
             for stream in (0, 1):
                 self._images.set_image(Image(np.zeros((side, side, 4), np.uint8), 0.0), stream)
             self.draw(target, _PREPARING, Moment(settings, 0.0, order=order, balance=0.5))
