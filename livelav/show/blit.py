@@ -28,7 +28,8 @@ class Blit:
         self._ctx = ctx
         self._bind_texture = _function(address, "glBindTexture", _UINT, _UINT)
         self._bind_framebuffer = _function(address, "glBindFramebuffer", _UINT, _UINT)
-        self._image = _function(address, "glTexImage2D", _UINT, *[_INT] * 5, _UINT, _UINT, _POINTER)
+        self._allot = _function(address, "glTexImage2D", _UINT, *[_INT] * 5, _UINT, _UINT, _POINTER)
+        self._write = _function(address, "glTexSubImage2D", _UINT, *[_INT] * 5, _UINT, _UINT, _POINTER)
         self._blit = _function(address, "glBlitFramebuffer", *[_INT] * 8, _UINT, _UINT)
         self._source: moderngl.Framebuffer | None = None
 
@@ -38,7 +39,7 @@ class Blit:
         height, width = pixels.shape[:2]
         source = self._source_of(width, height)
         self._bind_texture(_TEXTURE_2D, texture_of(source).glo)
-        self._image(_TEXTURE_2D, 0, _RGBA, width, height, 0, _BGRA, _BGRA_BYTES, pixels.ctypes.data)
+        self._write(_TEXTURE_2D, 0, 0, 0, width, height, _BGRA, _BGRA_BYTES, pixels.ctypes.data)
         self._bind_framebuffer(_READ_FRAMEBUFFER, source.glo)
         self._bind_framebuffer(_DRAW_FRAMEBUFFER, window.glo)
         # OpenGL counts rows from the bottom: the window's top one is its last, the texture's its first
@@ -56,6 +57,9 @@ class Blit:
         if self._source is None or self._source.size != (width, height):
             self.close()
             self._source = self._ctx.framebuffer([self._ctx.texture((width, height), 4)])
+            # once: to have its memory anew for each picture costs ten milliseconds now and then
+            self._bind_texture(_TEXTURE_2D, texture_of(self._source).glo)
+            self._allot(_TEXTURE_2D, 0, _RGBA, width, height, 0, _BGRA, _BGRA_BYTES, None)
         return self._source
 
 
