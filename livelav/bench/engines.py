@@ -35,6 +35,7 @@ TURN = 3  # images of one engine, before the next one's
 LEAST_RUNS, MOST_RUNS = 6, 300
 
 Row = dict[str, Any]
+Peaks = dict[tuple[str, str], float]  # by engine and precision
 
 
 def engines(large: bool, seconds: float, threads: int = 0) -> list[Row]:
@@ -42,20 +43,27 @@ def engines(large: bool, seconds: float, threads: int = 0) -> list[Row]:
     the processor; 0: its cores."""
     threads = threads or physical_cores()
     builds = (*(ON_CUDA if has_cuda() else ()), *BUILDS)
-    peaks = {}
-    for one in BUILDS:
-        with suppress(Exception):  # not installed, or not able here: then there are no rows of it
-            peaks[one] = peak_gflops(*one, threads)
+    peaks: Peaks = {}
+    _look_for_peaks(peaks, threads)
     checkpoint = read_checkpoint(find_model("default"))
-    rows = _model("default, 256 px", checkpoint.config, checkpoint.tensors, builds, peaks, threads, seconds)
+    rows = _model("default, 256 px", checkpoint.config, checkpoint.tensors, builds, threads, seconds)
     for name, config in (MODELS | (LARGE if large else {})).items():
-        rows += _model(name, config, random_tensors(config), builds, peaks, threads, seconds)
+        rows += _model(name, config, random_tensors(config), builds, threads, seconds)
+    _look_for_peaks(peaks, threads)
+    for row in rows:
+        if peak := peaks.get(row.pop("peak_of")):
+            row |= {"peak_gflops": round(peak), "of_peak": round(row["gflops"] / peak, 3)}
     return rows
 
 
-def _model(
-    model: str, config: Config, tensors: Any, builds: Any, peaks: Any, threads: int, seconds: float
-) -> list[Row]:
+def _look_for_peaks(peaks: Peaks, threads: int) -> None:
+    """Before a run and after it: one look may fall into a moment in which others have the machine."""
+    for one in BUILDS:
+        with suppress(Exception):  # not installed, or not able here: then there are no rows of it
+            peaks[one] = max(peaks.get(one, 0.0), peak_gflops(*one, threads))
+
+
+def _model(model: str, config: Config, tensors: Any, builds: Any, threads: int, seconds: float) -> list[Row]:
     network = static_network(config, tensors)
     rows: list[Row] = []
     built: list[Backend] = []
@@ -68,12 +76,11 @@ def _model(
                 made = build(network, engine, threads, precision=precision)
             made.warmup()
             took_s = time.perf_counter() - began_s
-            peak = peaks.get(("torch cpu", "fp32") if engine == "module" else (engine, precision))
             built.append(made)
             rows.append(
                 {"model": model, "engine": made.name, "build_s": round(took_s, 2)}
                 | {"memory_mb": grown_mb(before_mb, held_mb(), device_of(made.name))}
-                | ({"peak_gflops": round(peak)} if peak else {})
+                | {"peak_of": ("torch cpu", "fp32") if engine == "module" else (engine, precision)}
             )
     ws = np.random.default_rng(1).standard_normal((config.num_ws, 512), np.float32)
     took: list[list[float]] = [[] for _ in built]
@@ -97,8 +104,6 @@ def _model(
             "times_plain": round(plain_s / p50_s, 2),
             "runs": len(taken),
         }
-        if "peak_gflops" in row:
-            row["of_peak"] = round(work / p50_s / row["peak_gflops"], 3)
     return rows
 
 
