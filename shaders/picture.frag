@@ -81,6 +81,6 @@ void main() {
     colour = vec4(effects(place), 1.0);
 #else
     float noise = fract(52.9829 * fract(dot(gl_FragCoord.xy, vec2(0.06711, 0.005837))));
-    colour = vec4(effects(place) * light + (noise - 0.5) / 256.0, 1.0);
+    colour = vec4(min(effects(place), 1.0) * light + (noise - 0.5) / 256.0, 1.0);
 #endif
 }

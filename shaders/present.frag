@@ -26,5 +26,5 @@ vec3 source(vec2 place) {
 
 void main() {
     float noise = fract(52.9829 * fract(dot(gl_FragCoord.xy, vec2(0.06711, 0.005837))));
-    colour = vec4(effects((at - 0.5) / onto) * light + (noise - 0.5) / 256.0, 1.0);
+    colour = vec4(min(effects((at - 0.5) / onto), 1.0) * light + (noise - 0.5) / 256.0, 1.0);
 }

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from livelav.core.params import Settings
 from livelav.core.values import Image
-from livelav.show.flashes import OFF, PLACES, SAMPLED, FlashLimiter, places
+from livelav.show.flashes import BLOCK, OFF, SAMPLED, FlashLimiter, places
 from livelav.show.headless import HeadlessSurface
 from livelav.show.reduced import Reduced
 from livelav.show.renderer import Moment, Renderer
 
 FPS = 60
-SHAPE = PLACES[::-1]
+SHAPE = (SAMPLED[1] // BLOCK, SAMPLED[0] // BLOCK)
 
 
 def shown(pictures: list[np.ndarray], most: float = 3.0) -> np.ndarray:
@@ -189,8 +189,8 @@ def test_a_strobe_of_the_brightness_knob_is_limited_wherever_the_picture_is_seen
         moment = Moment(plain.with_values({"show.brightness": float(i // 3 % 2)}), i / FPS)  # 10 Hz
         if reduced:
             target = smaller.framebuffer(0.5)
-            renderer.draw(target, target.size, moment, limited=False)
-            smaller.show(renderer.limit(smaller.read()))
+            renderer.draw(target, target.size, moment)
+            smaller.show()
         else:
             renderer.draw(surface.fbo, surface.size, moment)
         shown = np.frombuffer(surface.fbo.read(components=4), np.uint8).reshape(180, 320, 4)

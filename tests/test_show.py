@@ -65,8 +65,8 @@ def drawn(renderer: Renderer, surface: HeadlessSurface, moment: Moment, scale: f
     else:
         reduced = Reduced(surface)
         smaller = reduced.framebuffer(scale)
-        renderer.draw(smaller, smaller.size, moment, limited=False)
-        reduced.show(renderer.limit(reduced.read()))
+        renderer.draw(smaller, smaller.size, moment)
+        reduced.show()
         reduced.close()
     return np.frombuffer(surface.fbo.read(components=4), np.uint8).reshape(*SIZE[::-1], 4)[::-1, :, :3]
 
@@ -287,14 +287,27 @@ def test_a_crossfade_asks_the_card_for_no_memory_while_pictures_are_seen(
     surface: HeadlessSurface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer = Renderer(surface.ctx, surface.software)
-    renderer.prepare(surface.fbo, PLAIN, "")
+    scene = PLAIN.with_values({"bloom.amount": 1})
+    renderer.prepare(surface.fbo, scene, "")
     monkeypatch.setattr(moderngl.Context, "texture", None)
-    for stream, side in ((0, 256), (1, 256), (0, 512), (1, 512), (0, 256)):
+    other = 512 if surface.software else 256
+    for stream, side in ((0, 256), (1, 256), (0, other), (1, other), (0, 256)):
         renderer.set_image(waves(side), stream)
         for share in (0.0, 0.5, 1.0):
             balance = share if stream else 1.0 - share
-            assert drawn(renderer, surface, Moment(PLAIN, 0.1, balance=balance)).mean() > 20
+            assert drawn(renderer, surface, Moment(scene, 0.1, balance=balance)).mean() > 20
     renderer.close()
+
+
+@pytest.mark.parametrize("feedback", [0.0, 0.3])
+def test_what_is_brighter_than_white_is_dimmed_as_white_is(
+    surface: HeadlessSurface, renderer: Renderer, feedback: float
+) -> None:
+    """Else a blackout, or the flash limiter, would leave the brightest parts as they are for a while."""
+    renderer.set_image(image(np.full((64, 64, 4), 255, np.uint8)))
+    glaring = PLAIN.with_values({"show.contour": 1.0, "bloom.amount": 1.0, "show.feedback": feedback})
+    assert drawn(renderer, surface, Moment(glaring, 0.0)).max() == 255
+    assert drawn(renderer, surface, Moment(glaring, 0.1, light=0.5)).max() <= 128
 
 
 def test_what_was_drawn_long_ago_leaves_no_echo(surface: HeadlessSurface, renderer: Renderer) -> None:

@@ -141,7 +141,7 @@ class Presenter:
             return  # black so far, but the window answers
         shown_s = self._clock.now_s()
         draw_s, show_s = drawn_s - begin_s, shown_s - waited_s
-        self._draw_s += (draw_s - self._draw_s) / _DRAWS
+        self._draw_s += (min(draw_s, self._pacer.period_s) - self._draw_s) / _DRAWS  # a stall says nothing of the next
         self._show_s += (show_s - self._show_s) / _DRAWS
         if self._governor:
             self._governor.step((draw_s + show_s) * 1000, shown_s)
@@ -174,13 +174,13 @@ class Presenter:
         self._surface.close()
 
     def _draw(self, moment: Moment, scale: float) -> None:
-        surface, renderer = self._surface, self._renderer
+        surface = self._surface
         if self._reduced is None or scale == 1.0:
-            renderer.draw(surface.fbo, surface.size, moment)
+            self._renderer.draw(surface.fbo, surface.size, moment)
             return
         smaller = self._reduced.framebuffer(scale)
-        renderer.draw(smaller, smaller.size, moment, limited=False)
-        self._reduced.show(renderer.limit(self._reduced.read()))
+        self._renderer.draw(smaller, smaller.size, moment)
+        self._reduced.show()
 
     def _wait(self, left_s: float) -> None:
         """Until a picture is to be shown: one that was drawn sooner than others would come too soon after the last, and

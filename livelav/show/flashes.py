@@ -8,7 +8,6 @@ may. A rise too many is not let through: the whole picture is dimmed until it is
 Source: WCAG 2.2, success criterion 2.3.1, general and red flashes. Knows no clock.
 """
 
-import functools
 from collections import deque
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from livelav.core.values import Bytes, Floats
 
 SAMPLED = (64, 36)  # pixels across and down that a picture is judged by
-PLACES = (16, 9)
+BLOCK = 4  # of them make a place, by each side
 OFF = 60.0  # flashes a second: a limit that limits nothing
 
 _STEP = np.array([0.1, 20 / 320], np.float32)[:, None, None]  # of luminance, of red
@@ -27,31 +26,20 @@ _SATURATED = 0.8  # red's share of all three
 _JUST_NONE = 0.95 * _STEP  # what is let through of a rise that must be none
 _RELEASE_S = 0.4  # in which the light doubles once nothing flashes any more
 _GAMMA = 2.2
-_LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
 _WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 Mask = NDArray[np.bool_]
 
 
 def places(pixels: Bytes) -> Floats:
-    """[2, 9, 16]: relative luminance and excess of saturated red, both 0..1, of each place of a picture.
-
-    `pixels` is [height, width, 4]; SAMPLED of them are looked at.
-    """
-    height, width = pixels.shape[:2]
-    linear = _LINEAR[pixels[_spread(height, SAMPLED[1])[:, None], _spread(width, SAMPLED[0]), :3]]
+    """[2, 9, 16]: relative luminance and excess of saturated red, both 0..1, of each place of a picture [36, 64, 4]."""
+    linear = (pixels[..., :3] / np.float32(255.0)) ** np.float32(_GAMMA)
     red, others = linear[..., 0], linear[..., 1] + linear[..., 2]
     excess = np.where(red >= _SATURATED * (red + others), np.maximum(red - others, 0.0), np.float32(0.0))
     both = np.stack([linear @ _WEIGHTS, excess])
-    columns, rows = PLACES
-    mean: Floats = both.reshape(2, rows, SAMPLED[1] // rows, columns, SAMPLED[0] // columns).mean(axis=(2, 4))
+    _, height, width = both.shape
+    mean: Floats = both.reshape(2, height // BLOCK, BLOCK, width // BLOCK, BLOCK).mean(axis=(2, 4))
     return mean
-
-
-@functools.lru_cache(maxsize=16)  # a window that is dragged has many sizes
-def _spread(size: int, count: int) -> NDArray[np.intp]:
-    """`count` of `size` pixels, evenly."""
-    return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
 
 
 class FlashLimiter:

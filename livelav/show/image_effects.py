@@ -3,7 +3,7 @@
 Runs in the thread that owns the context.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import moderngl
@@ -11,6 +11,7 @@ import moderngl
 from livelav.core.effects import Effect
 from livelav.core.params import Settings
 from livelav.show.chain import EffectChain, given, hand_over
+from livelav.show.kept import Kept
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
 
 SOFT_SIDE, SMOOTH_SIDE = 32, 128  # pixels of the blurred copy that glow is taken from, as it is made and enlarged
@@ -22,11 +23,11 @@ class ImageEffects:
 
     def __init__(self, ctx: moderngl.Context, chain: EffectChain, folder: Path | None = None) -> None:
         """Raises ShaderError where a shader does not compile."""
-        self._ctx, self._chain = ctx, chain
+        self._chain = chain
         self._soften = mesh(ctx, build(ctx, "full.vert", "soft.frag", folder=folder), EVERYWHERE)
         self._smoothen = mesh(ctx, build(ctx, "full.vert", "smooth.frag", folder=folder), EVERYWHERE)
         self._soft, self._smooth = (_target(ctx, (side, side)) for side in (SOFT_SIDE, SMOOTH_SIDE))
-        self._targets: list[moderngl.Framebuffer] = []  # drawn into in turn
+        self._pairs = Kept(lambda size: [_target(ctx, size) for _ in range(2)], _release_all)
         self._drawn: tuple[object, ...] = ()  # what the last one shows
         self._result: moderngl.Texture | None = None
 
@@ -50,9 +51,7 @@ class ImageEffects:
         wanted = version, tuple(effects), values, (time_s, frames) if moves else None
         if self._result is not None and wanted == self._drawn:
             return self._result
-        if not self._targets or self._targets[0].size != enlarged.size:
-            self._release_targets()
-            self._targets = [_target(self._ctx, enlarged.size) for _ in range(2)]
+        targets = self._pairs[enlarged.size]  # drawn into in turn
         seen = enlarged
         for number, effect in enumerate(effects):
             made = self._chain.program("effect.frag", (effect,))
@@ -63,18 +62,17 @@ class ImageEffects:
             texel = 1.0 / enlarged.width, 1.0 / enlarged.height
             set_uniforms(made.program, before=0, soft=1, texel=texel, time=time_s, frames=frames)
             hand_over(made.program, (effect,), settings, frames)
-            self._targets[number % 2].use()
+            targets[number % 2].use()
             made.render()
-            seen = texture_of(self._targets[number % 2])
+            seen = texture_of(targets[number % 2])
         self._drawn, self._result = wanted, seen
         return seen
 
     def close(self) -> None:
         """Gives textures and programs back."""
-        self._release_targets()
-        for target in (self._soft, self._smooth):
-            texture_of(target).release()
-            target.release()
+        self._pairs.close()
+        self._result = None
+        _release_all((self._soft, self._smooth))
         for one in (self._soften, self._smoothen):
             release(one)
 
@@ -88,15 +86,15 @@ class ImageEffects:
         self._smooth.use()
         self._smoothen.render()
 
-    def _release_targets(self) -> None:
-        for target in self._targets:
-            texture_of(target).release()
-            target.release()
-        self._targets, self._result = [], None
-
 
 def _target(ctx: moderngl.Context, size: tuple[int, int]) -> moderngl.Framebuffer:
     texture = ctx.texture(size, 4, dtype="f4")
     texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
     texture.repeat_x = texture.repeat_y = False
     return ctx.framebuffer([texture])
+
+
+def _release_all(targets: Iterable[moderngl.Framebuffer]) -> None:
+    for target in targets:
+        texture_of(target).release()
+        target.release()

@@ -8,7 +8,6 @@ import cv2
 import moderngl
 import numpy as np
 
-from livelav.core.values import Bytes
 from livelav.show.shaders import texture_of
 from livelav.show.surface import Surface
 
@@ -31,18 +30,13 @@ class Reduced:
             self._small, self._turned = np.empty((2, height, width, 4), np.uint8)
         return self._drawn
 
-    def read(self) -> Bytes:
-        """What was drawn, [height, width, 4], bottom row first; valid until the next call."""
-        assert self._drawn is not None, "draw into `framebuffer` first"
+    def show(self) -> None:
+        """Enlarges what was drawn to the whole surface."""
+        if self._drawn is None:
+            return
         self._drawn.read_into(self._small, components=4)
-        return self._small
-
-    def show(self, gain: float = 1.0) -> None:
-        """Enlarges what was read, its colours times `gain`, to the whole surface."""
         cv2.flip(self._small, 0, dst=self._turned)
         cv2.cvtColor(self._turned, cv2.COLOR_RGBA2BGRA, dst=self._small)
-        if gain < 1.0:
-            cv2.multiply(self._small, (gain, gain, gain, 1.0), dst=self._small)
         width, height = self._surface.size
         if self._large.shape[:2] != (height, width):
             self._large = np.empty((height, width, 4), np.uint8)

@@ -90,17 +90,14 @@ class Renderer:
         """Takes a new image of one of the two streams: RGBA, square; the next `draw` shows it."""
         self._images.set_image(image, stream)
 
-    def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment, limited: bool = True) -> None:
-        """Draws into `target`, of `size` pixels. Black before the first image.
-
-        Where it is not `limited`, what was drawn is to be handed to `limit` before anybody sees it.
-        """
+    def draw(self, target: moderngl.Framebuffer, size: Size, moment: Moment) -> None:
+        """Draws into `target`, of `size` pixels. Black before the first image."""
         dt = min(max(moment.time_s - self._moment.time_s, 0.0), LONGEST_STEP_S)
         self._moment, self._frames = moment, dt * FRAME_HZ
         self._acting = acting = self.chain.acting(moment.settings, moment.order)
         self._pose = self._motion.step(moment.time_s, moment.settings["show.drift"], moment.rms, moment.onset)
         self._images.step(dt)
-        self._target_size = size
+        self._target, self._target_size = target, size
         was_between, self._is_between = self._is_between, acting.has_echo
         if self._is_between:
             if not was_between:
@@ -111,20 +108,8 @@ class Renderer:
             last.use(2)  # units 0 and 1 are those that images are made through
             self._paint(inner, inner.size)
             self._between.reverse()
-        self._gain = 1.0
-        if limited:  # drawn small first, to know before it is shown how bright it will be where
-            self._render(self._sample, SAMPLED)
-            self.limit(np.frombuffer(self._sample.read(components=4), np.uint8).reshape(*reversed(SAMPLED), 4))
+        self._limit()
         self._render(target, size)
-        self._target = target
-
-    def limit(self, pixels: Bytes) -> float:
-        """What the flash limiter lets through of a picture [height, width, 4]: a factor for its colours."""
-        moment = self._moment
-        now_s = moment.time_s if moment.shown_s is None else moment.shown_s
-        self._gain = self._limiter.step(places(pixels), now_s, moment.settings["show.flash_limit"])
-        self._target = None  # is brighter, if it was drawn before
-        return 1.0 if moment.pattern else self._gain
 
     def prepare(self, target: moderngl.Framebuffer, settings: Settings, order: str) -> None:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
@@ -150,9 +135,17 @@ class Renderer:
         """Whether the flash limiter acts."""
         return self._limiter.acts
 
+    def _limit(self) -> None:
+        """Draws the picture small, to know before it is shown how bright it will be where."""
+        self._gain = 1.0
+        self._render(self._sample, SAMPLED)
+        pixels = np.frombuffer(self._sample.read(components=4), np.uint8).reshape(SAMPLED[1], SAMPLED[0], 4)
+        moment = self._moment
+        now_s = moment.time_s if moment.shown_s is None else moment.shown_s
+        self._gain = self._limiter.step(places(pixels), now_s, moment.settings["show.flash_limit"])
+
     def picture(self, size: Size) -> moderngl.Framebuffer:
-        """What holds the last picture at `size`: the target itself where it has that size and was `limited`, else it is
-        drawn again.
+        """What holds the last picture at `size`: the target itself where it has that size, else it is drawn again.
 
         To be read before the target is presented, or anything else is drawn into it.
         """
