@@ -12,6 +12,7 @@ from livelav.core.clock import Clock, Pacer
 from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
 from livelav.core.values import Image
+from livelav.live.pace import Pace
 from livelav.show.governor import Governor
 from livelav.show.hud import Hud, HudRow
 from livelav.show.pixels import PixelReader
@@ -28,9 +29,6 @@ PACE_FIELDS = ("present_s", "period_s")
 
 _DRAW_BUDGET_MS = 9.0  # of the 16.7 of a picture, where the processor draws and has the generator to run besides
 _HEARD_S = 0.25  # for so long what was heard with an image belongs to the picture, too
-_TOO_QUICK = 30  # presents in a row that did not wait as they should have
-_DRAWS = 20  # pictures over which it is judged how long one takes
-_SPARE_S = 0.002  # one that takes so much longer than others is shown in time
 
 
 class Presenter:
@@ -52,17 +50,15 @@ class Presenter:
         `record` is what to record and where pictures go for it.
         """
         self._surface, self._images, self._clock = surface, images, clock
-        self._pace, self._board, self._latency_ms = pace, board, latency_ms
+        self._told, self._board, self._latency_ms = pace, board, latency_ms
         self._renderer = Renderer(surface.ctx, surface.software)
         self._hud = Hud(surface)
         self._governor = Governor(_DRAW_BUDGET_MS) if surface.software else None
         self._reduced = Reduced(surface) if surface.software else None
-        now_s = clock.now_s()
-        self._pacer = Pacer(fps, now_s)
-        pace["period_s"], pace["present_s"] = self._pacer.period_s, now_s
+        self._pace = Pace(clock, fps)
+        self._tell_pace()
+        now_s = self._pace.begun_s
         self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
-        self._quick = 0
-        self._draw_s = self._show_s = 0.0
         self._seen = [0, 0]  # the number of either stream's newest image
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._heard_s = now_s
@@ -73,27 +69,14 @@ class Presenter:
         else:
             self._pixels = None
 
-    @property
-    def _display_paces(self) -> bool:
-        """Whether presenting waits for the display. Some drivers say so and do not."""
-        return self._surface.blocks and self._quick < _TOO_QUICK
-
     def left_s(self) -> float:
         """Until the next picture is to be begun; 0 where presenting itself waits."""
-        if self._display_paces:
-            return 0.0
-        return min(max(self._pacer.due_s - self._clock.now_s(), 0.0), self._pacer.period_s)
+        return self._pace.left_s()
 
     @property
     def ahead_s(self) -> float:
-        """From now until the middle of the time in which the next picture is shown: what is due until then belongs to
-        it, for no other picture is nearer."""
-        return self.left_s() + self._lead_s + self._show_s + 0.5 * self._pace["period_s"]
-
-    @property
-    def _lead_s(self) -> float:
-        """From the beginning of a picture until it is handed to the display."""
-        return self._draw_s + (0.0 if self._display_paces else _SPARE_S)
+        """From now on, what is due in that time belongs to the next picture."""
+        return self._pace.ahead_s
 
     def present(
         self,
@@ -109,7 +92,7 @@ class Presenter:
         asked for while it is shown. `balance` is 0 for the first stream of images alone, 1 for the second.
         """
         surface, board, begin_s = self._surface, self._board, self._clock.now_s()
-        self._keep_pace(begin_s, state.freeze)
+        self._begin(begin_s, state.freeze)
         image = None if state.freeze else self._newest(balance, begin_s)
         rms, onset = self._heard
         aspect: Any = choices["show.aspect"]  # checked, wherever it came from
@@ -133,18 +116,14 @@ class Presenter:
             self._hud.draw(begin_s, hud_rows, level)
         if surface.software:
             surface.ctx.finish()
-        drawn_s = self._clock.now_s()
-        self._wait(self._pacer.due_s - self._pacer.period_s + self._lead_s - drawn_s)
-        waited_s = self._clock.now_s()
+        self._pace.wait()
         surface.present()
         if not board["first_s"]:
             return  # black so far, but the window answers
         shown_s = self._clock.now_s()
-        draw_s, show_s = drawn_s - begin_s, shown_s - waited_s
-        self._draw_s += (min(draw_s, self._pacer.period_s) - self._draw_s) / _DRAWS  # a stall says nothing of the next
-        self._show_s += (show_s - self._show_s) / _DRAWS
+        cost_s = self._pace.shown(shown_s)
         if self._governor:
-            self._governor.step((draw_s + show_s) * 1000, shown_s)
+            self._governor.step(cost_s * 1000, shown_s)
         board["presented"] += 1
         board["repeated"] += image is None
         if image is not None:
@@ -181,13 +160,6 @@ class Presenter:
         smaller = self._reduced.framebuffer(scale)
         self._renderer.draw(smaller, smaller.size, moment)
         self._reduced.show()
-
-    def _wait(self, left_s: float) -> None:
-        """Until a picture is to be shown: one that was drawn sooner than others would come too soon after the last, and
-        the next too late after it. Not where presenting itself waits.
-        """
-        if not self._display_paces and left_s < self._pacer.period_s:
-            self._clock.sleep(left_s)
 
     def _newest(self, balance: float, now_s: float) -> Image | None:
         """The image that came since the last picture in the stream that is seen most; what came in either is handed to
@@ -227,19 +199,14 @@ class Presenter:
             pixels, presented_s = picture
             self._pictures.publish(pixels, presented_s, pixels.shape[1], pixels.shape[0])
 
-    def _keep_pace(self, now_s: float, frozen: bool) -> None:
+    def _begin(self, now_s: float, frozen: bool) -> None:
         """Counts what came late, moves the picture's own time, and tells the synth when pictures are presented."""
-        pace, step_s = self._pace, now_s - self._pace["present_s"]
-        late = self._pacer.advance(now_s)
-        if self._display_paces:  # then a period is what the display takes, not what was asked for
-            late = int(step_s > 1.5 * pace["period_s"])
-            self._quick = self._quick + 1 if step_s < 0.002 else 0
-            if not late:
-                pace["period_s"] += 0.05 * (step_s - pace["period_s"])
-        else:
-            pace["period_s"] = self._pacer.period_s
+        step_s, late = self._pace.begin(now_s, self._surface.blocks)
         if self._board["first_s"]:
             self._board["late"] += late
         if not frozen:
             self._picture_s += step_s
-        pace["present_s"] = now_s
+        self._tell_pace()
+
+    def _tell_pace(self) -> None:
+        self._told["period_s"], self._told["present_s"] = self._pace.period_s, self._pace.begun_s
