@@ -29,7 +29,8 @@ from livelav.encode.encoder import Encoder
 from livelav.generate.library import Generator
 from livelav.mapping.mapper import Mapper
 from livelav.render.casting import Casting, Made, Others, Part
-from livelav.show.renderer import Moment, Renderer, Size
+from livelav.show.renderer import Moment, Renderer
+from livelav.show.targets import Size
 from livelav.takes.format import Heard
 
 

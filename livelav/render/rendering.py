@@ -31,7 +31,8 @@ from livelav.render.retake import Cast, differences, scene_of_take
 from livelav.show.container import CONTAINERS, checked_path
 from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance
-from livelav.show.renderer import Renderer, Size
+from livelav.show.renderer import Renderer
+from livelav.show.targets import Size
 from livelav.takes.format import Take, is_take
 
 if TYPE_CHECKING:

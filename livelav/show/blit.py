@@ -12,7 +12,7 @@ from typing import Any
 import moderngl
 
 from livelav.core.values import Bytes
-from livelav.show.shaders import texture_of
+from livelav.show.targets import make_target, release_target, texture_of
 
 _TEXTURE_2D, _RGBA, _BGRA, _BGRA_BYTES = 0x0DE1, 0x1908, 0x80E1, 0x8367  # as OpenGL's headers have them
 _READ_FRAMEBUFFER, _DRAW_FRAMEBUFFER, _COLOUR, _NEAREST = 0x8CA8, 0x8CA9, 0x4000, 0x2600
@@ -49,14 +49,13 @@ class Blit:
     def close(self) -> None:
         """Gives the texture back."""
         if self._source is not None:
-            texture_of(self._source).release()
-            self._source.release()
+            release_target(self._source)
             self._source = None
 
     def _source_of(self, width: int, height: int) -> moderngl.Framebuffer:
         if self._source is None or self._source.size != (width, height):
             self.close()
-            self._source = self._ctx.framebuffer([self._ctx.texture((width, height), 4)])
+            self._source = make_target(self._ctx, (width, height))
             # once: to have its memory anew for each picture costs ten milliseconds now and then
             self._bind_texture(_TEXTURE_2D, texture_of(self._source).glo)
             self._allot(_TEXTURE_2D, 0, _RGBA, width, height, 0, _BGRA, _BGRA_BYTES, None)

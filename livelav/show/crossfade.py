@@ -15,8 +15,9 @@ import moderngl
 
 from livelav.core.values import Image
 from livelav.show.enlarge import Enlarger, Passes
-from livelav.show.kept import Kept, Size
-from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
+from livelav.show.kept import Kept
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+from livelav.show.targets import make_target, release_target, texture_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Crossfade:
         self._passes = Passes(ctx, folder)
         self._streams = Enlarger(ctx, software, self._passes), Enlarger(ctx, software, self._passes)
         self._mix = mesh(ctx, build(ctx, "full.vert", "mix.frag", folder=folder), EVERYWHERE)
-        self._targets = Kept(lambda size: _target(ctx, size), _release)
+        self._targets = Kept(lambda size: make_target(ctx, size, "f4"), release_target)
         self._mixed: moderngl.Framebuffer | None = None
         self._drawn: object = None  # what it shows
 
@@ -108,15 +109,3 @@ class Crossfade:
         self._mixed.use()
         self._mix.render()
         return now
-
-
-def _target(ctx: moderngl.Context, size: Size) -> moderngl.Framebuffer:
-    texture = ctx.texture(size, 4, dtype="f4")
-    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
-    texture.repeat_x = texture.repeat_y = False
-    return ctx.framebuffer([texture])
-
-
-def _release(target: moderngl.Framebuffer) -> None:
-    texture_of(target).release()
-    target.release()

@@ -13,9 +13,10 @@ import numpy as np
 
 from livelav.core.values import Bytes, Floats, Image
 from livelav.show.grade import grade
-from livelav.show.kept import Kept, Size
+from livelav.show.kept import Kept
 from livelav.show.levels import CELLS, LevelRange, Spline, level_field
 from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+from livelav.show.targets import Size
 
 SIDE = 1024  # images are enlarged to this many pixels
 SOFTWARE_SIDE = 256  # the same where the processor draws

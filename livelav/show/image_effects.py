@@ -12,7 +12,8 @@ from livelav.core.effects import Effect
 from livelav.core.params import Settings
 from livelav.show.chain import EffectChain, given, hand_over
 from livelav.show.kept import Kept
-from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+from livelav.show.targets import make_target, release_target, texture_of
 
 SOFT_SIDE, SMOOTH_SIDE = 32, 128  # pixels of the blurred copy that glow is taken from, as it is made and enlarged
 _SPACING = 0.022  # between its taps, in image sides
@@ -26,8 +27,8 @@ class ImageEffects:
         self._chain = chain
         self._soften = mesh(ctx, build(ctx, "full.vert", "soft.frag", folder=folder), EVERYWHERE)
         self._smoothen = mesh(ctx, build(ctx, "full.vert", "smooth.frag", folder=folder), EVERYWHERE)
-        self._soft, self._smooth = (_target(ctx, (side, side)) for side in (SOFT_SIDE, SMOOTH_SIDE))
-        self._pairs = Kept(lambda size: [_target(ctx, size) for _ in range(2)], _release_all)
+        self._soft, self._smooth = (make_target(ctx, (side, side), "f4") for side in (SOFT_SIDE, SMOOTH_SIDE))
+        self._pairs = Kept(lambda size: [make_target(ctx, size, "f4") for _ in range(2)], _release)
         self._drawn: tuple[object, ...] = ()  # what the last one shows
         self._result: moderngl.Texture | None = None
 
@@ -72,7 +73,7 @@ class ImageEffects:
         """Gives textures and programs back."""
         self._pairs.close()
         self._result = None
-        _release_all((self._soft, self._smooth))
+        _release((self._soft, self._smooth))
         for one in (self._soften, self._smoothen):
             release(one)
 
@@ -87,14 +88,6 @@ class ImageEffects:
         self._smoothen.render()
 
 
-def _target(ctx: moderngl.Context, size: tuple[int, int]) -> moderngl.Framebuffer:
-    texture = ctx.texture(size, 4, dtype="f4")
-    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
-    texture.repeat_x = texture.repeat_y = False
-    return ctx.framebuffer([texture])
-
-
-def _release_all(targets: Iterable[moderngl.Framebuffer]) -> None:
+def _release(targets: Iterable[moderngl.Framebuffer]) -> None:
     for target in targets:
-        texture_of(target).release()
-        target.release()
+        release_target(target)

@@ -5,9 +5,10 @@ takes longer than a picture may.
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from livelav.show.targets import Size
+
 MOST = 2  # sizes
 
-Size = tuple[int, int]
 T = TypeVar("T")
 
 

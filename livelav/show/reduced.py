@@ -8,8 +8,8 @@ import cv2
 import moderngl
 import numpy as np
 
-from livelav.show.shaders import texture_of
 from livelav.show.surface import Surface
+from livelav.show.targets import make_target, release_target
 
 
 class Reduced:
@@ -26,7 +26,7 @@ class Reduced:
         width, height = (max(round(side * scale), 1) for side in self._surface.size)
         if self._drawn is None or self._drawn.size != (width, height):
             self.close()
-            self._drawn = self._surface.ctx.framebuffer([self._surface.ctx.texture((width, height), 4)])
+            self._drawn = make_target(self._surface.ctx, (width, height))
             self._small, self._turned = np.empty((2, height, width, 4), np.uint8)
         return self._drawn
 
@@ -46,6 +46,5 @@ class Reduced:
     def close(self) -> None:
         """Gives the framebuffer back."""
         if self._drawn is not None:
-            texture_of(self._drawn).release()
-            self._drawn.release()
+            release_target(self._drawn)
             self._drawn = None

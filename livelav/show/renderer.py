@@ -23,17 +23,16 @@ from livelav.show.crossfade import Crossfade, Seen
 from livelav.show.flashes import SAMPLED, FlashLimiter, places
 from livelav.show.image_effects import ImageEffects
 from livelav.show.motion import LONGEST_STEP_S, Motion, Pose
-from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms, texture_of
+from livelav.show.shaders import EVERYWHERE, build, mesh, release, set_uniforms
+from livelav.show.targets import Size, make_target, release_target, texture_of
 
 SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
 _LINE = 1.4  # half of a line's width, to the middle of its edge, in pixels of a picture of 720 lines
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
-_SIDE, _ALSO = 256, 512  # pixels of a likely image, and of another that a processor prepares, whose memory is dear
+_LIKELY = 256, 512  # pixels of an image's side, the likelier first; a processor prepares both: its memory comes slowly
 _PREPARING = 30, 18  # of a picture; some drivers make other programs for sizes that are powers of two
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Renderer:
         self.chain.program("picture.frag", ())
         self.chain.program("present.frag", ())
         self._pattern = mesh(ctx, build(ctx, "full.vert", "pattern.frag", folder=folder), EVERYWHERE)
-        self._sample = ctx.framebuffer([ctx.texture(SAMPLED, 4)])
+        self._sample = make_target(ctx, SAMPLED)
         self._limiter, self._gain = FlashLimiter(), 1.0
         self._motion = Motion()
         self._moment = Moment(Settings(), 0.0)
@@ -115,7 +114,7 @@ class Renderer:
         """Builds what a scene will need, so that its first picture takes no longer than the others: drivers translate a
         program when it is first drawn with, which may take a tenth of a second, and memory that is new takes longer
         than a picture may. Before the first image only."""
-        for side in (_ALSO, _SIDE) if self._software else (_SIDE,):
+        for side in reversed(_LIKELY if self._software else _LIKELY[:1]):
             for stream in (0, 1):
                 self._images.set_image(Image(np.zeros((side, side, 4), np.uint8), 0.0), stream)
             self.draw(target, _PREPARING, Moment(settings, 0.0, order=order, balance=0.5))
@@ -153,7 +152,7 @@ class Renderer:
             return self._target
         if self._copy is None or self._copy.size != size:
             self._release_copy()
-            self._copy = self._ctx.framebuffer([self._ctx.texture(size, 4)])
+            self._copy = make_target(self._ctx, size)
         self._render(self._copy, size)
         return self._copy
 
@@ -167,8 +166,7 @@ class Renderer:
         self._images.close()
         self._release_between()
         self._release_copy()
-        texture_of(self._sample).release()
-        self._sample.release()
+        release_target(self._sample)
         self._image_effects.close()
         self.chain.close()
         release(self._pattern)
@@ -266,9 +264,7 @@ class Renderer:
         if not self._between or self._between[0].size != size:
             self._release_between()
             for _ in range(2):
-                texture = self._ctx.texture(size, 4)
-                texture.repeat_x = texture.repeat_y = False
-                self._between.append(self._ctx.framebuffer([texture]))
+                self._between.append(make_target(self._ctx, size))
                 self._between[-1].clear(0.0, 0.0, 0.0, 1.0)
         return self._between[1]
 
@@ -279,13 +275,11 @@ class Renderer:
 
     def _release_copy(self) -> None:
         if self._copy is not None:
-            texture_of(self._copy).release()
-            self._copy.release()
+            release_target(self._copy)
 
     def _release_between(self) -> None:
         for target in self._between:
-            texture_of(target).release()
-            target.release()
+            release_target(target)
         self._between = []
 
 

@@ -89,13 +89,6 @@ def release(made: moderngl.VertexArray) -> None:
     made.release()
 
 
-def texture_of(target: moderngl.Framebuffer) -> moderngl.Texture:
-    """What a framebuffer with one texture draws into."""
-    texture = target.color_attachments[0]
-    assert isinstance(texture, moderngl.Texture)
-    return texture
-
-
 def set_uniforms(program: moderngl.Program, **values: Any) -> None:
     """Sets uniforms by name; one that the compiler left out because nothing depends on it is no fault."""
     for name, value in values.items():
