@@ -207,6 +207,19 @@ def test_a_strobe_of_the_brightness_knob_is_limited_wherever_the_picture_is_seen
     assert held > FPS
 
 
+def test_a_test_pattern_that_comes_and_goes_is_limited_as_all_else_is() -> None:
+    surface = HeadlessSurface((320, 180))
+    renderer = Renderer(surface.ctx, surface.software)
+    seen = []
+    for i in range(4 * FPS):
+        renderer.draw(surface.fbo, surface.size, Moment(Settings(), i / FPS, pattern=i // 3 % 2 == 1))  # 10 Hz, on black
+        seen.append(brightness(renderer.read_rgba(surface.size)))
+    renderer.close()
+    surface.close()
+    assert max(pixels.mean() for pixels in seen[:10]) > 0.1, "the first ones are as they should be"
+    assert flashes(np.array(seen)) <= 3
+
+
 def brightness(pixels: np.ndarray) -> np.ndarray:
     rows, columns = pixels.shape[0] // 9, pixels.shape[1] // 16
     return (pixels[::rows, ::columns, :3].astype(np.float32) ** 2.2 / 255.0**2.2).mean(axis=2)

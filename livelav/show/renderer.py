@@ -175,7 +175,7 @@ class Renderer:
         if self._moment.pattern:
             target.use()
             target.viewport = (0, 0, *size)
-            set_uniforms(self._pattern.program, size=size, light=self._moment.light)
+            set_uniforms(self._pattern.program, size=size, light=self._moment.light * self._gain)
             self._pattern.render()
             return
         light = self._moment.light * self._moment.settings["show.brightness"] * self._gain
