@@ -212,7 +212,9 @@ def test_a_test_pattern_that_comes_and_goes_is_limited_as_all_else_is() -> None:
     renderer = Renderer(surface.ctx, surface.software)
     seen = []
     for i in range(4 * FPS):
-        renderer.draw(surface.fbo, surface.size, Moment(Settings(), i / FPS, pattern=i // 3 % 2 == 1))  # 10 Hz, on black
+        renderer.draw(
+            surface.fbo, surface.size, Moment(Settings(), i / FPS, pattern=i // 3 % 2 == 1)
+        )  # 10 Hz, on black
         seen.append(brightness(renderer.read_rgba(surface.size)))
     renderer.close()
     surface.close()

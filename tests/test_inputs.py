@@ -8,7 +8,7 @@ from livelav.control.banks import Bank
 from livelav.control.bindings import Binding
 from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
 from livelav.control.messages import Control
-from livelav.control.osc import LOOPBACK, MOST, Message, OscIn, pack
+from livelav.control.osc import LARGEST, LOOPBACK, MOST, SHOWS, Message, OscIn, pack, parse
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
@@ -150,8 +150,30 @@ def test_a_taken_port_for_hearing_does_not_keep_us_from_telling() -> None:
     inputs = Inputs(osc=(LOOPBACK, other.port), osc_out=(LOOPBACK, mirror.port))
     assert inputs.osc is None
     assert len(inputs.troubles) == 1
-    inputs.tell(Settings(), 0.0)
+    inputs.tell(Settings(), {}, 0.0)
     while not mirror.take():
         pass
     for one in (inputs, other, mirror):
         one.close()
+
+
+def test_osc_is_told_the_switches_the_beat_and_what_plays() -> None:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind((LOOPBACK, 0))
+    listener.settimeout(5.0)
+    scene = Scene(Settings(), {choice.name: choice.default for choice in CHOICES}, 0)
+    desk = Desk(scene, "calm", (Song("calm"), Song("ink")), Inputs(osc_out=listener.getsockname()), 0.0)
+    desk.apply(Toggle("blackout"), 0.0)
+    desk.apply(SetParam("tempo.bpm", 120.0), 0.0)
+    shows: dict[str, list[object]] = {}
+    for tick in range(100):
+        desk.take([], 0.0301 * tick)
+    while len(shows.get("beat", ())) < 6:
+        for one in parse(listener.recv(LARGEST)):
+            if one.address.startswith("/shows/"):
+                shows.setdefault(one.address.removeprefix("/shows/"), []).append(one.arguments[0])
+    assert shows.keys() == SHOWS.keys()
+    assert (shows["blackout"], shows["freeze"], shows["next"]) == ([1.0], [0.0], ["ink"])
+    assert shows["beat"] == [1, 2, 3, 4, 1, 2]
+    listener.close()
+    desk.inputs.close()

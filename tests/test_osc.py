@@ -375,11 +375,11 @@ def told(heard: OscIn) -> dict[str, float]:
 def test_what_changes_is_told_and_can_be_heard_again(heard: OscIn) -> None:
     out = OscOut((LOOPBACK, heard.port))
     settings, mirror = Settings().with_values({"show.hue": 30.0}), dict[str, float]()
-    out.tell(settings, 0.0)
+    out.tell(settings, {}, 0.0)
     until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
     assert mirror == {p.name: pytest.approx(settings[p.name], rel=1e-5, abs=1e-5) for p in PARAMS}
-    out.tell(settings, 0.01)
-    out.tell(settings.with_values({"show.hue": 60.0}), 0.02)
+    out.tell(settings, {}, 0.01)
+    out.tell(settings.with_values({"show.hue": 60.0}), {}, 0.02)
     mirror.clear()
     until(lambda: mirror.update(told(heard)) or mirror)
     assert mirror == {"show.hue": pytest.approx(60.0, abs=1e-4)}
@@ -388,18 +388,55 @@ def test_what_changes_is_told_and_can_be_heard_again(heard: OscIn) -> None:
 
 def test_values_are_repeated_and_one_that_came_by_osc_is_told_later(heard: OscIn) -> None:
     out, moved, mirror = OscOut((LOOPBACK, heard.port)), Settings().with_values({"show.hue": 60.0}), dict[str, float]()
-    out.tell(Settings(), 0.0)
+    out.tell(Settings(), {}, 0.0)
     until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
     mirror.clear()
     out.hold("show.hue", 0.0)
     for tick in range(2, 30):
-        out.tell(moved, 0.01 * tick)
+        out.tell(moved, {}, 0.01 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) >= 2)
     assert "show.hue" not in mirror, "the finger is still on it"
     for tick in range(3, 2 * len(PARAMS)):
-        out.tell(moved, 0.1 * tick)
+        out.tell(moved, {}, 0.1 * tick)
     until(lambda: mirror.update(told(heard)) or len(mirror) == len(PARAMS))
     assert mirror["show.hue"] == pytest.approx(60.0, abs=1e-4)
+    out.close()
+
+
+def test_what_plays_is_told_once_each_time_and_again_to_who_came_late_and_an_echo_of_it_does_nothing(
+    heard: OscIn,
+) -> None:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind((LOOPBACK, 0))
+    listener.settimeout(5.0)
+    out, found = OscOut(listener.getsockname()), list[Message]()
+
+    def tell(shows: dict[str, object], now_s: float) -> None:
+        """Tells, and a value behind it by which to know that all has come."""
+        out.tell(Settings().with_values({"show.hue": now_s}), shows, now_s)
+        while not any(one.address == "/show/hue" and one.arguments == (pytest.approx(now_s),) for one in found):
+            found.extend(parse(listener.recv(LARGEST)))
+
+    def shown() -> list[tuple[str, object]]:
+        said = [(one.address, one.arguments[0]) for one in found if one.address.startswith("/shows/")]
+        found.clear()
+        return said
+
+    calm = {"preset": "calm", "cue": "", "blackout": 0.0}
+    tell(calm, 0.0)
+    assert dict(shown()) == {"/shows/preset": "calm", "/shows/cue": "", "/shows/blackout": 0.0}
+    tell(calm, 0.01)
+    assert not shown()
+    tell({"preset": "café", "cue": "", "blackout": 1.0}, 0.02)
+    said = dict(shown())
+    assert said == {"/shows/preset": "caf?", "/shows/blackout": 1.0}
+    for tick in range(1, len(PARAMS) + 2):
+        out.tell(Settings(), calm, 0.11 * tick)
+    tell(calm, 20.0)
+    assert {at for at, _ in shown()} == {"/shows/preset", "/shows/cue", "/shows/blackout"}, "repeated for who came late"
+    for at, what in said.items():
+        assert not heard.commands(pack([Message(at, (what,))]))
+    listener.close()
     out.close()
 
 

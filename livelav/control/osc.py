@@ -173,7 +173,7 @@ def _packed(message: Message) -> bytes:
 
 
 def _padded(text: str) -> bytes:
-    raw = text.encode("ascii")
+    raw = text.encode("ascii", "replace")
     return raw + bytes(4 - len(raw) % 4)
 
 
@@ -195,6 +195,19 @@ _PARAMS: Mapping[str, tuple[Param, bool]] = {address(p): (p, False) for p in PAR
 _CHOICES: Mapping[str, Choice] = {address(c): c for c in CHOICES if c.scene and c.name != "model"}
 _ACTIONS: Mapping[str, str] = {f"/{name}": name for name, action in ACTIONS.items() if not isinstance(action, Save)}
 _PRESET, _MODEL, _DRIVE = "/preset", "/model", "/drive"
+
+# What is told besides parameters, at addresses that ask for nothing: one that echoes all it gets presses no key.
+_SHOWS = "/shows/"
+SHOWS: Mapping[str, str] = {
+    "preset": "name of the preset that plays, or nothing",
+    "cue": "name of the preset that waits for its beat, or nothing",
+    "next": "name of the preset that follows in the set list, or nothing",
+    "blackout": "1 while the switch is on, else 0",
+    "freeze": "1 while the switch is on, else 0",
+    "pattern": "1 while the switch is on, else 0",
+    "lock": "1 while the switch is on, else 0",
+    "beat": "1 to 4, each as that beat of the bar begins",
+}
 
 
 def command(message: Message) -> Command | None:
@@ -304,7 +317,7 @@ class OscIn:
 
 
 class OscOut:
-    """Tells one address all values, each that changes, and now and then one that has not."""
+    """Tells one address all that changes, and now and then what has not."""
 
     def __init__(self, to: tuple[str, int]) -> None:
         """Raises OscError where no such host is known."""
@@ -314,7 +327,7 @@ class OscOut:
             raise OscError(f"OSC to {to[0]}:{to[1]}: {error.strerror or error}; name a host that is there") from error
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._told: dict[str, float] = {}
+        self._told: dict[str, Argument] = {}  # parameters by name, all else by address
         self._held: dict[str, float] = {}  # until when
         self._repeated_s, self._next = -math.inf, 0
 
@@ -322,16 +335,21 @@ class OscOut:
         """That parameter came by OSC just now."""
         self._held[name] = now_s + _HOLD_S
 
-    def tell(self, settings: Settings, now_s: float) -> None:
-        """Sends what is new in `settings`."""
+    def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
+        """Sends what is new in `settings`, and in what else the show `shows`, by names of SHOWS."""
         self._held = {name: until_s for name, until_s in self._held.items() if until_s > now_s}
         changed = [p for p in PARAMS if self._told.get(p.name) != settings[p.name]]
+        seen = {_SHOWS + name: shown for name, shown in shows.items()}
+        other = [at for at, shown in seen.items() if self._told.get(at) != shown]
         if now_s - self._repeated_s >= _REPEAT_S:
             self._repeated_s, self._next = now_s, (self._next + 1) % len(PARAMS)
             changed.append(PARAMS[self._next])
+            if self._next == 0:
+                other = list(seen)
         ready = [p for p in dict.fromkeys(changed) if p.name not in self._held]
-        self._told |= {p.name: settings[p.name] for p in ready}
-        messages = [Message(address(p), (settings[p.name],)) for p in ready]
+        self._told |= {p.name: settings[p.name] for p in ready} | seen
+        messages = [Message(at, (seen[at],)) for at in other]
+        messages += [Message(address(p), (settings[p.name],)) for p in ready]
         messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in ready]
         for start in range(0, len(messages), MOST):
             with contextlib.suppress(OSError):  # nobody listens there, or the network is down: it is repeated
@@ -356,4 +374,7 @@ def reference() -> str:
     lines.append(f"| `{_PRESET}` | a name, or 1 to {PRESET_NUMBERS} | recalls that preset of the set list |")
     lines.append(f"| `{_MODEL}` | a name of `livelav models list`, no file | crossfades to that generator |")
     lines.append(f"| `{_PRESET}-1` to `{_PRESET}-{PRESET_NUMBERS}` | none, or 1 | the same, for buttons |")
+    lines += ["", "Told only, where `--osc-out` says to whom, besides all parameters:", ""]
+    lines += ["| address | what it tells |", "|---|---|"]
+    lines += [f"| `{_SHOWS}{name}` | {what} |" for name, what in SHOWS.items()]
     return "\n".join(lines) + "\n"

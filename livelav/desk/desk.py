@@ -29,6 +29,7 @@ from livelav.control.commands import (
 from livelav.control.keys import KEYS
 from livelav.control.lights import Shown
 from livelav.control.messages import Told
+from livelav.control.osc import Argument
 from livelav.control.switches import ShowState
 from livelav.core.drive import Pulse, driven
 from livelav.core.errors import MidiError
@@ -124,7 +125,7 @@ class Desk:
         begun = self.scenes.step(now_s, self.beat.tempo, ahead_s)
         self._note(Begin() if begun else None, now_s)
         self._carry()
-        self.inputs.tell(self.settings, now_s)
+        self.inputs.tell(self.settings, self._shows(now_s), now_s)
         self._drive(now_s, rms, onset)
 
     def told(self, now_s: float) -> list[Told]:
@@ -144,6 +145,17 @@ class Desk:
         self._note(came_to, now_s)
         if isinstance(came_to, Play) and not self.scenes.cued(now_s):
             self._note(Begin(), now_s)
+
+    def _shows(self, now_s: float) -> dict[str, Argument]:
+        """What OSC is told besides parameters."""
+        cued, following = self.scenes.cued(now_s), self.scenes.next_song
+        return {
+            "preset": self.scenes.preset or "",
+            "cue": cued[0] if cued else "",
+            "next": following.preset if following else "",
+            **{name: float(getattr(self.state, name)) for name in ("blackout", "freeze", "pattern", "lock")},
+            "beat": self.beat.tempo.beats(now_s) // 1 % 4 + 1,
+        }
 
     def _set(self, commands: Sequence[SetParam], now_s: float) -> None:
         """Performs all of them as one change: a storm of messages is to cost the picture little."""

@@ -7,7 +7,7 @@ engine runs the MIDI process and hands its events on. Runs in main.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from livelav.control.banks import LEARNT, Bank
@@ -16,7 +16,7 @@ from livelav.control.commands import Command, SceneCommand, SetChoice, SetParam,
 from livelav.control.feedback import Feedback
 from livelav.control.hands import Hands
 from livelav.control.messages import Moved
-from livelav.control.osc import OscIn, OscOut
+from livelav.control.osc import Argument, OscIn, OscOut
 from livelav.core.errors import OscError
 from livelav.core.params import Settings
 from livelav.core.values import Event
@@ -92,10 +92,10 @@ class Inputs:
         self.hands.bind((*self._carried, *self._banks), default_bindings())
         self.feedback.rebind()
 
-    def tell(self, settings: Settings, now_s: float) -> None:
-        """Sends to OSC what has changed."""
+    def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
+        """Sends to OSC what has changed; see OscOut."""
         if self._osc_out:
-            self._osc_out.tell(settings, now_s)
+            self._osc_out.tell(settings, shows, now_s)
 
     def close(self) -> None:
         """Closes the sockets."""
