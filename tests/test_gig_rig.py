@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 from test_midi_rig import Controller
 from x_hands import Hands
 
 from live import Run
 from livelav.control.banks import learnt
+from livelav.control.commands import Begin, Follow, Play
 from livelav.core.params import BY_NAME
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.running import read_running, running_path
 from livelav.core.store import config_dir
 from livelav.desk.teaching import ROWS
+from livelav.takes.format import SOUND, Take
 
 pytestmark = pytest.mark.rig
 
@@ -89,7 +92,20 @@ def controller(rig):
 def gig(tmp_path, rig, controller):
     size = "x".join(map(str, SIZE))
     run = Run(
-        tmp_path, "--input", "demo", "--size", size, "--preset-morph-beats", "4", "--preset-cue", "4", headless=False
+        tmp_path,
+        *(
+            "--input",
+            "demo",
+            "--size",
+            size,
+            "--preset-morph-beats",
+            "4",
+            "--preset-cue",
+            "4",
+            "--take",
+            "evening.take",
+        ),
+        headless=False,
     )
     try:
         run.playing()
@@ -145,10 +161,10 @@ def save_three_presets(gig, controller):
     return songs
 
 
-def recall_two(gig, controller, songs):
+def recall_all(gig, controller, songs):
     """By program changes: what was saved in the show follows the shipped presets."""
     shipped = sum(listed.shipped for listed in list_presets())
-    for number in (1, 0):
+    for number in (1, 2, 0):
         song = songs[number]
         program = [0xC0, shipped + number]
         controller.out.send_message(program)
@@ -158,6 +174,21 @@ def recall_two(gig, controller, songs):
         gig.photograph(f"to-{song}")
         gig.wait_for_preset(song)
         gig.photograph(f"at-{song}")
+
+
+def assert_recalls_began_with_a_bar(path, songs):
+    """By what the take noted of the evening."""
+    rate_hz = sf.info(path / SOUND).samplerate
+    done = [(at_s, command) for at_s, command in Take(path).commands(rate_hz)]
+    begun = []
+    for number, (at_s, command) in enumerate(done):
+        if isinstance(command, Follow):
+            bar_s, origin_s = 4 * 60.0 / command.bpm, at_s + command.bar_s
+        elif isinstance(command, Begin):
+            name = next(before.name for _, before in reversed(done[:number]) if isinstance(before, Play))
+            begun.append((name, (at_s - origin_s + 0.5 * bar_s) % bar_s - 0.5 * bar_s))
+    assert {name for name, _ in begun} >= set(songs)
+    assert max(abs(off_s) for _, off_s in begun) < 0.1, "in time"
 
 
 def pull_the_controller_out_and_back(gig, controller):
@@ -194,7 +225,7 @@ def test_an_evening(gig, controller, tmp_path):
     learn_four_knobs(gig, controller)
     tap_the_tempo(gig)
     songs = save_three_presets(gig, controller)
-    recall_two(gig, controller, songs)
+    recall_all(gig, controller, songs)
     again = pull_the_controller_out_and_back(gig, controller)
     black_out_and_panic(gig, songs[0])
     assert not any(run.stats["restarts"].values())
@@ -204,6 +235,7 @@ def test_an_evening(gig, controller, tmp_path):
     gig.press("q", "q")
     assert run.finish()[0] == 0
     assert read_running(running_path()).ended
+    assert_recalls_began_with_a_bar(tmp_path / "evening.take", songs)
     again.unplug()
 
     (tmp_path / "again").mkdir()
