@@ -1,5 +1,7 @@
 """From controls to commands: knobs, encoders, pads; takeover; learning what a control is."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,6 +151,48 @@ def test_pickup_never_jumps(start: float, travel: list[int]) -> None:
         jump = abs(NORM.knob(settings["mapping.norm"]) - was)
         assert jump <= (2 / 127 if before is None else abs(value - before) / 127 + 2 / 127)
         before = value
+
+
+def test_what_still_stands_where_the_show_began_the_first_knob_has_at_once() -> None:
+    hands = Hands((), default_bindings())
+    hands.begin(START, "pickup")
+    moved = after(hands, START, cc(100), cc(30))
+    assert moved["mapping.norm"] == NORM.value(30 / 127)
+    recalled = START.with_values({"mapping.slope": 0.9})
+    assert after(hands, recalled, cc(10, 21)) == recalled, "a preset has it, and the knob must come past"
+    assert after(hands, recalled, cc(127, 21))["mapping.slope"] == BY_NAME["mapping.slope"].hi
+    hands.came_back("port")
+    assert after(hands, START, cc(10)) == START, "it may stand anywhere"
+
+
+@given(st.floats(0, 1), st.lists(st.integers(0, 127), min_size=2, max_size=40))
+def test_a_knob_that_moves_by_its_own_way_never_jumps_or_turns_round_and_reaches_both_ends(
+    start: float, travel: list[int]
+) -> None:
+    hands = Hands((), [Binding(KNOB, "mapping.norm", takeover="relative")])
+    settings = START.with_values({"mapping.norm": NORM.value(start)})
+    assert after(hands, settings, cc(travel[0])) == settings, "a knob's first word only says where it stands"
+    for before, value in itertools.pairwise(travel):
+        was = NORM.knob(settings["mapping.norm"])
+        settings = after(hands, settings, cc(value))
+        assert hands.ghosts() == {}, "it waits for nothing"
+        went, end = NORM.knob(settings["mapping.norm"]) - was, 0.0 if value < before else 1.0
+        left = abs(value / 127 - end) / abs(before / 127 - end) if value != before else 1.0
+        assert abs(was + went - end) == pytest.approx(abs(was - end) * left, abs=1e-6)
+    for end in (0, 127, 0):
+        settings = after(hands, settings, cc(64), cc(end))
+        assert NORM.knob(settings["mapping.norm"]) == pytest.approx(end / 127)
+
+
+def test_the_show_says_what_knobs_do_that_name_nothing_themselves() -> None:
+    recalled = START.with_values({"mapping.norm": 2.0, "mapping.slope": 0.5})
+    for takeover, stands in (("jump", NORM.value(10 / 127)), ("pickup", 2.0), ("relative", 2.0)):
+        hands = Hands((), [Binding(KNOB, "mapping.norm"), Binding(Control("cc", 21), "mapping.slope", takeover="jump")])
+        hands.begin(START, takeover)  # type: ignore[arg-type]
+        settings = after(hands, recalled, cc(10), cc(10, 21))
+        assert settings["mapping.norm"] == stands
+        assert settings["mapping.slope"] == BY_NAME["mapping.slope"].value(10 / 127)
+        assert set(hands.ghosts()) == ({"mapping.norm"} if takeover == "pickup" else set())
 
 
 def test_after_an_unplug_every_knob_picks_up() -> None:

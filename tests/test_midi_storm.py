@@ -3,12 +3,13 @@
 import os
 import random
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from x_cost import Costs, nothing_else_collected
 
 from livelav.control.banks import Bank
-from livelav.control.bindings import FINE_PAIR, Binding, Mode
+from livelav.control.bindings import FINE_PAIR, Binding, Mode, Takeover
 from livelav.control.commands import ACTIONS, Command, SetParam
 from livelav.control.hands import Hands
 from livelav.control.messages import Control, Decoder, Moved
@@ -138,9 +139,12 @@ def performed(commands: list[Command], settings: Settings) -> tuple[Settings, li
     return settings, met
 
 
-def test_a_storm_thinned_out_does_what_it_does_message_by_message() -> None:
+@pytest.mark.parametrize("takeover", get_args(Takeover))
+def test_a_storm_thinned_out_does_what_it_does_message_by_message(takeover: Takeover) -> None:
     """All modes and kinds of controls, some waiting to be picked up, while something else moves parameters, too."""
     thinned, whole = (Hands([Bank("all", "", "", tuple(bindings()))]) for _ in range(2))
+    for hands in (thinned, whole):
+        hands.begin(Settings(), takeover)
     draw, mixed, settings, sent, left = random.Random(3), storm(3), Settings(), 0, 0
     for turn in range(400):
         batch = torrent(draw, mixed, draw.randrange(1, 200))
@@ -151,7 +155,26 @@ def test_a_storm_thinned_out_does_what_it_does_message_by_message() -> None:
         if turn % 3 == 0:
             param = draw.choice(PARAMS)
             settings = settings.with_values({param.name: param.value(draw.random())})
-        newest = thinned.newest(batch, lambda *_: False)
+        newest = thinned.newest(batch, settings, lambda *_: False)
+        after = performed(thinned.follow(thinned.moves(newest), settings), settings)
+        assert after == performed(whole.follow(whole.moves(batch), settings), settings)
+        assert thinned.ghosts() == whole.ghosts()
+        settings, sent, left = after[0], sent + len(batch), left + len(newest)
+    assert left < 0.9 * sent or takeover != "jump", "some were thinned out"
+
+
+def test_a_storm_of_knobs_that_pick_up_thinned_out_does_what_it_does_message_by_message() -> None:
+    """Each alone with its parameter: only then is it known without following who has it."""
+    thinned, whole = (
+        Hands((), [Binding(Control("cc", n), PARAMS[n].name, takeover="pickup") for n in range(3)]) for _ in range(2)
+    )
+    draw, settings, sent, left = random.Random(4), Settings(), 0, 0
+    for _ in range(500):
+        batch = [("box", bytes((0xB0, draw.randrange(3), draw.randrange(128)))) for _ in range(draw.randrange(1, 12))]
+        if draw.random() < 0.3:
+            param = PARAMS[draw.randrange(3)]
+            settings = settings.with_values({param.name: param.value(draw.random())})
+        newest = thinned.newest(batch, settings, lambda *_: False)
         after = performed(thinned.follow(thinned.moves(newest), settings), settings)
         assert after == performed(whole.follow(whole.moves(batch), settings), settings)
         assert thinned.ghosts() == whole.ghosts()
@@ -159,11 +182,16 @@ def test_a_storm_thinned_out_does_what_it_does_message_by_message() -> None:
     assert left < 0.9 * sent, "some were thinned out"
 
 
-def test_of_a_storm_of_plain_knobs_one_message_each_is_left() -> None:
-    hands = Hands((), [Binding(Control("cc", 20 + n), PARAMS[n].name) for n in range(5)])
+@pytest.mark.parametrize("takeover", ["jump", "pickup"])
+def test_of_a_storm_of_plain_knobs_one_message_each_is_left(takeover: Takeover) -> None:
+    hands = Hands((), [Binding(Control("cc", 20 + n), PARAMS[n].name, takeover=takeover) for n in range(5)])
+    hands.begin(Settings(), "relative")
     batch = [("box", bytes((0xB0, 20 + n % 5, n * 7 % 128))) for n in range(500)]
-    assert hands.newest(batch, lambda *_: False) == batch[-5:]
-    assert hands.newest(batch, lambda *_: True) == batch, "what a box sends back is told from a hand's by each message"
+    settings = performed(hands.follow(hands.moves(batch[:5]), Settings()), Settings())[0]  # then they have it
+    assert hands.newest(batch, settings, lambda *_: False) == batch[-5:]
+    assert hands.newest(batch, settings, lambda *_: True) == batch, (
+        "what a box sends back is told from a hand's by each message"
+    )
 
 
 def test_what_is_broken_is_counted_and_dropped() -> None:

@@ -82,8 +82,8 @@ def test_a_controller_and_osc_recall_presets_and_a_hand_is_undone_by_panic(tmp_p
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(pack([Message("/preset", ("calm",))]), (LOOPBACK, port))
             run.wait_for(stands_at("calm"), "by OSC")
-            controller.turn(20, 127)
-            run.say_again = controller.say_again
+            run.say_again = lambda: controller.turn(20, 0, 127)  # past what was recalled
+            run.say_again()
             run.wait_for(lambda s: s["settings"]["mapping.norm"] == 4.0, "a hand moves what was recalled")
             run.say_again = None
             sender.sendto(pack([Message("/panic")]), (LOOPBACK, port))

@@ -20,7 +20,7 @@ TURN_S = 1 / 60
 def test_played_again_in_no_time_it_ends_as_it_did_live() -> None:
     sent, ended = x_session.read()
     assert len(sent) > 1_000 and sent[-1][0] > 150
-    scene = first_scene(None, None, {argument("tempo.hearing"): "0"})
+    scene = first_scene(None, None, {argument("tempo.hearing"): "0", argument("midi.takeover"): "jump"})
     desk = Desk(scene, None, every_preset(), Inputs(load_banks()[0]), 0.0)
     ports = {"kind": "ports", "names": [x_session.PORT], "outputs": {}, "came": [x_session.PORT], "went": []}
     desk.take([ports], 0.0)

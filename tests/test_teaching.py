@@ -187,7 +187,7 @@ def playing(folder: Path, *names: str, **texts: str) -> Desk:
 
 def test_a_presets_bindings_hold_while_it_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
-    desk = playing(tmp_path, "bound", bound=BOUND.replace('takeover = "pickup"', ""), plain="schema = 1\n")
+    desk = playing(tmp_path, "bound", bound=BOUND.replace("pickup", "jump"), plain="schema = 1\n")
     desk.take(turns(20, 127), 1.0)
     assert desk.settings["show.hue"] == 180.0 and desk.settings["mapping.norm"] != 4.0
     desk.apply(Recall("plain"), 2.0)

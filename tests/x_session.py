@@ -13,7 +13,7 @@ PORT = "session"  # no bank knows it: the parameter table's own controllers hold
 SESSION = Path(__file__).parent / "session.json"
 SECONDS = 180.0
 REST_S = 8.0  # at the end: the longest morph is over
-ARGUMENTS = ("--tempo-hearing", "0", "--input", "demo")  # the music moves nothing
+ARGUMENTS = ("--tempo-hearing", "0", "--takeover", "jump", "--input", "demo")  # the music moves nothing
 
 KNOBS = tuple(p.cc for p in PARAMS if p.cc is not None and p.scope == "song")
 PRESETS = range(12)

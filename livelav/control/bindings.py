@@ -14,15 +14,19 @@ from livelav.core.params import BY_NAME, PARAMS
 
 # absolute: a knob with ends. fine: one of 14 bits, in a pair of controllers, n and n + 32. twos, sign, offset: an
 # encoder without ends, that sends steps as two's complement, as sign and size, or as their sum with 64. toggle: each
-# press changes sides. momentary: while it is held. set: each press goes to `hi`, so that a row of pads is a fader.
-# press: what an action wants.
+# press changes sides. momentary: `hi` while it is held, then what was before. set: each press goes to `hi`, so that a
+# row of pads is a fader. press: what an action wants.
 Mode = Literal["absolute", "fine", "twos", "sign", "offset", "toggle", "momentary", "set", "press"]
-# When something else has moved the parameter of a knob with ends: go to the knob at once, or wait for it to pass.
-Takeover = Literal["jump", "pickup"]
+# When something else has moved the parameter of a knob with ends: jump: it goes to the knob at once. pickup: it waits
+# for the knob to come past. relative: it moves that share of its way to its end which the knob moves of its own, so
+# that it answers at once, never jumps, reaches both ends, and the two meet there at the latest. Plain differences
+# would leave a knob at its end while its parameter is on the way.
+Takeover = Literal["jump", "pickup", "relative"]
 Curve = Literal["even", "slow", "fast"]
 
 NOTHING = "none"  # the target of a control that is to move nothing, where another bank would bind it
 RELATIVE: frozenset[Mode] = frozenset({"twos", "sign", "offset"})
+PADS: frozenset[Mode] = frozenset({"toggle", "momentary", "set", "press"})  # what is pressed, and not turned
 EXPONENT: Mapping[Curve, float] = {"even": 1.0, "slow": 2.0, "fast": 0.5}  # slow: fine work at the low end
 FINE_PAIR = 32  # controllers between the two of a 14-bit pair
 
@@ -34,7 +38,7 @@ class Binding:
     control: Control
     target: str
     mode: Mode = "absolute"
-    takeover: Takeover = "jump"
+    takeover: Takeover | None = None  # None: as the show has it, see midi.takeover
     lo: float = 0.0  # the part of the parameter's knob travel that is used; hi below lo turns the knob round
     hi: float = 1.0
     curve: Curve = "even"

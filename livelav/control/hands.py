@@ -2,16 +2,17 @@
 
 Remembers where each control stands. The settings are passed in, for a knob without ends has to know where its
 parameter stands, and so has one that must pick up a value which something else has moved. It is the passing that
-counts there and not the meeting: a quick hand skips the equal position. After a controller was unplugged and came
-back its knobs pick up, whatever their takeover. Runs in main.
+counts there and not the meeting: a quick hand skips the equal position. What still stands where the show began is
+nobody's yet: the first knob that is moved has it. After a controller was unplugged and came back its knobs pick up,
+but those that move by their own way. Runs in main.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
-from livelav.control.bindings import NOTHING, RELATIVE, Binding, numbers, speaks_of, steps
+from livelav.control.bindings import NOTHING, RELATIVE, Binding, Takeover, numbers, speaks_of, steps
 from livelav.control.commands import ACTIONS, Command, SetParam
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
 from livelav.core.params import BY_NAME, Param, Settings
@@ -36,20 +37,29 @@ class _Memory:
 class Hands:
     """All bindings, and where their controls stand."""
 
-    def __init__(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
+    def __init__(self, banks: Sequence[Bank], defaults: Sequence[Binding] = (), takeover: Takeover = "jump") -> None:
         """`banks` in the order of their precedence: the first that knows a control of a port has it alone.
 
-        `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out.
+        `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out. `takeover`
+        is that of bindings which name none.
         """
+        self._takeover: Takeover = takeover
+        self._begun: Settings | None = None  # where the show began; None: nobody has said
         self._memory: dict[tuple[Binding, str, int | None], _Memory] = {}  # by binding, port and channel
         self._moved: dict[tuple[str, Control], list[tuple[Binding, _Memory]]] = {}  # what `_moved_by` has found
-        self._plain: dict[tuple[str, bytes], list[_Memory] | None] = {}  # what `_is_plain` has found
+        # what `_is_plain` has found
+        self._plain: dict[tuple[str, bytes], list[tuple[Binding, _Memory]] | None] = {}
+        self._known = Counter[str]()  # by parameter, how many controls' memories are of it
         self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
         self.bind(banks, defaults)
 
+    def begin(self, settings: Settings, takeover: Takeover) -> None:
+        """The show begins with these settings; `takeover` is that of bindings which name none."""
+        self._begun, self._takeover = settings, takeover
+
     def bind(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
-        """Other banks from now on. Where controls stand is still known."""
+        """Other banks from now on. Where those controls stand that are bound as before is still known."""
         self._moved.clear()
         self._plain.clear()
         self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
@@ -66,11 +76,11 @@ class Hands:
         return [(port, event) for port, event in events if isinstance(event, Moved)]
 
     def newest(
-        self, messages: Iterable[tuple[str, bytes]], awaits: Callable[[str, Control], bool]
+        self, messages: Iterable[tuple[str, bytes]], settings: Settings, awaits: Callable[[str, Control], bool]
     ) -> list[tuple[str, bytes]]:
         """(port, message) in order, without those of which nothing would be left once all are followed.
 
-        They are those of plain knobs (controllers with ends that go to their value at once) before another one of the
+        They are those of plain knobs (controllers with ends that have their parameter) before another one of the
         same knob, with nothing but plain knobs between. Every other message may count: a step, a press, the way past
         a value that is to be picked up. So may all of a control that `awaits` its echo.
         """
@@ -79,7 +89,11 @@ class Hands:
         for one in messages:
             port, message = one
             knob = port, message[:2]
-            if len(message) == 3 and message[2] <= COARSE_TOP and (knob in run or self._is_plain(*knob, awaits)):
+            if (
+                len(message) == 3
+                and message[2] <= COARSE_TOP
+                and (knob in run or self._is_plain(*knob, settings, awaits))
+            ):
                 run.pop(knob, None)
                 run[knob] = one
             else:
@@ -88,7 +102,7 @@ class Hands:
                 run.clear()
         return [*left, *run.values()]
 
-    def _is_plain(self, port: str, head: bytes, awaits: Callable[[str, Control], bool]) -> bool:
+    def _is_plain(self, port: str, head: bytes, settings: Settings, awaits: Callable[[str, Control], bool]) -> bool:
         """Whether only the last counts of messages that begin so."""
         status, number = head
         if status & 0xF0 != 0xB0 or number > COARSE_TOP or number in _STATEFUL:
@@ -96,10 +110,23 @@ class Hands:
         control = Control("cc", number, status & 0x0F)
         if (port, head) not in self._plain:
             moved = self._moved_by(port, control)
-            is_plain = all(binding.mode == "absolute" and binding.takeover == "jump" for binding, _ in moved)
-            self._plain[port, head] = [memory for _, memory in moved] if is_plain else None
-        memories = self._plain[port, head]
-        return memories is not None and all(memory.holds for memory in memories) and not awaits(port, control)
+            self._plain[port, head] = moved if all(binding.mode == "absolute" for binding, _ in moved) else None
+        known = self._plain[port, head]
+        if known is None or awaits(port, control):
+            return False
+        return all(self._has(binding, memory, settings[binding.target]) for binding, memory in known)
+
+    def _has(self, binding: Binding, memory: _Memory, now: float) -> bool:
+        """Whether a knob with ends has its parameter, whatever else is moved in a turn."""
+        match self._takeover_of(binding):
+            case "jump":
+                return memory.holds
+            case "pickup":  # another knob of the same parameter might take it away in between
+                return memory.holds and memory.value == now and self._known[binding.target] == 1
+        return False
+
+    def _takeover_of(self, binding: Binding) -> Takeover:
+        return binding.takeover or self._takeover
 
     def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
         """Moves in order, to commands; of a parameter's values between two presses the last is left."""
@@ -114,7 +141,10 @@ class Hands:
                         since.clear()
                     continue
                 param = BY_NAME[binding.target]
-                value = moved_to(binding, param, memory, moved, values.get(param.name, settings[param.name]))
+                now = values.get(param.name, settings[param.name])
+                if memory.value is None and self._begun and now == self._begun[param.name]:
+                    memory.value = now
+                value = moved_to(binding, param, memory, moved, now, self._takeover_of(binding))
                 if value is not None:
                     values[param.name] = value
                     if param.name in since:
@@ -159,7 +189,7 @@ class Hands:
         self._wary.add(port)
         self._decoders.pop(port, None)
         for key in [key for key in self._memory if key[1] == port]:
-            del self._memory[key]
+            self._forget(*key)
         self._moved.clear()
         self._plain.clear()
 
@@ -177,14 +207,19 @@ class Hands:
         key = binding, port, channel
         if key not in self._memory:
             self._memory[key] = _Memory(holds=port not in self._wary)
+            self._known[binding.target] += 1
         return self._memory[key]
+
+    def _forget(self, binding: Binding, port: str, channel: int | None) -> None:
+        del self._memory[binding, port, channel]
+        self._known[binding.target] -= 1
 
     def ghosts(self) -> dict[str, float]:
         """Parameter to knob, where a control waits to pick it up: that is where the control stands."""
         return {
             binding.target: binding.knob(memory.travel)
             for (binding, _, _), memory in self._memory.items()
-            if memory.travel is not None and not memory.holds
+            if memory.travel is not None and not memory.holds and self._takeover_of(binding) != "relative"
         }
 
 
@@ -196,7 +231,9 @@ def pressed(memory: _Memory, moved: Moved) -> bool:
     return down and not was
 
 
-def moved_to(binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float) -> float | None:
+def moved_to(
+    binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float, takeover: Takeover
+) -> float | None:
     """The parameter's new value in units; None where it stays. `now` is the one that it has."""
     if binding.mode in RELATIVE:
         return param.value(_stepped(binding, param.knob(now), steps(binding.mode, moved.value)))
@@ -204,7 +241,11 @@ def moved_to(binding: Binding, param: Param, memory: _Memory, moved: Moved, now:
         return _switched(binding, param, memory, moved, now)
     travel = _travel(binding, memory, moved)
     before, memory.travel = memory.travel, travel
-    if binding.takeover == "pickup" and memory.value != now:
+    if takeover == "relative":
+        if before is None or before == travel:
+            return None
+        return param.value(binding.knob(_drawn(binding.travel(param.knob(now)), before, travel)))
+    if takeover == "pickup" and memory.value != now:
         memory.holds = False  # something else has moved it
     if not memory.holds:
         wanted = binding.travel(param.knob(now))
@@ -214,6 +255,17 @@ def moved_to(binding: Binding, param: Param, memory: _Memory, moved: Moved, now:
         memory.holds = True
     memory.value = param.value(binding.knob(travel))
     return memory.value
+
+
+def _drawn(at: float, before: float, travel: float) -> float:
+    """Where a value that stands `at` goes while its knob goes from `before` to `travel`; all of them 0..1.
+
+    0 ------ at ---------------- 1        the value
+    0 ------------ before ------ 1        the knob: half of its way down takes the value half of its own
+    """
+    if travel < before:
+        return at * travel / before
+    return 1.0 - (1.0 - at) * (1.0 - travel) / (1.0 - before)
 
 
 def _travel(binding: Binding, memory: _Memory, moved: Moved) -> float:

@@ -180,6 +180,13 @@ _CHOICES: tuple[Choice, ...] = (
     Choice("encoder", "auto", help="auto, embedded, encodec-24khz, encodec-32khz, or a weights file"),
     Choice("midi", "all", help="controllers to listen to: all, off, or parts of their names, with commas between"),
     Choice("midi.out", "all", help="controllers whose lights, rings and motors are kept true: the same words"),
+    Choice(
+        "midi.takeover",
+        "pickup",
+        ("jump", "pickup", "relative"),
+        alias="--takeover",
+        help="a knob whose parameter something else has moved: takes it at once, when it comes past, or by its own way",
+    ),
     Choice("osc", "9000", help="UDP port to take OSC from, of this machine alone; or HOST:PORT, or off"),
     Choice("osc.out", "off", help="port, or HOST:PORT, that is told by OSC what changes; or off"),
     Choice("backend", "auto", ("auto", "openvino", "torch", "tensorrt"), help="engine that runs the generator"),

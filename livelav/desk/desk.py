@@ -7,9 +7,10 @@ is lost. Knows no process, no window and no clock: the engine asks it every turn
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 from livelav.control.banks import bindings_of
+from livelav.control.bindings import Takeover
 from livelav.control.commands import (
     BeatCommand,
     Begin,
@@ -61,6 +62,7 @@ class Desk:
         """See Scenes for `scene`, `preset` and `songs`."""
         self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
         self.tape: Tape | None = None  # what notes all that is done here, where there is one
+        inputs.hands.begin(scene.settings, cast(Takeover, scene.choices["midi.takeover"]))  # the table has those words
         self.keeper = Keeper()
         self.teaching = Teaching(inputs, self.keeper)
         self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last

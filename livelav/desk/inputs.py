@@ -62,7 +62,7 @@ class Inputs:
                     self._on_ports(event)
             else:  # together, for an encoder's steps go on from each other
                 messages = itertools.chain.from_iterable(event["messages"] for event in some)
-                newest = self.hands.newest(messages, self.feedback.awaits)
+                newest = self.hands.newest(messages, settings, self.feedback.awaits)
                 commands += self.hands.follow(self.moves(newest, now_s), settings)
         for command in self.osc.take() if self.osc else ():
             commands.append(command)
