@@ -195,6 +195,20 @@ def test_the_show_says_what_knobs_do_that_name_nothing_themselves() -> None:
         assert set(hands.ghosts()) == ({"mapping.norm"} if takeover == "pickup" else set())
 
 
+def test_no_ghost_stays_of_a_binding_that_no_longer_holds() -> None:
+    hands = Hands((), [Binding(KNOB, "mapping.norm", takeover="pickup")])
+    after(hands, START, cc(0))
+    learnt_since = Bank("learnt", "", "", (Binding(Control("cc", 20, 0), "show.hue", port="port"),))
+    hands.bind([learnt_since], [Binding(KNOB, "mapping.norm", takeover="pickup")])
+    assert hands.ghosts() == {}, "another binding stands before it"
+    hands.bind([], [Binding(KNOB, "mapping.norm", takeover="pickup")])
+    after(hands, START, cc(0))
+    hands.bind([], [Binding(KNOB, "mapping.norm", takeover="pickup"), Binding(Control("cc", 21), "mapping.slope")])
+    assert hands.ghosts() == {"mapping.norm": 0.0}, "as before"
+    hands.bind([], [])
+    assert hands.ghosts() == {}
+
+
 def test_after_an_unplug_every_knob_picks_up() -> None:
     hands = Hands((), default_bindings())
     settings = after(hands, START, cc(64))

@@ -69,6 +69,9 @@ class Hands:
             for binding in bindings:
                 for kind, number in numbers(binding):
                     self._by_number[kind, number].append((rank, binding))
+        for binding, port, channel in list(self._memory):
+            if binding not in self.bound(port, replace(binding.control, channel=channel)):
+                self._forget(binding, port, channel)
 
     def moves(self, messages: Iterable[tuple[str, bytes]]) -> list[tuple[str, Moved]]:
         """(port, message) in order, to what moved."""
