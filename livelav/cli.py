@@ -335,17 +335,34 @@ def midi_monitor(ports: str, seconds: str | None) -> None:
 @click.argument("target")
 @click.option("--midi", "ports", default="all", show_default=True, help="all, or parts of names, with commas between")
 @click.option("--seconds", default="30", show_default=True, help="how long to wait for the first move")
-def midi_learn(target: str, ports: str, seconds: str) -> None:
-    """Move a control, and it moves the parameter (or sets off the action) TARGET from now on."""
+@click.option("--range", "travel", metavar="LO:HI", help="part of the parameter's travel, 0 to 1; 1:0 turns it round")
+@click.option("--curve", metavar="WORD", help="even, slow (fine work at the low end) or fast")
+@click.option("--takeover", metavar="WORD", help="jump, pickup or relative [as the show has it]")
+@click.option("--mode", metavar="WORD", help="what the control is, where it is taken for another: momentary, set, ...")
+def midi_learn(
+    target: str,
+    ports: str,
+    seconds: str,
+    travel: str | None,
+    curve: str | None,
+    takeover: str | None,
+    mode: str | None,
+) -> None:
+    """Move a control, and it moves the parameter (or sets off the action) TARGET from now on.
+
+    What is left open is as it was where TARGET was learnt before.
+    """
     from livelav.control.midi import MidiConfig, midi_config
-    from livelav.controllers import learn_control
+    from livelav.controllers import learn_control, wished
     from livelav.core.clock import MonotonicClock
     from livelav.core.quiet import mute_drivers
     from livelav.flags import number
 
     mute_drivers()
     wait_s = number("--seconds", seconds, 1, 3600)
-    binding = learn_control(target, midi_config(ports) or MidiConfig(), MonotonicClock(), click.echo, wait_s)
+    wishes = wished(travel, curve=curve, takeover=takeover, mode=mode)
+    config = midi_config(ports) or MidiConfig()
+    binding = learn_control(target, config, MonotonicClock(), click.echo, wait_s, wishes)
     click.echo(f"{binding.port}: {binding.control} ({binding.mode}) moves {target}")
 
 

@@ -5,14 +5,15 @@ Runs in the terminal's process, without a show; a show that runs takes up what w
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from livelav.control.banks import learn, learnt, load_banks
+from livelav.control.banks import WORDS, learn, learnt, load_banks
 from livelav.control.bindings import NOTHING, Binding, conflicts, default_bindings, targets
-from livelav.control.commands import SetParam
+from livelav.control.commands import ACTIONS, SetParam
 from livelav.control.hands import Hands
 from livelav.control.learn import Learning
-from livelav.control.messages import Decoder, Moved, Transport
+from livelav.control.messages import Control, Decoder, Moved, Transport
 from livelav.control.midi import MidiConfig, Ports
 from livelav.core.clock import Clock
 from livelav.core.errors import MidiError, nearest
@@ -91,13 +92,38 @@ def _tell_move(port: str, moved: Moved, hands: Hands, settings: Settings, say: C
     return settings.with_values(changes)
 
 
-def learn_control(target: str, config: MidiConfig, clock: Clock, say: Callable[[str], None], wait_s: float) -> Binding:
-    """Waits for a control to be moved, keeps it for `target`, and says what that changes.
+def wished(travel: str | None, **words: str | None) -> dict[str, Any]:
+    """Fields of a binding from what was written: `travel` like `0.2:0.8`, `words` like curve. Raises MidiError."""
+    wishes: dict[str, Any] = {key: word for key, word in words.items() if word is not None}
+    for key, word in wishes.items():
+        if word not in WORDS[key]:
+            raise MidiError(f"--{key} is {word[:40]!r}: it must be one of {', '.join(WORDS[key])}")
+    if travel is not None:
+        ends = travel.split(":")
+        try:
+            wishes["lo"], wishes["hi"] = map(float, ends)
+        except ValueError as error:
+            remedy = "two numbers from 0 to 1, parts of the parameter's travel, like 0.2:0.8"
+            raise MidiError(f"--range is {travel[:40]!r}: it must be {remedy}") from error
+    return wishes
 
-    Raises MidiError for an unknown target, or where nothing moved within `wait_s`.
+
+def learn_control(
+    target: str,
+    config: MidiConfig,
+    clock: Clock,
+    say: Callable[[str], None],
+    wait_s: float,
+    wishes: Mapping[str, Any] | None = None,
+) -> Binding:
+    """Waits for a control to be moved, keeps it for `target` as `wishes` say, and says what that changes.
+
+    Raises MidiError for an unknown target, for wishes that it cannot have, or where nothing moved within `wait_s`.
     """
     if target not in targets():
         raise MidiError(f"no parameter or action {target!r}{nearest(target, targets())}; `livelav params` lists them")
+    usual = {"mode": "press"} if target in ACTIONS else {}
+    Binding(Control("cc", 0), target, **{**usual, **(wishes or {})})  # what no control could be is refused at once
     ear, began_s = Ear(config, clock), clock.now_s()
     learning = Learning(target, began_s)
     say(f"move the control that is to move {target} (an encoder without ends: both ways)")
@@ -109,10 +135,11 @@ def learn_control(target: str, config: MidiConfig, clock: Clock, say: Callable[[
             if not learning.heard and clock.now_s() - began_s > wait_s:
                 ports = ", ".join(ear.names) or "none: plug a controller in"
                 raise MidiError(f"nothing was moved within {wait_s:g} s; controllers heard: {ports}")
-        for gone in learn(binding):
+        for gone in learn(binding, wishes):
             say(f"instead of {gone.control} for {gone.target}")
     finally:
         ear.close()
+    *_, binding = learnt()
     for one, other in conflicts(learnt()):
         if binding in (one, other):
             say(f"note: {one.control} and {other.control} are one: it moves {one.target} and {other.target}")

@@ -18,6 +18,9 @@ from livelav.control.bindings import Binding, conflicts, default_bindings
 from livelav.control.commands import SetParam
 from livelav.control.hands import Hands
 from livelav.control.messages import Control, Moved
+from livelav.control.midi import MidiConfig
+from livelav.controllers import learn_control, wished
+from livelav.core.clock import FakeClock
 from livelav.core.errors import MidiError
 from livelav.core.params import BY_NAME, Settings
 from livelav.core.store import data_dir
@@ -190,6 +193,39 @@ def test_learning_again_takes_the_place_of_what_was() -> None:
     assert learn(Binding(Control("cc", 2), "mapping.slope", port="x")) != [], "a knob has one parameter"
     assert learn(Binding(Control("cc", 2), "mapping.norm", port="y")) == [], "another box is another box"
     assert {binding.target for binding in learnt()} == {"mapping.slope", "mapping.norm"}
+
+
+def test_a_control_learnt_anew_is_as_the_one_before_it_where_nothing_else_is_wished() -> None:
+    learn(Binding(Control("cc", 1), "show.hue", port="x"), {"lo": 0.9, "hi": 0.1, "takeover": "jump"})
+    learn(Binding(Control("cc", 2), "show.hue", "twos", port="x"), {"curve": "slow"})
+    kept = {"lo": 0.9, "hi": 0.1, "takeover": "jump", "curve": "slow"}
+    assert learnt() == (Binding(Control("cc", 2), "show.hue", "twos", port="x", **kept),)  # type: ignore[arg-type]
+    learn(Binding(Control("note", 2), "show.hue", "toggle", port="x"), {"mode": "momentary", "hi": 0.7})
+    assert learnt() == (Binding(Control("note", 2), "show.hue", "momentary", port="x", hi=0.7),), "no knob any more"
+    learn(Binding(Control("note", 3), "show.hue", "toggle", port="x"))
+    assert learnt() == (Binding(Control("note", 3), "show.hue", "momentary", port="x", hi=0.7),)
+    learn(Binding(Control("note", 3), "show.zoom", "toggle", port="x"))
+    assert learnt() == (Binding(Control("note", 3), "show.zoom", "toggle", port="x"),), "another target"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"travel": "0.2"}, "--range is '0.2'.*two numbers from 0 to 1"),
+        ({"travel": "0.5:0.5"}, "must be different"),
+        ({"travel": "0:nan"}, "from 0 to 1"),
+        ({"travel": "0:4"}, "from 0 to 1"),
+        ({"curve": "steep"}, "--curve is 'steep'.*even, slow, fast"),
+        ({"takeover": "grab"}, "--takeover is 'grab'.*jump, pickup, relative"),
+        ({"mode": "press"}, "another mode than press"),
+    ],
+)
+def test_wishes_that_cannot_be_are_refused_before_a_hand_is_asked_for(wishes: dict[str, str], said: str) -> None:
+    def say(text: str) -> None:
+        raise AssertionError(text)
+
+    with pytest.raises(MidiError, match=said):
+        learn_control("show.hue", MidiConfig(), FakeClock(), say, 1.0, wished(**({"travel": None} | wishes)))
 
 
 def test_unlearning_forgets_one_target() -> None:

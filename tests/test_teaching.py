@@ -99,6 +99,14 @@ def test_the_control_moved_next_moves_what_is_picked_at_once_and_in_the_next_sho
     assert learnt() == (Binding(Control("cc", 77, 0), SLOPE.name, port=BOX),)
 
 
+def test_a_row_taught_anew_keeps_its_range(desk: Desk) -> None:
+    learn(Binding(Control("cc", 5, 0), SLOPE.name, port=BOX), {"lo": 0.5, "takeover": "jump"})
+    pick(desk, SLOPE.name)
+    teach(desk, 77, 1.0)
+    desk.take(turns(77, 0), 3.0)
+    assert desk.settings[SLOPE.name] == SLOPE.value(0.5)
+
+
 def test_while_it_waits_controls_move_nothing_else(desk: Desk) -> None:
     pick(desk, "show.hue")
     before = desk.settings

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from livelav.control.bindings import Binding, Curve, Mode, Takeover
+from livelav.control.bindings import PADS, Binding, Curve, Mode, Takeover
 from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
@@ -36,7 +36,7 @@ MOST = 1_024  # bindings in a file
 LONGEST = 256  # characters of a name
 LEARNT = "learnt"
 
-_WORDS: dict[str, tuple[str, ...]] = {
+WORDS: dict[str, tuple[str, ...]] = {
     "mode": get_args(Mode),
     "takeover": get_args(Takeover),
     "curve": get_args(Curve),
@@ -88,7 +88,7 @@ def _is_pair(value: Any) -> bool:
 def _binding(bind: Any, port: str, not_port: str, lights: list[int] | None) -> Binding:
     if not isinstance(bind, dict):
         raise MidiError("must be a table")
-    known = ("control", "to", "port", "lights", *_WORDS, *_NUMBERS)
+    known = ("control", "to", "port", "lights", *WORDS, *_NUMBERS)
     for key, value in bind.items():
         if key not in known:
             raise MidiError(f"no key {key[:80]!r}; there are {', '.join(known)}")
@@ -98,11 +98,11 @@ def _binding(bind: Any, port: str, not_port: str, lights: list[int] | None) -> B
             raise MidiError(_PAIR)
         if key not in (*_NUMBERS, "lights") and not is_text(value, LONGEST):
             raise MidiError(f"{key} must be plain text of at most {LONGEST} characters")
-        if key in _WORDS and value not in _WORDS[key]:
-            raise MidiError(f"{key} is {value!r}: it must be one of {', '.join(_WORDS[key])}")
+        if key in WORDS and value not in WORDS[key]:
+            raise MidiError(f"{key} is {value!r}: it must be one of {', '.join(WORDS[key])}")
     if missing := [key for key in ("control", "to") if key not in bind]:
         raise MidiError(f"{missing[0]} is missing")
-    options = {key: bind[key] for key in (*_WORDS, *_NUMBERS) if key in bind}
+    options = {key: bind[key] for key in (*WORDS, *_NUMBERS) if key in bind}
     if lights := bind.get("lights", lights):
         options["lights"] = (lights[0], lights[1])
     ports = {"port": bind.get("port", port), "not_port": not_port}
@@ -177,12 +177,13 @@ def learnt_before() -> tuple[tuple[Binding, ...], str]:
     return bank.bindings, trouble
 
 
-def learn(binding: Binding) -> list[Binding]:
+def learn(binding: Binding, wishes: Mapping[str, Any] | None = None) -> list[Binding]:
     """Keeps a binding; returns those that it takes the place of: the same control's, and the same target's on its port.
 
-    Raises MidiError where the file is broken, StorageError where it cannot be written.
+    See with_learnt for `wishes`. Raises MidiError where the file is broken, or where that control cannot be what is
+    wished, StorageError where it cannot be written.
     """
-    kept, gone = with_learnt(learnt(), binding)
+    kept, gone = with_learnt(learnt(), binding, wishes)
     write_kept(learnt_path(), learnt_text(kept))
     return gone
 
@@ -195,11 +196,28 @@ def unlearn(target: str) -> list[Binding]:
     return gone
 
 
-def with_learnt(before: Sequence[Binding], binding: Binding) -> tuple[list[Binding], list[Binding]]:
-    """(all that is learnt from now on, what the new binding takes the place of)."""
+def with_learnt(
+    before: Sequence[Binding], binding: Binding, wishes: Mapping[str, Any] | None = None
+) -> tuple[list[Binding], list[Binding]]:
+    """(all that is learnt from now on, the new binding last; what it takes the place of).
+
+    `wishes` are fields of it by name. What they leave open is as it was where the same target had a control before.
+    Raises MidiError where that control cannot be what is wished.
+    """
     binding = replace(binding, port=printable(binding.port))
     gone = [one for one in before if one.port == binding.port and _same(one, binding)]
-    return [one for one in before if one not in gone] + [binding], gone
+    for old in gone:
+        if old.target == binding.target:
+            binding = _as_before(binding, old)
+    return [one for one in before if one not in gone] + [replace(binding, **wishes or {})], gone
+
+
+def _as_before(binding: Binding, old: Binding) -> Binding:
+    """With what a hand has written for the old one, where both are pressed, or both are turned."""
+    if (old.mode in PADS) != (binding.mode in PADS):
+        return binding
+    mode = old.mode if old.mode in PADS else binding.mode  # how a knob speaks is its own
+    return replace(binding, mode=mode, takeover=old.takeover, lo=old.lo, hi=old.hi, curve=old.curve, lights=old.lights)
 
 
 def without_target(before: Sequence[Binding], target: str) -> tuple[list[Binding], list[Binding]]:

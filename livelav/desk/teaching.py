@@ -95,8 +95,9 @@ class Teaching:
 
     def _take(self, binding: Binding) -> None:
         before = {one.target for one in self._inputs.hands.bound(binding.port, binding.control)} - {binding.target}
-        if self._change(lambda known: with_learnt(known, binding)) is None:
+        if self._change(lambda known: with_learnt(known, binding)) is None or not self._learnt:
             return
+        binding = self._learnt[-1]
         pairs = [pair for pair in conflicts(self._learnt or ()) if binding in pair]
         still = {one.target for pair in pairs for one in pair} - {binding.target}
         text = f"{binding.control} of {binding.port} ({binding.mode}) moves {binding.target}"
