@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import RELATIVE, Binding, Curve, Mode, conflicts, default_bindings, steps
-from livelav.control.commands import ACTIONS, SetParam
+from livelav.control.commands import ACTIONS, Put, SetParam
 from livelav.control.hands import Hands
 from livelav.control.learn import LONGEST_S, QUIET_S, Learning
 from livelav.control.messages import Control, Moved
@@ -102,9 +102,32 @@ def test_a_pad_changes_sides_or_holds() -> None:
     high, low = BY_NAME["show.feedback"].value(0.5), BY_NAME["show.feedback"].lo
     assert after(toggle, START, note(100), note(0))["show.feedback"] == pytest.approx(high)
     assert after(toggle, START, note(100), note(0), note(90), note(0))["show.feedback"] == low
-    hold = Hands((), [Binding(PAD, "show.feedback", mode="momentary", hi=0.5)])
-    assert after(hold, START, note(100))["show.feedback"] == pytest.approx(high)
-    assert after(hold, START, note(100), note(0))["show.feedback"] == low
+
+
+def test_a_pad_that_is_held_goes_back_to_what_was_before_unless_something_else_has_moved_it() -> None:
+    hands = Hands((), [Binding(PAD, "mapping.norm", mode="momentary", hi=0.5)])
+    stood = START.with_values({"mapping.norm": 1.3})
+    held = after(hands, stood, note(100), note(90))  # the second one's end was lost
+    assert held["mapping.norm"] == NORM.value(0.5)
+    assert after(hands, held, note(0)) == stood
+    held = after(hands, stood, note(100))
+    recalled = held.with_values({"mapping.norm": 3.0})
+    assert after(hands, recalled, note(0)) == recalled
+    assert after(hands, stood, note(0)) == stood, "nobody held it"
+
+
+def test_a_switch_is_on_while_its_pad_is_held() -> None:
+    hands = Hands((), [Binding(PAD, "blackout", mode="momentary"), Binding(Control("cc", 50), "freeze", "momentary")])
+    assert hands.follow([note(100), note(90), note(0), note(0)], START) == [
+        Put("blackout", True),
+        Put("blackout", False),
+    ]
+    assert hands.follow([cc(v, 50) for v in (10, 127, 0)], START) == [Put("freeze", True), Put("freeze", False)]
+
+
+def test_every_note_that_begins_is_a_press_though_the_end_of_the_last_was_lost() -> None:
+    hands = Hands((), [Binding(PAD, "blackout", mode="press")])
+    assert hands.follow([note(100), note(100)], START) == [ACTIONS["blackout"]] * 2
 
 
 def test_a_row_of_pads_is_a_fader() -> None:
@@ -261,6 +284,7 @@ def test_a_program_change_acts_each_time_and_program_0_is_one() -> None:
     [
         ({"target": "mapping.nrom"}, "did you mean 'mapping.norm'"),
         ({"target": "blackout"}, "wants press"),
+        ({"target": "next", "mode": "momentary"}, "wants press; momentary is for switches"),
         ({"target": "mapping.norm", "mode": "press"}, "another mode"),
         ({"target": "mapping.norm", "lo": 0.5, "hi": 0.5}, "must be different"),
         ({"target": "mapping.norm", "hi": 1.5}, "from 0 to 1"),

@@ -148,9 +148,10 @@ def test_an_encoder_without_ends_is_told_where_its_parameter_stands() -> None:
         assert desk.run(0.1) == [cc(127)]
 
 
+@pytest.mark.parametrize("mode", ["press", "momentary"])
 @pytest.mark.parametrize("switch", ["blackout", "freeze", "hud", "fullscreen", "lock", "pattern"])
-def test_a_switch_lights_its_pad(switch: str) -> None:
-    desk = Desk(bank(pad(36, switch)))
+def test_a_switch_lights_its_pad(switch: str, mode: Mode) -> None:
+    desk = Desk(bank(pad(36, switch, mode=mode)))
     assert desk.run(0.1) == [note(0)]
     desk.switch(switch)
     assert desk.run(0.1) == [note(127)]

@@ -66,6 +66,23 @@ def test_all_that_a_turn_sets_is_set_and_is_on_the_tape() -> None:
     assert all(sum(f'"{name}"' in line for line in lines[1:]) == 1 for name in wanted)
 
 
+def test_what_is_held_on_stays_on_where_it_was_on_and_the_tape_has_what_was_seen() -> None:
+    held = Bank("box", "box", "", (Binding(Control("cc", 20), "blackout", "momentary"),))
+    scene = Scene(Settings(), {c.name: c.default for c in CHOICES}, 0)
+    desk = Desk(scene, None, (), Inputs([held]), 0.0)
+    desk.tape = Tape(scene)
+    desk.tape.begin({"model": "default", "sha256": "", "encoder": "embedded"}, 0.0)
+    desk.take([turned(127)], 1.0)
+    assert desk.state.blackout
+    desk.take([turned(0)], 2.0)
+    assert not desk.state.blackout
+    desk.apply(Toggle("blackout"), 3.0)
+    desk.take([turned(127)], 4.0)
+    assert desk.state.blackout
+    lines = [text for _, text in desk.tape.next()]
+    assert sum('"blackout"' in line for line in lines) == 3
+
+
 def test_a_switch_pressed_again_and_again_in_one_turn_is_switched_once_at_most() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((LOOPBACK, 0))

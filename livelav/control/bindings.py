@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from livelav.control.commands import ACTIONS, PRESET_NUMBERS
+from livelav.control.commands import ACTIONS, PRESET_NUMBERS, Toggle
 from livelav.control.messages import COARSE_TOP, Control
 from livelav.core.errors import MidiError, nearest
 from livelav.core.params import BY_NAME, PARAMS
 
 # absolute: a knob with ends. fine: one of 14 bits, in a pair of controllers, n and n + 32. twos, sign, offset: an
 # encoder without ends, that sends steps as two's complement, as sign and size, or as their sum with 64. toggle: each
-# press changes sides. momentary: `hi` while it is held, then what was before. set: each press goes to `hi`, so that a
-# row of pads is a fader. press: what an action wants.
+# press changes sides. momentary: `hi` while it is held, then what was before; a switch like blackout is on as long.
+# set: each press goes to `hi`, so that a row of pads is a fader. press: what an action wants.
 Mode = Literal["absolute", "fine", "twos", "sign", "offset", "toggle", "momentary", "set", "press"]
 # When something else has moved the parameter of a knob with ends: jump: it goes to the knob at once. pickup: it waits
 # for the knob to come past. relative: it moves that share of its way to its end which the knob moves of its own, so
@@ -50,9 +50,12 @@ class Binding:
         if self.target not in targets():
             known = targets()
             raise MidiError(f"{self.control}: no parameter or action {self.target!r}{nearest(self.target, known)}")
-        if self.target != NOTHING and (self.target in ACTIONS) != (self.mode == "press"):
-            wanted = "press" if self.target in ACTIONS else "another mode than press"
-            raise MidiError(f"{self.control}: {self.target} wants {wanted}, not {self.mode}")
+        if self.target in ACTIONS and self.mode not in ("press", "momentary"):
+            raise MidiError(f"{self.control}: {self.target} wants press, not {self.mode}")
+        if self.mode == "momentary" and not isinstance(ACTIONS.get(self.target, Toggle("freeze")), Toggle):
+            raise MidiError(f"{self.control}: {self.target} wants press; momentary is for switches like blackout")
+        if self.target in BY_NAME and self.mode == "press":
+            raise MidiError(f"{self.control}: {self.target} wants another mode than press")
         if self.mode in RELATIVE and self.control.kind != "cc":
             raise MidiError(f"{self.control}: only cc can be {self.mode}")
         if self.mode == "fine" and (self.control.kind != "cc" or self.control.number >= FINE_PAIR):

@@ -43,6 +43,14 @@ class Toggle:
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """Turn one switch on, or off, whatever side it is on: what a pad does that is held."""
+
+    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveFullscreen:
     """Back to a window; nothing where it is one already."""
 
@@ -239,7 +247,7 @@ SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic |
 BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear | Follow
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
 Action = ShowCommand | SceneCommand | StepModel | BeatCommand | Save | PickCommand
-Command = SetParam | SetDrive | SetChoice | Action
+Command = SetParam | SetDrive | SetChoice | Put | Action
 Taken = Command | FadeTo  # what a take tells of
 
 NUDGE_S = 0.01

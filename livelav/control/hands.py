@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import NOTHING, RELATIVE, Binding, Takeover, numbers, speaks_of, steps
-from livelav.control.commands import ACTIONS, Command, SetParam
+from livelav.control.commands import ACTIONS, Action, Command, Put, SetParam, Toggle
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
 from livelav.core.params import BY_NAME, Param, Settings
 
@@ -32,6 +32,7 @@ class _Memory:
     coarse: int = 0  # the halves of a 14-bit pair
     fine: int = 0
     down: bool = False  # a button, for what counts is the pressing
+    before: float | None = None  # where its parameter stood when it went down; for what is momentary
 
 
 class Hands:
@@ -138,9 +139,9 @@ class Hands:
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
         for port, moved in moves:
             for binding, memory in self._moved_by(port, moved.control):
-                if binding.mode == "press":
-                    if pressed(memory, moved):
-                        commands.append(ACTIONS[binding.target])
+                if action := ACTIONS.get(binding.target):
+                    if command := _acted(binding, action, memory, moved):
+                        commands.append(command)
                         since.clear()
                     continue
                 param = BY_NAME[binding.target]
@@ -227,11 +228,21 @@ class Hands:
 
 
 def pressed(memory: _Memory, moved: Moved) -> bool:
-    """Whether this is the moment in which a button went down."""
+    """Whether this is the moment in which a button went down. A note that begins is one: its end may have been lost."""
     is_note = moved.control.kind == "note"
     down = moved.value > 0 if is_note else 2 * moved.value > moved.top
     was, memory.down = memory.down, down and moved.control.kind != "program"  # which nobody lets go
-    return down and not was
+    return down and (is_note or not was)
+
+
+def _acted(binding: Binding, action: Action, memory: _Memory, moved: Moved) -> Command | None:
+    """What a button of an action comes to now."""
+    was = memory.down
+    went_down = pressed(memory, moved)
+    if binding.mode != "momentary":
+        return action if went_down else None
+    assert isinstance(action, Toggle), "a binding sees to it"
+    return Put(action.switch, memory.down) if memory.down != was else None
 
 
 def moved_to(
@@ -282,14 +293,25 @@ def _travel(binding: Binding, memory: _Memory, moved: Moved) -> float:
 
 
 def _switched(binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float) -> float | None:
+    was = memory.down
     went_down = pressed(memory, moved)
     if binding.mode == "momentary":
-        return param.value(binding.hi if memory.down else binding.lo)
+        if not memory.down:
+            return _let_go(memory, now)
+        if not was:
+            memory.before, memory.value = now, param.value(binding.hi)
+        return memory.value
     if not went_down:
         return None
     if binding.mode == "set":
         return param.value(binding.hi)
     return param.value(binding.lo if binding.is_high(param.knob(now)) else binding.hi)
+
+
+def _let_go(memory: _Memory, now: float) -> float | None:
+    """Where a momentary parameter goes back to; None where something else, like a recall, has moved it meanwhile."""
+    before, memory.before = memory.before, None
+    return before if now == memory.value else None
 
 
 def _stepped(binding: Binding, knob: float, count: int) -> float:

@@ -52,7 +52,7 @@ def value(binding: Binding, shown: Shown, column: Sequence[float] = ()) -> int:
     `column` holds the `hi` of all pads that set its parameter, so that one of them is always lit. An encoder without
     ends is told where its parameter stands, as a knob with ends is: that is what its ring of lights takes.
     """
-    if binding.mode == "press":
+    if binding.target in ACTIONS:
         return binding.lights[_is_lit(ACTIONS[binding.target], shown)]
     knob = BY_NAME[binding.target].knob(shown.settings[binding.target])
     if binding.mode == "set":

@@ -19,6 +19,7 @@ from livelav.control.commands import (
     Learn,
     PickCommand,
     Play,
+    Put,
     Save,
     SceneCommand,
     SetChoice,
@@ -142,6 +143,10 @@ class Desk:
 
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
+        if isinstance(command, Put):
+            if getattr(self.state, command.switch) == command.on:
+                return
+            command = Toggle(command.switch)
         self._note(None, now_s)  # the tempo that it is performed by
         came_to = self._perform(command, now_s)
         self._note(came_to, now_s)
@@ -192,6 +197,7 @@ class Desk:
         elif isinstance(command, SetDrive):
             self.scenes.drive(command.name, command.drive)
         else:
+            assert not isinstance(command, Put), "it was made a toggle, or nothing"
             self.state = self.state.apply(command, now_s)
             return command if isinstance(command, Toggle) and command.switch in _SEEN else None
         return command
