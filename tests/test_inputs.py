@@ -6,7 +6,7 @@ import pytest
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import Binding
-from livelav.control.commands import RecallNumber, SetParam, StepPreset, Tap, Toggle
+from livelav.control.commands import Panic, RecallNumber, SetParam, StepPreset, Tap, Toggle
 from livelav.control.messages import Control
 from livelav.control.osc import LARGEST, LOOPBACK, MOST, SHOWS, Message, OscIn, pack, parse
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
@@ -154,6 +154,30 @@ def test_a_box_is_told_what_the_desk_makes_of_every_hand() -> None:
     desk.take([here], 0.8)
     ((_, anew),) = desk.told(0.9)
     assert sorted(message[2] for message in anew) == [0, 0, 127, 127]
+
+
+def test_panic_lets_go_of_all_that_is_held_and_tells_lights_anew() -> None:
+    pads = (("blackout", "momentary"), ("show.brightness", "momentary"), ("freeze", "press"))
+    bindings = [Binding(Control("note", i, 0), pad, mode, port="box", hi=0.25) for i, (pad, mode) in enumerate(pads)]  # type: ignore[arg-type]
+    scene = Scene(Settings().with_values({"show.brightness": 0.9}), {c.name: c.default for c in CHOICES}, 0)
+    desk = Desk(scene, None, (), Inputs([Bank("box", "box", "", tuple(bindings))]), 0.0)
+    desk.take([ports("box", came=("box",)) | {"outputs": {"box": 1}}], 0.0)
+    desk.take([{"kind": "midi", "messages": [("box", bytes((0x90, i, 100))) for i in range(3)]}], 0.1)
+    assert desk.state.blackout and desk.state.freeze and desk.settings["show.brightness"] == 0.25
+    desk.told(0.2)
+    desk.told(2.0)
+    assert desk.told(4.0) == [], "all was told, and once more"
+    desk.press(["L"], 4.0)
+    assert desk.teaching.waits
+    desk.apply(Panic(), 4.0)
+    assert not desk.teaching.waits
+    assert not desk.state.blackout and desk.settings["show.brightness"] == 0.9
+    ((_, anew),) = desk.told(4.1)
+    assert sorted(anew) == [bytes((0x90, 0, 0)), bytes((0x90, 1, 127)), bytes((0x90, 2, 127))]
+    desk.take([{"kind": "midi", "messages": [("box", bytes((0x80, i, 0))) for i in range(3)]}], 5.0)
+    assert not desk.state.blackout and desk.settings["show.brightness"] == 0.9, "hands may leave now, or press again"
+    desk.take([{"kind": "midi", "messages": [("box", bytes((0x90, 0, 100)))]}], 6.0)
+    assert desk.state.blackout
 
 
 def test_a_box_that_goes_is_told_of() -> None:

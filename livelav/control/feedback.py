@@ -89,6 +89,12 @@ class _Output:
             self._by_control.setdefault(half, indicator)
         self._unsettled = True
 
+    def tell_anew(self) -> None:
+        """What was told is forgotten; what may come back of it is not."""
+        for indicator in self._indicators:
+            indicator.told = None
+        self._unsettled = True
+
     def knows(self, control: Control) -> bool:
         return control in self._by_control
 
@@ -180,6 +186,11 @@ class Feedback:
     def rebind(self) -> None:
         """Other bindings hold now: all is told again, and what nobody moves any more is left as it is."""
         self._outputs = {port: self._opened(port, output.number) for port, output in self._outputs.items()}
+
+    def tell_anew(self) -> None:
+        """All lights and rings are told once more where they stand, whatever they were told before."""
+        for output in self._outputs.values():
+            output.tell_anew()
 
     def _opened(self, port: str, number: int) -> _Output:
         bindings = self._hands.bindings_of(port)

@@ -188,6 +188,19 @@ class Hands:
             if number == binding.control.number and speaks_of(port, binding.port, binding.not_port)
         ]
 
+    def let_go(self, settings: Settings) -> list[Command]:
+        """As if all that is held down had been let go; returns what that comes to."""
+        commands: list[Command] = []
+        for (binding, _, _), memory in self._memory.items():
+            if memory.down and binding.mode == "momentary":
+                action = ACTIONS.get(binding.target)
+                if isinstance(action, Toggle):
+                    commands.append(Put(action.switch, False))
+                elif (value := _let_go(memory, settings[binding.target])) is not None:
+                    commands.append(SetParam(binding.target, value))
+            memory.down = False
+        return commands
+
     def came_back(self, port: str) -> None:
         """A controller was plugged in again: its knobs may stand anywhere and must pick up first."""
         self._wary.add(port)

@@ -17,6 +17,7 @@ from livelav.control.commands import (
     Command,
     Keep,
     Learn,
+    Panic,
     PickCommand,
     Play,
     Put,
@@ -147,6 +148,8 @@ class Desk:
             if getattr(self.state, command.switch) == command.on:
                 return
             command = Toggle(command.switch)
+        if isinstance(command, Panic):
+            self._let_go(now_s)
         self._note(None, now_s)  # the tempo that it is performed by
         came_to = self._perform(command, now_s)
         self._note(came_to, now_s)
@@ -163,6 +166,12 @@ class Desk:
             **{name: float(getattr(self.state, name)) for name in ("blackout", "freeze", "pattern", "lock")},
             "beat": self.beat.tempo.beats(now_s) // 1 % 4 + 1,
         }
+
+    def _let_go(self, now_s: float) -> None:
+        """Nothing is held or waited for any more."""
+        self.teaching.give_up()
+        for command in self.inputs.let_go(self.settings):
+            self.apply(command, now_s)
 
     def _set(self, commands: Sequence[SetParam], now_s: float) -> None:
         """Performs all of them as one change: a storm of messages is to cost the picture little."""

@@ -92,6 +92,11 @@ class Inputs:
         self.hands.bind((*self._carried, *self._banks), default_bindings())
         self.feedback.rebind()
 
+    def let_go(self, settings: Settings) -> list[Command]:
+        """As if all hands had left their controllers: what that comes to. Lights are told anew, on or off."""
+        self.feedback.tell_anew()
+        return self.hands.let_go(settings)
+
     def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
         """Sends to OSC what has changed; see OscOut."""
         if self._osc_out:

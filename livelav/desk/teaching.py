@@ -90,6 +90,10 @@ class Teaching:
             self._learning = None
             self.news.append(f"no control was moved for {_PATIENCE_S:g} s: {self.picked} has learnt nothing")
 
+    def give_up(self) -> None:
+        """Waits for no control any more."""
+        self._learning = None
+
     def _pick(self, name: str) -> None:
         self.picked, self._learning = name, None
 
