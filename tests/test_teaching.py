@@ -1,5 +1,6 @@
 """A parameter is picked on screen and taught to the control that moves next: the whole desk, without a device."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,59 @@ def test_two_taught_one_after_the_other_are_both_kept_and_one_can_be_forgotten(d
     assert desk.settings[SLOPE.name] == SLOPE.hi
     close(desk)
     assert [one.target for one in learnt()] == [SLOPE.name]
+
+
+def test_what_a_terminal_learnt_meanwhile_is_kept_and_heard(desk: Desk) -> None:
+    keeping = threading.Thread(target=desk.keeper.run)
+    keeping.start()
+    try:
+        pick(desk, "show.hue")
+        teach(desk, 77, 1.0)
+        while desk.keeper.is_behind(learnt_path()):
+            pass
+        learn(Binding(Control("cc", 5, 0), "show.zoom", port=BOX))
+        pick(desk, SLOPE.name)
+        teach(desk, 78, 5.0)
+    finally:
+        desk.keeper.close()
+        keeping.join()
+    assert {one.target for one in learnt()} == {"show.hue", "show.zoom", SLOPE.name}
+    desk.take(turns(5, 127), 9.0)
+    assert desk.settings["show.zoom"] == 2.0
+
+
+def test_what_could_not_be_written_is_not_forgotten_with_the_next(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "banks").write_text("a file where the folder should be")
+    pick(desk, "show.hue")
+    teach(desk, 77, 1.0)
+    close(desk)
+    assert any("NOT SAVED" in line for line in desk.news())
+    pick(desk, SLOPE.name)
+    teach(desk, 78, 5.0)
+    desk.take(turns(77, 127), 9.0)
+    assert desk.settings["show.hue"] == 180.0
+
+
+def test_delete_takes_a_row_from_what_the_table_binds_and_says_so(desk: Desk) -> None:
+    pick(desk, "mapping.norm")
+    desk.press(["DELETE"], 1.0)
+    assert any("cc 20" in line and "moves nothing now" in line for line in desk.news())
+    before = desk.settings
+    desk.take(turns(20, 127), 2.0)
+    assert desk.settings == before
+    pick(desk, SLOPE.name)
+    desk.press(["DELETE"], 3.0)
+    desk.take([*turns(20, 0), *turns(21, 127)], 3.0)
+    assert desk.settings == before, "the first one still moves nothing"
+    desk.news()
+    desk.press(["DELETE"], 3.0)
+    assert any("no control that is here moves it" in line for line in desk.news())
+    told = teach(desk, 21, 4.0)
+    assert not any("none" in line for line in told)
+    desk.take(turns(21, 127), 6.0)
+    assert desk.settings[SLOPE.name] == SLOPE.hi
 
 
 def test_a_broken_file_of_what_was_learnt_is_left_alone(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from livelav.control.bindings import PADS, Binding, Curve, Mode, Takeover
+from livelav.control.bindings import NOTHING, PADS, Binding, Curve, Mode, Takeover
 from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
@@ -243,7 +243,7 @@ def printable(port: str) -> str:
 
 
 def _same(one: Binding, other: Binding) -> bool:
-    return one.target == other.target or one.control == other.control
+    return (one.target == other.target and one.target != NOTHING) or one.control == other.control
 
 
 def _lines(bindings: Iterable[Binding]) -> Iterator[str]:

@@ -21,14 +21,21 @@ class Keeper:
 
     def __init__(self) -> None:
         self.told: deque[str] = deque(maxlen=_WAITING)
-        self._saves: queue.SimpleQueue[tuple[Path, bytes] | None] = queue.SimpleQueue()
+        self._saves: queue.SimpleQueue[tuple[Path, bytes, int] | None] = queue.SimpleQueue()
+        self._asked: dict[Path, int] = {}  # how often a save was asked for; `save` alone writes it
+        self._kept: dict[Path, int] = {}  # which of them is on disk; the thread alone writes it
         self._notes: deque[tuple[Path, bytes]] = deque(maxlen=1)  # only the newest counts
         self.free_bytes = math.inf  # where the last file was written
         self._noted = True  # whether the last note could be written
 
     def save(self, path: Path, content: bytes) -> None:
         """A file of the user's, with the generations before it."""
-        self._saves.put((path, content))
+        self._asked[path] = number = self._asked.get(path, 0) + 1
+        self._saves.put((path, content, number))
+
+    def is_behind(self, path: Path) -> bool:
+        """Whether what was saved there last is not on disk: it waits, or could not be written."""
+        return self._asked.get(path) != self._kept.get(path)
 
     def note(self, path: Path, content: bytes) -> None:
         """A file of ours that is written again and again."""
@@ -52,9 +59,10 @@ class Keeper:
             if self._notes:
                 self._write_note(*self._notes.popleft())
 
-    def _save(self, path: Path, content: bytes) -> None:
+    def _save(self, path: Path, content: bytes, number: int) -> None:
         try:
             write_kept(path, content)
+            self._kept[path] = number
             self.told.append(f"saved {path.stem}")
             self._look(path)
         except Exception as error:  # whatever it is, the next save must find this thread alive

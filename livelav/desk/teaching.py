@@ -5,9 +5,11 @@ the list asks, and messages are handed in. Runs in main; the time is passed in.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from livelav.control.banks import learnt_before, learnt_path, learnt_text, with_learnt, without_target
-from livelav.control.bindings import Binding, conflicts
+from livelav.control.bindings import NOTHING, Binding, conflicts
 from livelav.control.commands import (
     NAMED_ACTIONS,
     Command,
@@ -43,7 +45,7 @@ class Teaching:
         self.news: list[str] = []  # that nobody was told of so far
         self._inputs, self._keeper = inputs, keeper
         self._learning: Learning | None = None
-        self._learnt: Sequence[Binding] | None = None  # None until it was needed: the file is read once
+        self._learnt: Sequence[Binding] = ()  # as it was changed here last
 
     @property
     def waits(self) -> bool:
@@ -69,8 +71,7 @@ class Teaching:
             case Learn():
                 self._learning = None if self._learning else Learning(self.picked, now_s)
             case Forget():
-                if gone := self._change(lambda before: without_target(before, self.picked)):
-                    self.news.append(f"{self.picked}: forgot {', '.join(str(one.control) for one in gone)}")
+                self._forget()
         return None
 
     def hear(self, moves: Iterable[tuple[str, Moved]], now_s: float) -> None:
@@ -98,19 +99,43 @@ class Teaching:
         self.picked, self._learning = name, None
 
     def _take(self, binding: Binding) -> None:
-        before = {one.target for one in self._inputs.hands.bound(binding.port, binding.control)} - {binding.target}
-        if self._change(lambda known: with_learnt(known, binding)) is None or not self._learnt:
+        before = {one.target for one in self._inputs.hands.bound(binding.port, binding.control)}
+        before -= {binding.target, NOTHING}
+        if self._change(lambda known: with_learnt(known, binding)) is None:
             return
         binding = self._learnt[-1]
-        pairs = [pair for pair in conflicts(self._learnt or ()) if binding in pair]
+        pairs = [pair for pair in conflicts(self._learnt) if binding in pair]
         still = {one.target for pair in pairs for one in pair} - {binding.target}
         text = f"{binding.control} of {binding.port} ({binding.mode}) moves {binding.target}"
         text += f" and, as before, {', '.join(sorted(still))}" if still else ""
         text += f", no longer {', '.join(sorted(before - still))}" if before - still else ""
         self.news.append(text)
 
+    def _forget(self) -> None:
+        """What was learnt for the picked row; and what a bank or the table binds to it moves nothing from now on."""
+        gone = self._change(lambda before: without_target(before, self.picked))
+        if gone:
+            self.news.append(f"{self.picked}: forgot {', '.join(str(one.control) for one in gone)}")
+        if gone != []:
+            return
+        if not (movers := self._movers()):
+            self.news.append(f"{self.picked}: no control that is here moves it")
+            return
+        for port, binding in movers:
+            self._change(partial(with_learnt, binding=replace(binding, target=NOTHING, port=port)))
+        still = self._movers()
+        if let_go := [f"{binding.control} of {port}" for port, binding in movers if (port, binding) not in still]:
+            self.news.append(f"{self.picked}: {', '.join(let_go)} moves nothing now; learn it to have it back")
+        if still:
+            self.news.append(f"{self.picked}: the preset that is played binds {still[0][1].control} to it")
+
+    def _movers(self) -> list[tuple[str, Binding]]:
+        return self._inputs.hands.movers(self.picked, self._inputs.ports)
+
     def _before(self) -> Sequence[Binding]:
-        """What was learnt in other shows. Raises MidiError where no file of it can be read."""
+        """What was learnt so far, by another show or a terminal, too. Raises MidiError where no file can be read."""
+        if self._keeper.is_behind(learnt_path()):
+            return self._learnt
         before, trouble = learnt_before()
         if trouble:
             self.news.append(trouble)
@@ -121,11 +146,14 @@ class Teaching:
     ) -> list[Binding] | None:
         """What is learnt from now on, heard at once and kept on disk; returns what went. None: the file is broken."""
         try:
-            before = self._before() if self._learnt is None else self._learnt
+            before = self._before()
         except MidiError as error:
             self.news.append(f"{error}; nothing was learnt")
             return None
-        self._learnt, gone = change(before)
-        self._inputs.learn(self._learnt)
-        self._keeper.save(learnt_path(), learnt_text(self._learnt))
+        learnt, gone = change(before)
+        self._learnt = learnt
+        self._inputs.learn(learnt)
+        if learnt == list(before):
+            return gone
+        self._keeper.save(learnt_path(), learnt_text(learnt))
         return gone
