@@ -1,19 +1,35 @@
 """All hands together: what a turn's worth of them comes to."""
 
 import socket
+from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import Binding
-from livelav.control.commands import Panic, RecallNumber, SetParam, StepPreset, Tap, Toggle
+from livelav.control.commands import (
+    Command,
+    Nudge,
+    Panic,
+    Put,
+    RecallNumber,
+    Save,
+    ScaleTempo,
+    SetParam,
+    StepPreset,
+    Tap,
+    Toggle,
+    Undo,
+)
 from livelav.control.messages import Control
 from livelav.control.osc import LARGEST, LOOPBACK, MOST, SHOWS, Message, OscIn, pack, parse
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
 from livelav.desk.desk import Desk
-from livelav.desk.inputs import Inputs
+from livelav.desk.inputs import Inputs, _condensed
 from livelav.takes.tape import Tape
 
 NORM = BY_NAME["mapping.norm"]
@@ -109,6 +125,45 @@ def test_what_is_turned_after_a_recall_comes_after_it() -> None:
     assert Inputs().take([turned(1), program, turned(127)], Settings(), 0.0) == [before, RecallNumber(3), after]
     together = {"kind": "midi", "messages": [*program["messages"], *turned(127)["messages"]]}  # type: ignore[misc]
     assert Inputs().take([together], Settings(), 0.0) == [RecallNumber(3), after]
+
+
+@pytest.mark.parametrize(
+    ("pressed", "comes_to"),
+    [
+        ("nudge-later nudge-later", [Nudge(0.01)] * 2),
+        ("tempo-double tempo-double tempo-half", [ScaleTempo(2.0)] * 2 + [ScaleTempo(0.5)]),
+        ("next next", [StepPreset(2)]),
+        ("next tap next", [Tap(), StepPreset(2)]),
+        ("next previous", []),
+        ("preset-3 next", [RecallNumber(3), StepPreset(1)]),
+        ("preset-3 next preset-5", [RecallNumber(5)]),
+        ("preset-3 save preset-5", [RecallNumber(3), Save(), RecallNumber(5)]),
+        ("undo undo", [Undo()] * 2),
+        ("tap tap", [Tap()]),
+        ("save save-new", [Save(), Save(new=True)]),
+        ("blackout freeze blackout", [Toggle("freeze")]),
+        (" ".join(["nudge-later"] * 500), [Nudge(0.01)] * 32),
+        (" ".join(["preset-3", "next"] * 250), [RecallNumber(3), StepPreset(1)]),
+    ],
+)
+def test_every_press_of_a_turn_counts(pressed: str, comes_to: list[Command]) -> None:
+    names = pressed.split()
+    pads = {name: Control("note", i) for i, name in enumerate(dict.fromkeys(names))}
+    bank = Bank("box", "box", "", tuple(Binding(control, name, "press") for name, control in pads.items()))
+    notes = [("box", bytes((0x90, pads[name].number, 100))) for name in names]
+    assert Inputs([bank]).take([{"kind": "midi", "messages": notes}], Settings(), 0.0) == comes_to
+
+
+@given(st.lists(st.sampled_from([Toggle("blackout"), Put("blackout", True), Put("blackout", False)]), max_size=9))
+def test_switches_come_to_the_same_side(presses: list[Toggle | Put]) -> None:
+    def side(commands: Iterable[Command]) -> bool:
+        desk = Desk(Scene(Settings(), {c.name: c.default for c in CHOICES}, 0), None, (), Inputs(), 0.0)
+        for one in commands:
+            desk.apply(one, 0.0)
+        return desk.state.blackout
+
+    condensed = _condensed(presses)
+    assert side(condensed) == side(presses) and len(condensed) <= 2
 
 
 def test_a_tap_and_a_recall_in_one_turn_are_both_done() -> None:

@@ -12,7 +12,20 @@ from typing import TypeVar
 
 from livelav.control.banks import LEARNT, Bank
 from livelav.control.bindings import Binding, default_bindings
-from livelav.control.commands import Command, SceneCommand, SetChoice, SetParam, Toggle
+from livelav.control.commands import (
+    BeatCommand,
+    Command,
+    Put,
+    Recall,
+    RecallNumber,
+    Resync,
+    Save,
+    SetChoice,
+    SetParam,
+    StepPreset,
+    Tap,
+    Toggle,
+)
 from livelav.control.feedback import Feedback
 from livelav.control.hands import Hands
 from livelav.control.messages import Moved
@@ -20,6 +33,8 @@ from livelav.control.osc import Argument, OscIn, OscOut
 from livelav.core.errors import OscError
 from livelav.core.params import Settings
 from livelav.core.values import Event
+
+_MOST_PRESSES = 32  # equal ones in a turn; a picture may take a second when a model is changed
 
 Socket = TypeVar("Socket", OscIn, OscOut)
 
@@ -126,15 +141,62 @@ class Inputs:
 def _condensed(commands: Sequence[Command]) -> list[Command]:
     """What a turn's commands come to. Nobody is to be made to switch, or to read files, hundreds of times in a turn.
 
-    A switch that is pressed twice stays as it is; of many recalls the last counts, and what came after it comes after
-    it; of many values for a parameter or a choice the last counts.
+    Of many values for a parameter or a choice the last counts, up to the next press; of many recalls the last; steps
+    through the set add up; a switch that is pressed twice stays as it is; and taps of one moment are one. Every other
+    press counts as it came, for two nudges are two, but of one kind no more than a hand can.
     """
-    recalls = [i for i, command in enumerate(commands) if isinstance(command, SceneCommand)]
-    at = recalls[-1] if recalls else len(commands)
-    presses = Counter(one for one in commands if not isinstance(one, SetParam | SetChoice | SceneCommand))
-    others = [one for one, count in presses.items() if count % 2 or not isinstance(one, Toggle)]
-    return [*_last_values(commands[:at]), *others, *commands[at : at + 1], *_last_values(commands[at:])]
+    left: list[Command | None] = []
+    values: dict[str, int] = {}  # where in `left` a value stands that another one may take the place of
+    switches: dict[Command, int] = {}  # the same of switches
+    recalls: list[int] = []  # and of recalls
+    pressed = Counter[Command]()
+    for one in commands:
+        if isinstance(one, SetParam | SetChoice):
+            if one.name not in values:
+                values[one.name] = len(left)
+                left.append(None)
+            left[values[one.name]] = one
+        elif isinstance(one, Toggle | Put):
+            _switch(left, switches, one)
+        else:
+            values.clear()  # what is turned after a press comes after it
+            if isinstance(one, Recall | RecallNumber | StepPreset):
+                _recall(left, recalls, one)
+            elif pressed[one] < _MOST_PRESSES and not (isinstance(one, Tap | Resync | Save) and left[-1:] == [one]):
+                pressed[one] += 1
+                left.append(one)
+                if not isinstance(one, BeatCommand):
+                    recalls.clear()  # it looks at what was recalled
+    return [one for one in left if one is not None]
 
 
-def _last_values(commands: Iterable[Command]) -> Iterable[SetParam | SetChoice]:
-    return {one.name: one for one in commands if isinstance(one, SetParam | SetChoice)}.values()
+def _switch(left: list[Command | None], at: dict[Command, int], one: Toggle | Put) -> None:
+    """Adds a press of a switch. `at` says where in `left` its last ones are."""
+    toggle = Toggle(one.switch)
+    before = at.pop(toggle, None)
+    if before is not None:
+        left[before] = None
+    if isinstance(one, Toggle) and before is not None:
+        return
+    if isinstance(one, Put):
+        for put in (Put(one.switch, False), Put(one.switch, True)):
+            if put in at:
+                left[at.pop(put)] = None
+    at[one] = len(left)
+    left.append(one)
+
+
+def _recall(left: list[Command | None], at: list[int], one: Recall | RecallNumber | StepPreset) -> None:
+    """Adds a recall. `at` says where in `left` those are that it takes the place of, or steps on from."""
+    if isinstance(one, StepPreset):
+        before = left[at[-1]] if at else None
+        if isinstance(before, StepPreset):
+            left[at.pop()] = None
+            one = StepPreset(before.steps + one.steps)
+    else:
+        for i in at:
+            left[i] = None
+        at.clear()
+    if one != StepPreset(0):
+        at.append(len(left))
+        left.append(one)
