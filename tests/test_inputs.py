@@ -241,6 +241,16 @@ def test_a_box_that_goes_is_told_of() -> None:
     assert inputs.troubles == ["MIDI: box is gone; waiting for it"]
 
 
+def test_a_box_put_back_before_anybody_looked_picks_up_and_nobody_is_told_that_it_is_gone() -> None:
+    inputs, settings = Inputs(), Settings()
+    inputs.take([ports("box", "other", came=("box", "other")), turned(64), turned(64, "other")], settings, 0.0)
+    settings = settings.with_values({"mapping.norm": NORM.value(64 / 127)})
+    assert inputs.take([ports("box", "other", came=("box",), went=("box",)), turned(10)], settings, 1.0) == []
+    assert inputs.take([turned(10, "other")], settings, 1.0) == [SetParam("mapping.norm", NORM.value(10 / 127))]
+    assert inputs.troubles == []
+    assert inputs.take([turned(90)], settings, 2.0) == [SetParam("mapping.norm", NORM.value(90 / 127))]
+
+
 def test_a_taken_port_for_hearing_does_not_keep_us_from_telling() -> None:
     other, mirror = OscIn((LOOPBACK, 0)), OscIn((LOOPBACK, 0))
     inputs = Inputs(osc=(LOOPBACK, other.port), osc_out=(LOOPBACK, mirror.port))

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import os
+import re
 import select
 import signal
 import subprocess
@@ -40,6 +41,9 @@ ALL, OFF = "all", "off"
 
 _THROUGH = "Midi Through"  # ALSA's loop back to the sender: no controller
 _ALSA_DEVICES = Path("/dev/snd")
+_ALSA_MIDI = re.compile(r"midiC(\d+)D\d+")  # a card's MIDI device
+_ALSA_CLIENT = re.compile(r" (\d+):\d+$")
+_SYSTEM = -1  # in the place of a card: what all ports hang on
 _JACK_SOCKETS = (Path("/dev/shm"), Path("/tmp"))  # where its server listens, by the build
 _SCAN_S = 0.4
 _FRESH_S = 1.0  # between looks with a new client, while nothing is there: a server that died takes its clients along
@@ -238,17 +242,23 @@ class Ports:
         """Opens what came and closes what went; returns both, by name. Raises MidiError where there is no MIDI.
 
         A device that was pulled out and put back between two scans has never been missing, but its connection is
-        gone: so all are opened anew when ALSA's devices, or JACK's server, have changed.
+        gone: it went and came. Whose card has not changed stays open, and loses nothing. All are opened anew where
+        ALSA's sequencer, or JACK's server, is another one.
         """
         devices, before = _devices(), self.names
-        if devices != self._devices or self._looker is None or not self._open:
+        changed = {
+            card for card in devices.keys() | self._devices.keys() if devices.get(card) != self._devices.get(card)
+        }
+        if _SYSTEM in changed or self._looker is None or not self._open:
             self.close()
-            self._devices, self._looker = devices, new_input()
+            self._looker = new_input()
+        self._devices = devices
         present = ports_of(self._looker)
         went = [] if self._open else list(before)
-        for raw in [raw for raw in self._open if raw not in present]:
+        for raw in [raw for raw in self._open if raw not in present or _card(raw) in changed]:
             name, port = self._open.pop(raw)
             port.delete()
+            self.outputs.close_one(name)
             went.append(name)
         came = [self._listen(raw) for raw in present if raw not in self._open and self._config.wants(plain(raw))]
         self._present = present
@@ -304,20 +314,35 @@ class Ports:
         return name
 
 
-def _devices() -> tuple[tuple[str, int], ...]:
-    """ALSA's devices and JACK's server, and when each was made; empty on other systems.
+def _devices() -> dict[int, frozenset[tuple[str, int, int]]]:
+    """By ALSA's cards their MIDI devices, by _SYSTEM its sequencer and JACK's server: which they are, and since when.
 
+    Empty on other systems. A device node is made anew when its box is plugged in; who may use it changes without that.
     A client of a JACK server that went goes on naming the ports that it had.
     """
-    found: list[tuple[str, int]] = []
+    found: dict[int, set[tuple[str, int, int]]] = defaultdict(set)
     with contextlib.suppress(OSError):
-        found += [(path.name, path.lstat().st_ctime_ns) for path in _ALSA_DEVICES.iterdir()]
+        for path in _ALSA_DEVICES.iterdir():
+            device = _ALSA_MIDI.fullmatch(path.name)
+            if device or path.name == "seq":
+                node = path.lstat()
+                found[int(device[1]) if device else _SYSTEM].add((path.name, node.st_ino, node.st_mtime_ns))
     if hasattr(os, "getuid"):
         server = f"jack_{os.environ.get('JACK_DEFAULT_SERVER') or 'default'}_{os.getuid()}_0"
         for folder in _JACK_SOCKETS:
             with contextlib.suppress(OSError):
-                found.append((server, (folder / server).lstat().st_ctime_ns))
-    return tuple(sorted(found))
+                found[_SYSTEM].add((server, 0, (folder / server).lstat().st_ctime_ns))
+    return {card: frozenset(nodes) for card, nodes in found.items()}
+
+
+def _card(raw: str) -> int | None:
+    """ALSA's card behind a port, by the number of its client in the system's name; None: none that we know of.
+
+    The kernel gives each card's clients fixed numbers: sound/core/seq/seq_clientmgr.c, snd_seq_create_kernel_client.
+    """
+    address = _ALSA_CLIENT.search(raw)
+    client = int(address[1]) if address else 0
+    return (client - 16) // 4 if 16 <= client < 128 else None
 
 
 def list_ports() -> list[str]:

@@ -74,6 +74,11 @@ class Outputs:
             return 0
         return len(messages)
 
+    def close_one(self, name: str) -> None:
+        """Closes the one of that name; the next scan opens it again, where it is there."""
+        if name in self._open:
+            self._open.pop(name).port.delete()
+
     def close(self) -> None:
         """Closes all."""
         for one in self._open.values():

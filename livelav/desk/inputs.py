@@ -132,10 +132,11 @@ class Inputs:
     def _on_ports(self, event: Event) -> None:
         self.ports = tuple(event["names"])
         self.feedback.on_ports(event["outputs"])
-        for port in self._gone.intersection(event["came"]):
+        went, came = self._gone.union(event["went"]), set(event["came"])
+        for port in went & came:  # also where it was put back before anybody looked
             self.hands.came_back(port)
-        self._gone = (self._gone | set(event["went"])) - set(event["came"])
-        self.troubles += [f"MIDI: {port} is gone; waiting for it" for port in event["went"]]
+        self._gone = went - came
+        self.troubles += [f"MIDI: {port} is gone; waiting for it" for port in event["went"] if port not in came]
 
 
 def _condensed(commands: Sequence[Command]) -> list[Command]:
