@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from livelav.control.banks import WORDS, learn, learnt, load_banks
-from livelav.control.bindings import NOTHING, Binding, conflicts, default_bindings, targets
-from livelav.control.commands import ACTIONS, SetParam
+from livelav.control.bindings import NOTHING, Binding, conflicts, default_bindings, is_action, targets
+from livelav.control.commands import SetParam
 from livelav.control.hands import Hands
 from livelav.control.learn import Learning
 from livelav.control.messages import Control, Decoder, Moved, Transport
@@ -122,7 +122,7 @@ def learn_control(
     """
     if target not in targets():
         raise MidiError(f"no parameter or action {target!r}{nearest(target, targets())}; `livelav params` lists them")
-    usual = {"mode": "press"} if target in ACTIONS else {}
+    usual = {"mode": "press"} if is_action(target) else {}
     Binding(Control("cc", 0), target, **{**usual, **(wishes or {})})  # what no control could be is refused at once
     ear, began_s = Ear(config, clock), clock.now_s()
     learning = Learning(target, began_s)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from livelav.control.banks import (
+    Bank,
     bank_files,
     learn,
     learnt,
@@ -15,7 +16,7 @@ from livelav.control.banks import (
     unlearn,
 )
 from livelav.control.bindings import Binding, conflicts, default_bindings
-from livelav.control.commands import SetParam
+from livelav.control.commands import RecallNumber, SetParam
 from livelav.control.hands import Hands
 from livelav.control.messages import Control, Moved
 from livelav.control.midi import MidiConfig
@@ -90,6 +91,15 @@ def test_what_a_bank_leaves_out_is_left_out(path: Path) -> None:
             control = Control("cc", number, channel)
             ours = [binding for binding in bank.bindings if hands.bound(bank.port, control) == [binding]]
             assert bool(hands.follow([(bank.port, Moved(control, 127))], Settings())) == bool(ours)
+
+
+def test_program_changes_recall_presets_on_a_bank_that_binds_none() -> None:
+    third, knob = Moved(Control("program", 2, 0), 127), Moved(Control("cc", 20, 0), 127)
+    silent = Bank("box", "box", "", (Binding(Control("cc", 1), "mapping.norm", port="box"),))
+    own = Bank("box", "box", "", (Binding(Control("program", 0), "next", "press", port="box"),))
+    for bank, commands in ((silent, [RecallNumber(3)]), (own, [])):
+        hands = Hands([bank], default_bindings())
+        assert hands.follow([("box", third), ("box", knob)], Settings()) == commands
 
 
 def test_another_model_is_not_meant() -> None:

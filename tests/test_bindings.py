@@ -284,6 +284,7 @@ def test_a_program_change_acts_each_time_and_program_0_is_one() -> None:
     [
         ({"target": "mapping.nrom"}, "did you mean 'mapping.norm'"),
         ({"target": "blackout"}, "wants press"),
+        ({"target": "shift", "mode": "toggle"}, "wants press"),
         ({"target": "next", "mode": "momentary"}, "wants press; momentary is for switches"),
         ({"target": "mapping.norm", "mode": "press"}, "another mode"),
         ({"target": "mapping.norm", "lo": 0.5, "hi": 0.5}, "must be different"),
@@ -373,6 +374,7 @@ def test_the_first_control_that_moves_is_learnt() -> None:
 def test_pads_toggle_parameters_and_press_actions() -> None:
     pad = learnt("show.feedback", (0.0, note(0, 40)), (0.1, note(99)), (0.2, note(0)))
     assert pad == Binding(Control("note", 36, 9), "show.feedback", "toggle", port="port")
+    assert learnt("shift", (0.0, note(99))) == Binding(Control("note", 36, 9), "shift", "press", port="port")
     assert learnt("blackout", (0.0, note(99))) == Binding(Control("note", 36, 9), "blackout", "press", port="port")
 
 

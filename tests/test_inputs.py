@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from livelav.control.commands import (
 from livelav.control.messages import Control
 from livelav.control.osc import LARGEST, LOOPBACK, MOST, SHOWS, Message, OscIn, pack, parse
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
+from livelav.core.presets import load_preset
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
 from livelav.desk.desk import Desk
@@ -233,6 +235,36 @@ def test_panic_lets_go_of_all_that_is_held_and_tells_lights_anew() -> None:
     assert not desk.state.blackout and desk.settings["show.brightness"] == 0.9, "hands may leave now, or press again"
     desk.take([{"kind": "midi", "messages": [("box", bytes((0x90, 0, 100)))]}], 6.0)
     assert desk.state.blackout
+
+
+def test_with_shift_held_a_presets_pad_saves_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
+    pads = ("shift", "preset-1", "preset-2", "preset-3")
+    bindings = [Binding(Control("note", i, 0), pad, "press", port="box") for i, pad in enumerate(pads)]
+    scene = Scene(Settings().with_values({"mapping.norm": 3.5}), {c.name: c.default for c in CHOICES}, 0)
+    desk = Desk(scene, None, [Song("storm"), Song("calm")], Inputs([Bank("box", "box", "", tuple(bindings))]), 0.0)
+
+    def play(*notes: tuple[int, int]) -> None:
+        desk.take([{"kind": "midi", "messages": [("box", bytes((0x90, *note))) for note in notes]}], 0.1)
+
+    play((0, 100), (2, 100), (2, 0))
+    assert desk.settings["mapping.norm"] == 3.5, "it was not recalled"
+    assert (desk.scenes.preset, desk.scenes.number) == ("calm", 2)
+    play((3, 100), (3, 0))
+    new = desk.scenes.preset
+    assert new not in ("storm", "calm") and [song.preset for song in desk.scenes.songs] == ["storm", "calm", new]
+    desk.take([{"kind": "midi", "messages": [("box", bytes((0xC0, 0)))]}], 0.1)
+    assert desk.scenes.preset == "storm", "a program change is no pad, and recalls"
+    play((0, 0), (2, 100), (2, 0))
+    assert desk.scenes.preset == "calm", "without shift a pad recalls"
+    desk.keeper.close()
+    desk.keeper.run()
+    for name in ("calm", str(new)):
+        assert load_preset(name).settings["mapping.norm"] == 3.5
+    play((0, 100))
+    desk.apply(Panic(), 0.2)
+    play((1, 100))
+    assert desk.scenes.preset == "storm", "panic let go of shift"
 
 
 def test_a_box_that_goes_is_told_of() -> None:

@@ -7,7 +7,8 @@
     lights = [0, 127]              # what its pads and buttons take for off and on; a bind may have others
     [[bind]]
     control = "cc 16"              # or "note 36 ch 10", "nrpn 261", "bend", "program"
-    to = "mapping.norm"            # a parameter, an action like blackout, or none
+    to = "mapping.norm"            # a parameter, an action like blackout, none, or shift: while it is held, a pad
+                                   # of a preset saves what is played in its place
     mode = "absolute"              # these, and lights, may be left out; see bindings.py
     takeover = "jump"
     lo = 0.0
@@ -53,6 +54,11 @@ class Bank:
     port: str  # of the controller that it is made for; "" where it speaks of several
     not_port: str
     bindings: tuple[Binding, ...]
+
+    @property
+    def has_programs(self) -> bool:
+        """Whether it says what program changes do."""
+        return any(binding.control.kind == "program" for binding in self.bindings)
 
 
 def read_bank(path: Path) -> Bank:

@@ -25,6 +25,7 @@ Takeover = Literal["jump", "pickup", "relative"]
 Curve = Literal["even", "slow", "fast"]
 
 NOTHING = "none"  # the target of a control that is to move nothing, where another bank would bind it
+SHIFT = "shift"  # the target of a pad that does nothing alone: while it is held, pads of presets save
 RELATIVE: frozenset[Mode] = frozenset({"twos", "sign", "offset"})
 PADS: frozenset[Mode] = frozenset({"toggle", "momentary", "set", "press"})  # what is pressed, and not turned
 EXPONENT: Mapping[Curve, float] = {"even": 1.0, "slow": 2.0, "fast": 0.5}  # slow: fine work at the low end
@@ -50,6 +51,8 @@ class Binding:
         if self.target not in targets():
             known = targets()
             raise MidiError(f"{self.control}: no parameter or action {self.target!r}{nearest(self.target, known)}")
+        if self.target == SHIFT and self.mode != "press":
+            raise MidiError(f"{self.control}: {self.target} wants press, not {self.mode}")
         if self.target in ACTIONS and self.mode not in ("press", "momentary"):
             raise MidiError(f"{self.control}: {self.target} wants press, not {self.mode}")
         if self.mode == "momentary" and not isinstance(ACTIONS.get(self.target, Toggle("freeze")), Toggle):
@@ -83,7 +86,12 @@ class Binding:
 
 def targets() -> list[str]:
     """All that a control may be bound to."""
-    return [*BY_NAME, *ACTIONS, NOTHING]
+    return [*BY_NAME, *ACTIONS, NOTHING, SHIFT]
+
+
+def is_action(target: str) -> bool:
+    """Whether it is set off by a press, and not moved."""
+    return target in ACTIONS or target == SHIFT
 
 
 def speaks_of(port: str, part: str, not_part: str = "") -> bool:

@@ -197,9 +197,11 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Keep the scene as the preset that it came from; or as a `new` one."""
+    """Keep the scene as the preset that it came from; or as a `new` one; or as the one with that `number` in the set
+    list, counted from 1, which is a new one where there is none."""
 
     new: bool = False
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

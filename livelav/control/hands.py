@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
-from livelav.control.bindings import NOTHING, RELATIVE, Binding, Takeover, numbers, speaks_of, steps
-from livelav.control.commands import ACTIONS, Action, Command, Put, SetParam, Toggle
+from livelav.control.bindings import NOTHING, RELATIVE, SHIFT, Binding, Takeover, numbers, speaks_of, steps
+from livelav.control.commands import ACTIONS, Action, Command, Put, RecallNumber, Save, SetParam, Toggle
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
 from livelav.core.params import BY_NAME, Param, Settings
 
@@ -41,8 +41,8 @@ class Hands:
     def __init__(self, banks: Sequence[Bank], defaults: Sequence[Binding] = (), takeover: Takeover = "jump") -> None:
         """`banks` in the order of their precedence: the first that knows a control of a port has it alone.
 
-        `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out. `takeover`
-        is that of bindings which name none.
+        `defaults` are for ports that no bank is made for: what a bank leaves out is meant to be left out, but program
+        changes where it has none. `takeover` is that of bindings which name none.
         """
         self._takeover: Takeover = takeover
         self._begun: Settings | None = None  # where the show began; None: nobody has said
@@ -63,7 +63,7 @@ class Hands:
         """Other banks from now on. Where those controls stand that are bound as before is still known."""
         self._moved.clear()
         self._plain.clear()
-        self._claimed = [(bank.port, bank.not_port) for bank in banks if bank.port]
+        self._claimed = [bank for bank in banks if bank.port]
         self._by_number: dict[tuple[str, int], list[tuple[int, Binding]]] = defaultdict(list)
         self._defaults_rank = len(banks)
         for rank, bindings in enumerate([*(bank.bindings for bank in banks), defaults]):
@@ -139,8 +139,11 @@ class Hands:
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
         for port, moved in moves:
             for binding, memory in self._moved_by(port, moved.control):
+                if binding.target == SHIFT:
+                    pressed(memory, moved)  # remembered
+                    continue
                 if action := ACTIONS.get(binding.target):
-                    if command := _acted(binding, action, memory, moved):
+                    if command := self._acted(binding, action, memory, moved):
                         commands.append(command)
                         since.clear()
                     continue
@@ -158,6 +161,23 @@ class Hands:
                         commands.append(SetParam(param.name, value))
         return commands
 
+    def _acted(self, binding: Binding, action: Action, memory: _Memory, moved: Moved) -> Command | None:
+        """What a button of an action comes to now."""
+        was = memory.down
+        went_down = pressed(memory, moved)
+        if binding.mode == "momentary":
+            assert isinstance(action, Toggle), "a binding sees to it"
+            return Put(action.switch, memory.down) if memory.down != was else None
+        if not went_down:
+            return None
+        is_pad = moved.control.kind != "program"  # which a sequencer sends
+        if isinstance(action, RecallNumber) and is_pad and self._is_shifted():
+            return Save(number=action.number)
+        return action
+
+    def _is_shifted(self) -> bool:
+        return any(memory.down for (binding, _, _), memory in self._memory.items() if binding.target == SHIFT)
+
     def bound(self, port: str, control: Control) -> list[Binding]:
         """What that control of that port moves."""
         heard = [
@@ -165,7 +185,14 @@ class Hands:
             for rank, binding in self._by_number.get((control.kind, control.number), ())
             if binding.hears(control, port)
         ]
-        if heard and heard[0][0] == self._defaults_rank and any(speaks_of(port, *claim) for claim in self._claimed):
+        if (
+            heard
+            and heard[0][0] == self._defaults_rank
+            and any(
+                speaks_of(port, bank.port, bank.not_port) and (control.kind != "program" or bank.has_programs)
+                for bank in self._claimed
+            )
+        ):
             return []
         return [binding for rank, binding in heard if rank == heard[0][0]]
 
@@ -246,16 +273,6 @@ def pressed(memory: _Memory, moved: Moved) -> bool:
     down = moved.value > 0 if is_note else 2 * moved.value > moved.top
     was, memory.down = memory.down, down and moved.control.kind != "program"  # which nobody lets go
     return down and (is_note or not was)
-
-
-def _acted(binding: Binding, action: Action, memory: _Memory, moved: Moved) -> Command | None:
-    """What a button of an action comes to now."""
-    was = memory.down
-    went_down = pressed(memory, moved)
-    if binding.mode != "momentary":
-        return action if went_down else None
-    assert isinstance(action, Toggle), "a binding sees to it"
-    return Put(action.switch, memory.down) if memory.down != was else None
 
 
 def moved_to(

@@ -12,8 +12,7 @@ in. Runs in main.
 import itertools
 from dataclasses import dataclass, field
 
-from livelav.control.bindings import FINE_PAIR, Binding, Mode
-from livelav.control.commands import ACTIONS
+from livelav.control.bindings import FINE_PAIR, Binding, Mode, is_action
 from livelav.control.messages import Control, Moved
 
 PAIR_S = 0.08
@@ -71,7 +70,7 @@ class Learning:
 
     def _mode(self) -> Mode:
         control = self._heard[0][1].control
-        if self.target in ACTIONS:
+        if is_action(self.target):
             return "press"
         if control.kind in ("note", "program"):
             return "toggle"  # NOTHING, too, may be pressed

@@ -6,7 +6,7 @@ Knows bindings and messages, no device and no clock: what was told before is fee
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livelav.control.bindings import FINE_PAIR, NOTHING, Binding
+from livelav.control.bindings import FINE_PAIR, NOTHING, SHIFT, Binding
 from livelav.control.commands import ACTIONS, Action, RecallNumber, Tap, Toggle
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control
 from livelav.control.switches import ShowState
@@ -38,7 +38,7 @@ def can_show(binding: Binding) -> bool:
     What a finger feels (velocity, pressure) stands nowhere, and an action that leaves no trace has nothing to light.
     """
     kind = binding.control.kind
-    if binding.target == NOTHING:
+    if binding.target in (NOTHING, SHIFT):
         return False
     if not is_light(binding):
         return kind in ("cc", "nrpn", "bend")

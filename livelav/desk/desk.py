@@ -196,7 +196,8 @@ class Desk:
             self.beat.perform(command, now_s)
             return None
         elif isinstance(command, Save):
-            path, text = self.scenes.to_save(command.new)
+            is_there = command.number is None or self.scenes.take_number(command.number)
+            path, text = self.scenes.to_save(command.new or not is_there)
             self.keeper.save(path, text.encode(errors="replace"))
             return Keep()
         elif isinstance(command, PickCommand):

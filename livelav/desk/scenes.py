@@ -186,6 +186,13 @@ class Scenes:
         self._place = self._recalled = replace(self._place, preset=name, number=number)
         return path, preset_text(self.scene, path.stem, preset_source(path))
 
+    def take_number(self, number: int) -> bool:
+        """Has what is played count as the list's entry of that number, for a save; False where there is none."""
+        is_there = 1 <= number <= len(self.songs)
+        if is_there:
+            self._place = replace(self._place, preset=self.songs[number - 1].preset, number=number - 1)
+        return is_there
+
     @staticmethod
     def _is_file(preset: str) -> bool:
         return preset.endswith(".toml")
