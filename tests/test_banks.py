@@ -72,6 +72,12 @@ def test_a_bank_says_what_lights_take_and_a_bind_of_it_otherwise(tmp_path: Path)
     assert {binding.lights for binding in read_bank(write(tmp_path, GOOD)).bindings} == {(0, 127)}
 
 
+def test_a_bank_says_how_its_box_is_greeted(tmp_path: Path) -> None:
+    text = GOOD.replace('port = "Box"', 'port = "Box"\nhello = ["F0 47 7F F7", "f0017ff7"]')
+    assert read_bank(write(tmp_path, text)).hello == (b"\xf0\x47\x7f\xf7", b"\xf0\x01\x7f\xf7")
+    assert read_bank(write(tmp_path, GOOD)).hello == ()
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_banks_are_whole_and_bind_the_missions_five(path: Path) -> None:
     bank = read_bank(path)
@@ -160,6 +166,16 @@ def test_a_broken_bank_is_passed_over_and_named(config: Path) -> None:
         ('mode = "press"', 'speed = "press"', "no key 'speed'"),
         ('port = "Box"', "lights = [0, 128]", "lights must be two whole numbers"),
         ('port = "Box"', "lights = 127", "lights must be two whole numbers"),
+        ('port = "Box"', 'port = "Box"\nhello = "F0 47 F7"', "hello must be at most 4"),
+        ('port = "Box"', 'port = "Box"\nhello = ["90 10 7F"]', "from F0 to F7"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 47"]', "from F0 to F7"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 80 F7"]', "all between below 80"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 F7 90 10 7F F7"]', "all between below 80"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 G7 F7"]', "in hex"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 F7"]', "hello must be"),
+        ('port = "Box"', 'port = "Box"\nhello = ["F0 ' + 31 * "01 " + 'F7"]', "at most 32 bytes"),
+        ('port = "Box"', 'port = "Box"\nhello = [' + 5 * '"F0 01 F7",' + "]", "at most 4"),
+        ('port = "Box"', 'hello = ["F0 01 F7"]', "hello needs a port"),
         ("lo = 0.25", "lights = [true, 1]", "lights must be two whole numbers"),
         ("lo = 0.25", "lights = [1]", "lights must be two whole numbers"),
     ],

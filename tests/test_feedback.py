@@ -235,6 +235,20 @@ def test_a_box_that_comes_is_told_all_and_all_again_when_it_comes_back() -> None
     assert sorted(desk.run(1.0)) == sorted(first), "it was away between two looks"
 
 
+def test_a_box_is_greeted_before_it_is_told_anything_and_once_more_and_no_other_is() -> None:
+    hello = b"\xf0\x47\x7f\xf7"
+    desk = Desk(replace(bank(pad(36, "blackout")), hello=(hello,)))
+    desk.feedback.rebind()  # a preset with bindings of its own, before a word was said
+    assert desk.run(0.1) == [hello, note(0)]
+    desk.feedback.rebind()
+    assert desk.run(AGAIN_S + 0.2) == [note(0), hello, note(0)]
+    desk.feedback.rebind()
+    assert desk.run(2 * AGAIN_S) == [note(0)] * 2, "it knows its mode"
+    desk.feedback.on_ports({BOX: 2})
+    assert desk.run(0.1) == [hello, note(0)], "it was away"
+    assert desk.hands.hello("another") == ()
+
+
 @given(st.lists(st.tuples(st.sampled_from(PARAMS[:12]), st.floats(0, 1)), min_size=1, max_size=60))
 def test_the_box_ends_where_the_show_stands_and_is_not_told_too_much(moves: list[tuple[object, float]]) -> None:
     bindings = [Binding(Control("cc", 20 + i, 0), p.name) for i, p in enumerate(PARAMS)]

@@ -5,6 +5,7 @@
     port = "nanoKONTROL2"          # part of the port's name
     not_port = ""                  # part of a name that is meant only seemingly, like "MK3"
     lights = [0, 127]              # what its pads and buttons take for off and on; a bind may have others
+    hello = ["F0 47 7F 29 F7"]     # what it is sent when it comes, before its lights: system exclusive messages, in hex
     [[bind]]
     control = "cc 16"              # or "note 36 ch 10", "nrpn 261", "bend", "program"
     to = "mapping.norm"            # a parameter, an action like blackout, none, or shift: while it is held, a pad
@@ -34,6 +35,7 @@ from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
 MOST = 1_024  # bindings in a file
+MOST_HELLOS, LONGEST_HELLO = 4, 32  # messages, and bytes of each: they choose a mode and load no firmware
 LONGEST = 256  # characters of a name
 LEARNT = "learnt"
 
@@ -43,6 +45,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "curve": get_args(Curve),
 }
 _NUMBERS = ("lo", "hi")
+_HELLO = (
+    f"hello must be at most {MOST_HELLOS} system exclusive messages in hex, each of at most {LONGEST_HELLO} bytes,"
+    ' from F0 to F7 and all between below 80, like ["F0 47 7F 29 F7"]'
+)
 _PAIR = "lights must be two whole numbers from 0 to 127, for off and on, like [0, 127]"
 
 
@@ -54,6 +60,7 @@ class Bank:
     port: str  # of the controller that it is made for; "" where it speaks of several
     not_port: str
     bindings: tuple[Binding, ...]
+    hello: tuple[bytes, ...] = ()
 
     @property
     def has_programs(self) -> bool:
@@ -71,9 +78,12 @@ def read_bank(path: Path) -> Bank:
             raise MidiError(f"{path}: {key} must be plain text of at most {LONGEST} characters")
     if not _is_pair(tree.get("lights", [0, 0])):
         raise MidiError(f"{path}: {_PAIR}")
+    hello = _hello(tree.get("hello", []))
+    if hello is None or (hello and not tree.get("port")):
+        raise MidiError(f"{path}: {_HELLO if hello is None else 'hello needs a port: it is not for every box'}")
     binds = tree.get("bind", [])
-    if unknown := set(tree) - {"schema", "name", "port", "not_port", "lights", "bind"}:
-        known = "schema, name, port, not_port, lights and [[bind]]"
+    if unknown := set(tree) - {"schema", "name", "port", "not_port", "lights", "hello", "bind"}:
+        known = "schema, name, port, not_port, lights, hello and [[bind]]"
         raise MidiError(f"{path}: no key {sorted(unknown)[0][:80]!r}; there are {known}")
     if not isinstance(binds, list) or len(binds) > MOST:
         raise MidiError(f"{path}: bind must be written as [[bind]], at most {MOST} times")
@@ -84,7 +94,24 @@ def read_bank(path: Path) -> Bank:
             bindings.append(_binding(bind, port, not_port, tree.get("lights")))
         except MidiError as error:
             raise MidiError(f"{path}: [[bind]] {number}: {error}") from error
-    return Bank(tree.get("name", path.stem), port, not_port, tuple(bindings))
+    return Bank(tree.get("name", path.stem), port, not_port, tuple(bindings), hello)
+
+
+def _hello(value: Any) -> tuple[bytes, ...] | None:
+    """The messages; None where they are none, for a file comes from strangers and this goes to a machine."""
+    if not isinstance(value, list) or len(value) > MOST_HELLOS:
+        return None
+    messages = []
+    for text in value:
+        try:
+            message = bytes.fromhex(text) if isinstance(text, str) and len(text) <= LONGEST else b""
+        except ValueError:
+            return None
+        is_whole = 3 <= len(message) <= LONGEST_HELLO and (message[0], message[-1]) == (0xF0, 0xF7)
+        if not is_whole or max(message[1:-1]) >= 0x80:
+            return None
+        messages.append(message)
+    return tuple(messages)
 
 
 def _is_pair(value: Any) -> bool:

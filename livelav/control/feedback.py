@@ -1,8 +1,8 @@
 """What controllers are told, and when: only what is new, soon, not too much of it, and never against a hand.
 
-- A controller that comes is told everything; what it was told is forgotten when it goes. Later it is told what is new,
-  and that once more AGAIN_S later: wires lose a message now and then, and a box that has just been plugged in is
-  still waking up.
+- A controller that comes is greeted, where its bank says how, and told everything; what it was told is forgotten when
+  it goes. Later it is told what is new, and that once more AGAIN_S later: wires lose a message now and then, and a box
+  that has just been plugged in is still waking up. So the greeting comes twice, too.
 - A control that a hand is at is left alone for HOLD_S after its last message, and then told the truth: a motor
   fader is held where it was let go. Lights are told at once, after each press, for many pads put theirs out by
   themselves.
@@ -62,8 +62,9 @@ class _Indicator:
 class _Output:
     """One port that can be told something."""
 
-    def __init__(self, number: int, bindings: Sequence[Binding]) -> None:
-        """`bindings` are all that speak of it."""
+    def __init__(self, number: int, bindings: Sequence[Binding], hello: Sequence[bytes] = ()) -> None:
+        """`bindings` are all that speak of it; `hello` is said before all."""
+        self._hello, self._greet_s = hello, -math.inf if hello else math.inf  # when it is due
         self.number = number  # of its opening: another one is another port, though it has the same name
         self._columns = defaultdict[str, list[float]](list)  # by parameter, where the pads that set it put it
         for binding in bindings:
@@ -127,6 +128,7 @@ class _Output:
         if now_s < self._next_s or (shown == self._shown and not self._unsettled):
             return []
         self._next_s, self._shown, self._unsettled = now_s + EVERY_S, shown, False
+        messages = self._greeting(now_s)
         late: list[_Indicator] = []
         shows: dict[Control, int] = {}
         for indicator in self._indicators:
@@ -139,10 +141,21 @@ class _Output:
         late.sort(key=lambda indicator: indicator.told_s)  # who waited longest comes first
         self._unsettled |= len(late) > MOST
         self._unsettled |= any(indicator.awaited or not indicator.is_twice for indicator in self._indicators)
-        messages: list[bytes] = []
+        self._unsettled |= self._greet_s < math.inf
         for indicator in late[:MOST]:
             messages += self._tell(indicator, shows[indicator.control], now_s)
         return messages
+
+    def _greeting(self, now_s: float) -> list[bytes]:
+        """The mode that it is to be in; the second time it comes before what is told once more."""
+        if now_s < self._greet_s:
+            return []
+        self._greet_s = now_s + AGAIN_S if self._greet_s == -math.inf else math.inf
+        return list(self._hello)
+
+    def take_over(self, other: "_Output") -> None:
+        """Greets as the one would have gone on to do in whose place it stands: the box is the same."""
+        self._hello, self._greet_s = other._hello, other._greet_s
 
     def dark(self) -> list[bytes]:
         """Puts out the lights that were put on."""
@@ -181,20 +194,22 @@ class Feedback:
             del self._outputs[port]
         for port, number in numbers.items():
             if port not in self._outputs:
-                self._outputs[port] = self._opened(port, number)
+                self._outputs[port] = self._opened(port, number, self._hands.hello(port))
 
     def rebind(self) -> None:
         """Other bindings hold now: all is told again, and what nobody moves any more is left as it is."""
-        self._outputs = {port: self._opened(port, output.number) for port, output in self._outputs.items()}
+        for port, before in self._outputs.items():
+            self._outputs[port] = self._opened(port, before.number)
+            self._outputs[port].take_over(before)
 
     def tell_anew(self) -> None:
         """All lights and rings are told once more where they stand, whatever they were told before."""
         for output in self._outputs.values():
             output.tell_anew()
 
-    def _opened(self, port: str, number: int) -> _Output:
+    def _opened(self, port: str, number: int, hello: Sequence[bytes] = ()) -> _Output:
         bindings = self._hands.bindings_of(port)
-        output = _Output(number, bindings)
+        output = _Output(number, bindings, hello)
         for binding in bindings:
             if binding.port:  # else it is for any box, and this one may be a synthesiser
                 channel = binding.control.channel or 0

@@ -228,6 +228,11 @@ class Hands:
             memory.down = False
         return commands
 
+    def hello(self, port: str) -> tuple[bytes, ...]:
+        """What a box is sent when it comes: by the first bank made for it that has something to say."""
+        ours = (bank for bank in self._claimed if speaks_of(port, bank.port, bank.not_port))
+        return next((bank.hello for bank in ours if bank.hello), ())
+
     def came_back(self, port: str) -> None:
         """A controller was plugged in again: its knobs may stand anywhere and must pick up first."""
         self._wary.add(port)
