@@ -1,4 +1,4 @@
-"""What main tells the operator's window, and what it lets that ask for; without a display."""
+"""What main tells the operator's window and the HUD, and what the window may ask for; without a display."""
 
 import json
 import multiprocessing
@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from livelav.control.commands import ACTIONS, NAMED_ACTIONS, PickNamed, RecallNumber, SetChoice, SetParam
 from livelav.control.keys import KEYS
+from livelav.control.osc import LOOPBACK, Message, OscIn, pack
 from livelav.core.drive import Drive
 from livelav.core.params import BY_NAME, PARAMS
 from livelav.core.setlists import MOST, Song
+from livelav.core.tempo import Tempo
 from livelav.desk.teaching import ROWS
 from livelav.flags import first_scene
 from livelav.live.booth import VIEW_BYTES, actions, asked
@@ -21,6 +24,7 @@ from livelav.live.engine import Live
 from livelav.live.supervisor import Child
 from livelav.play import live_config
 from livelav.show.headless import HeadlessSurface
+from livelav.show.hud import _fits
 from livelav.show.operator import OPERATOR_FIELDS
 
 DEADLINE_S = 20.0
@@ -109,6 +113,73 @@ def test_after_some_views_the_controls_of_every_row_are_known(live: Live) -> Non
         view = live.booth.view(live, 5.0 + turn)
     assert set(view["movers"]) == {p.name for p in PARAMS if p.cc is not None}
     assert view["movers"]["mapping.norm"] == "cc 20"
+
+
+def test_the_window_says_how_sure_the_ear_is_of_the_tempo(live: Live) -> None:
+    for now_s in (5.0, 6.0):
+        live.desk.hear(Tempo(128.0, 4.0), 0.87, now_s)
+    assert live.booth.view(live, 6.0)["beat_source"] == "heard 87 %"
+
+
+# ---- what the HUD says
+
+CAME = {"kind": "ports", "names": ["box"], "outputs": {}, "came": ["box"], "went": []}
+WENT = {"kind": "ports", "names": [], "outputs": {}, "came": [], "went": ["box"]}  # once it is back, its knobs pick up
+
+
+def moved(*controllers: int) -> dict[str, object]:
+    return {"kind": "midi", "messages": [("box", bytes((0xB0, number, 127))) for number in controllers]}
+
+
+def test_alarms_stand_before_warnings_and_the_newest_warning_comes_first(live: Live) -> None:
+    live.shared.capture["last_sound_s"] = 1.0
+    live.desk.keeper.free_bytes = 20 << 20
+    live.desk.press(["Q"], 9.5)
+    for text in ("first", "second", "third"):
+        live._warn(text, 9.0)
+    alarms = live.booth.view(live, 10.0)["alarms"]
+    assert [label for label, _text, _warns in alarms] == ["SILENT", "DISK", "quit?", "!", "!", "!"]
+    assert [text for label, text, _warns in alarms if label == "!"] == ["third", "second", "first"]
+
+
+def test_a_small_window_keeps_alarms_and_switches(live: Live) -> None:
+    now_s = time.monotonic() + 30.0
+    live.shared.main["first_s"] = now_s - 20.0
+    live.desk.press(["B", "Z", "Q"], now_s)
+    live.desk.take([CAME, WENT, CAME, moved(*range(20, 26))], now_s)
+    rows = live.hud_text.rows(live, now_s)[: _fits(180, 12)]
+    assert {"SILENT", "quit?", "blackout", "freeze"} <= {label for label, _text, _warns in rows}
+
+
+def test_the_hud_says_what_hands_presets_and_tempo_do(live: Live) -> None:
+    desk, now_s = live.desk, time.monotonic()
+    desk.inputs.osc = OscIn((LOOPBACK, 0))
+    desk.inputs.osc.commands(pack([Message("/show/hue", (30.0,))]))
+    live.link = live.booth.child  # any that runs: it is asked for nothing here
+    live.shared.link["peers"] = 3
+    desk.take([CAME, WENT, CAME, moved(*range(20, 26))], now_s)
+    desk.apply(SetParam("preset.cue", 16.0), now_s)
+    desk.hear(Tempo(120.0, now_s - 0.2), 0.87, now_s)
+    desk.press(["2", "DOWN"], now_s)
+    live._presenter = SimpleNamespace(holds_light_back=True)
+    rows = live.hud_text.rows(live, now_s)
+    said = {label: text for label, text, _warns in rows}
+    assert said["FLASHES"] == "held back"
+    assert said["Link"] == "peers: 3"
+    assert said["OSC"] == "/show/hue"
+    assert said["tempo"].endswith("heard 87 %")
+    assert said["cued"].startswith("pulse in ")
+    assert said["MIDI"] == "box"
+    waiting = {label: text for label, text in said.items() if "must come past" in text}
+    assert waiting.pop("ghosts").startswith("3 more")
+    assert len(waiting) == 3, "however many knobs wait, they leave room for the rest"
+    assert all(BY_NAME[name].cc in range(20, 26) for name in waiting)
+    assert rows[0][0] == "FLASHES"
+
+
+def test_what_is_learnt_is_asked_for_on_the_hud(live: Live) -> None:
+    live.desk.press(["H", "L"], 1.0)
+    assert ("LEARN", f"move the control that is to move {ROWS[0]}; L: none", True) in live.hud_text.rows(live, 1.1)
 
 
 # ---- what it asks for

@@ -11,7 +11,7 @@ from imgui_bundle import imgui
 from livelav.core.params import PARAMS, Settings
 from livelav.live.booth import actions
 from livelav.show.operator import Meters
-from livelav.show.operator_window import _LARGEST, _SMALLEST, best_place
+from livelav.show.operator_window import _FONT, _LARGEST, _SMALLEST, best_place
 from livelav.show.panels import Panels
 
 REST = Meters(-20.0, 0.5, 0.1, 0.3, 0.01, tuple(range(-48, 0)), 0)
@@ -46,6 +46,7 @@ def panels():
     io = imgui.get_io()
     io.set_ini_filename(None)
     io.backend_flags |= imgui.BackendFlags_.renderer_has_textures
+    io.fonts.add_font_from_file_ttf(str(_FONT), 16.0)  # the window's own, for texts to be as wide as there
     made = Panels(actions())
     yield made
     imgui.destroy_context(context)
@@ -77,6 +78,53 @@ def test_everything_stays_inside_the_window_and_its_panel(panels, size, shown) -
                 letter, (x, y), _colour, text, _wrap, (x0, _y0, x1, _y1) = arguments
                 assert left - 1 <= x0 <= x and x0 < x1 <= right + 1, (name, text)
                 assert top - 1 <= y and y + letter <= bottom + 1, (name, text)
+
+
+def said(panels, panel="foot"):
+    """All text that stands in a panel and is seen whole, by its letters' size."""
+    return {
+        stroke[4]: stroke[1]
+        for stroke in panels.brush._shown[panel]
+        if stroke[0] == "add_text"
+        and stroke[2][0] + panels.brush.width(stroke[4], stroke[1] / panels.brush.letter) <= stroke[6][2] + 1
+    }
+
+
+STANDING = [
+    ["FLASHES", "held back", True], ["SILENT", "nothing heard for 120 s", True], ["NO IMAGES", "for 12 s", True],
+    ["RECONNECTING", "no sound from the source for 12 s", True], ["DISK", "room for 14 min more of the take", True],
+    ["DISK", "99 MiB left where presets are saved", True], ["quit?", "press Q again", True],
+]  # fmt: skip
+WARNINGS = [["!", f"something went wrong, number {n}", True] for n in (3, 2, 1)]
+
+
+@pytest.mark.parametrize("size", [(640.0, 400.0), (1280.0, 800.0), (3840.0, 2160.0)])
+def test_alarms_that_stand_are_always_seen_and_the_newest_warnings_below(panels, size) -> None:
+    drawn(panels, view(alarms=[["SILENT", "nothing heard for 9 s", True], *WARNINGS]), size=size)
+    seen = {text for text in said(panels) if "heard" in text or "wrong" in text}
+    assert seen == {"SILENT: nothing heard for 9 s", *(text for _label, text, _warns in WARNINGS[:2])}
+    drawn(panels, view(alarms=[*STANDING, *WARNINGS]), size=size)
+    assert {f"{label}: {text}" for label, text, _warns in STANDING} <= said(panels).keys()
+
+
+FIGURES = [
+    ["picture", "60 a second, 47 new, at 50 %", False], ["latency", "65 ms", False],
+    ["source", "Monitor of Built-in Audio Analog Stereo", False],
+    ["recording", "4711 s, 0 dropped, room for 37 h", False],
+    ["take", "4711 s, room for 37 h", False], ["MIDI", "APC40 mkII, Launchpad Mini, nanoKONTROL2", False],
+    ["Link", "peers: 3", False], ["OSC", "/show/hue /smoothing/coarse /preset /tap /mapping/norm", False],
+    ["encoder", "encodec-24khz", False], ["model", "default on openvino cpu bf16, loading lava: 40 %", False],
+    ["dropped", "128 samples, 17 pictures late", True], ["restarts", "2", True],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(640.0, 400.0), (1280.0, 800.0), (3840.0, 2160.0)])
+def test_every_figure_has_its_place_and_those_that_warn_come_first(panels, size) -> None:
+    drawn(panels, view(figures=FIGURES), size=size)
+    strokes = [stroke[4] for stroke in panels.brush._shown["foot"] if stroke[0] == "add_text"]
+    assert {label for label, _text, _warns in FIGURES} <= said(panels).keys()
+    assert {"peers: 3", "4711 s, 0 dropped, room for 37 h", "2"} <= said(panels).keys()
+    assert strokes[:4] == ["dropped", "128 samples, 17 pictures late", "restarts", "2"]
 
 
 def test_what_has_not_changed_is_not_drawn_again(panels) -> None:

@@ -142,7 +142,8 @@ class Booth:
         self._told_s = now_s
         if now_s - self._figures_s >= _FIGURES_S:
             self._figures_s = now_s
-            self._figures = live.hud_text.figures(live, now_s)
+            figures = live.hud_text.figures(live, now_s)
+            self._figures = [row for row in figures if row[0] != "spread"]  # which the window has a meter for
         view = json.dumps(self.view(live, now_s), ensure_ascii=False).encode(errors="replace")
         told = view, self._is_open, live.synths.at
         if told != self._told:
@@ -166,7 +167,7 @@ class Booth:
             "touched": touched if now_s - touched_s < statistics.TOUCHED_S else "",
             "bpm": tempo.bpm,
             "origin_s": tempo.origin_s,
-            "beat_source": _cut(desk.beat.source),
+            "beat_source": _cut(statistics.tempo_source(desk.beat)),
             "preset": _cut(scenes.preset or ""),
             "changed": scenes.is_changed,
             "fade_left_s": round(scenes.fade_left_s(now_s), 1),

@@ -18,12 +18,15 @@ from livelav.core.tempo import BEATS_A_BAR
 from livelav.show.hud import HudRow
 
 if TYPE_CHECKING:
+    from livelav.desk.beat import Beat
     from livelav.desk.desk import Desk
     from livelav.live.engine import Live
 
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"
 _SHORT_S, _SHORT_BYTES = 900.0, 100 << 20  # of recording, of room for presets: when to warn of the disk
+_AMISS = ("blackout", "freeze", "lock", "pattern")  # switches that somebody may wonder about
+_MOST_GHOSTS = 3  # with a row of their own
 TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 
 
@@ -122,18 +125,7 @@ class HudText:
             ("picture", f"{presented:.0f} a second, {new:.0f} new{softer}", 0 < presented < 0.8 * wanted),
             ("latency", latency, bool(new) and board["latency_ms"] > 100),
             ("source", str(live.source.get("name", "none yet")), shared.capture["live"] == 0),
-            ("encoder", str(live.loaded.get("encoder", "loading")), False),
-            ("model", _model(live), False),
-            ("spread", f"{synth['spread']:.2f} of W, step {synth['step']:.3f}", False),
-            ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
-            ("restarts", str(restarts), restarts > 0),
         ]
-        if live.desk.inputs.ports:
-            rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
-        if live.link:
-            rows.append(("Link", f"peers: {shared.link['peers']:.0f}", shared.link["live"] == 0))
-        if live.desk.inputs.osc and live.desk.inputs.osc.recent:
-            rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
         if live.recorder:
             figures = live.recorder.board
             text = f"{figures['seconds']:.0f} s, {figures['dropped']:.0f} dropped"
@@ -144,21 +136,30 @@ class HudText:
             text = f"{figures['seconds']:.0f} s" + f", {figures['lost']:.0f} samples lost" * (figures["lost"] > 0)
             text += f", room for {_duration(figures['left_s'])}" if figures["left_s"] else ""
             rows.append(("take", text, figures["live"] == 0))
-        return rows
+        if live.desk.inputs.ports:
+            rows.append(("MIDI", ", ".join(live.desk.inputs.ports), False))
+        if live.link:
+            rows.append(("Link", f"peers: {shared.link['peers']:.0f}", shared.link["live"] == 0))
+        if live.desk.inputs.osc and live.desk.inputs.osc.recent:
+            rows.append(("OSC", " ".join(live.desk.inputs.osc.recent), False))
+        return [
+            *rows,
+            ("encoder", str(live.loaded.get("encoder", "loading")), False),
+            ("model", _model(live), False),
+            ("spread", f"{synth['spread']:.2f} of W, step {synth['step']:.3f}", False),
+            ("dropped", f"{lost:.0f} samples, {board['late']:.0f} pictures late", lost > 0),
+            ("restarts", str(restarts), restarts > 0),
+        ]
 
     def rows(self, live: Live, now_s: float) -> list[HudRow]:
-        """All rows of the HUD."""
-        rows = [*self.figures(live, now_s), *_played(live.desk, now_s), _picked(live.desk)]
-        touched_s, name = live.desk.inputs.touched
+        """All rows of the HUD, those first that a small window must have room for."""
+        desk = live.desk
+        rows = [*alarms(live, now_s), *((name, "on", True) for name in _AMISS if getattr(desk.state, name))]
+        rows += [*_played(desk, now_s), _picked(desk)]
+        touched_s, name = desk.inputs.touched
         if now_s - touched_s < TOUCHED_S:
-            rows.append((name, f"{live.desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
-        for name, knob in live.desk.inputs.hands.ghosts().items():
-            stands = f"{live.desk.settings[name]:.3g}"
-            rows.append((name, f"{stands}; the knob is at {BY_NAME[name].value(knob):.3g} and must come past", False))
-        rows += [
-            (name, "on", True) for name in ("blackout", "freeze", "lock", "pattern") if getattr(live.desk.state, name)
-        ]
-        rows += alarms(live, now_s)
+            rows.append((name, f"{desk.settings[name]:.3g} {BY_NAME[name].unit}", False))
+        rows += [*_ghosts(desk), *self.figures(live, now_s)]
         # a line is broken between two keys only
         keys = [f"{key} {what}".replace(" ", _GLUE) for key, what in key_help()]
         lines = [line.replace(_GLUE, " ") for line in textwrap.wrap("  ".join(keys), _KEYS_WIDE)]
@@ -166,7 +167,7 @@ class HudText:
 
 
 def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
-    """What needs the operator's eye now."""
+    """What needs the operator's eye now: what stands first, then what was said, the newest first."""
     if live.limits_flashes:
         yield "FLASHES", "held back", True
     if silent_s := live.silent_s(now_s):
@@ -179,7 +180,7 @@ def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
         yield "DISK", f"{free / 2**20:.0f} MiB left where presets are saved", True
     if live.desk.state.quit_pending(now_s):
         yield "quit?", "press Q again", True
-    yield from (("!", text, True) for text in live.recent_warnings(now_s))
+    yield from (("!", text, True) for text in reversed(live.recent_warnings(now_s)))
 
 
 def _duration(seconds: float) -> str:
@@ -211,6 +212,16 @@ def _picked(desk: Desk) -> HudRow:
     return "arrows", f"{name}  {value}  {', '.join(movers)}", False
 
 
+def _ghosts(desk: Desk) -> Iterator[HudRow]:
+    """Knobs that wait to pick up what they move."""
+    ghosts = [(BY_NAME[name], knob) for name, knob in desk.inputs.hands.ghosts().items()]
+    for param, knob in ghosts[:_MOST_GHOSTS]:
+        stands, at = desk.settings[param.name], param.value(knob)
+        yield param.name, f"{stands:.3g}; the knob is at {at:.3g} and must come past", False
+    if (more := len(ghosts) - _MOST_GHOSTS) > 0:
+        yield "ghosts", f"{more} more knobs must come past where their values are", False
+
+
 def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
     """Presets and tempo: what is played, what comes."""
     scenes, beat, tempo = desk.scenes, desk.beat, desk.beat.tempo
@@ -224,5 +235,9 @@ def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
         yield "cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False
     if following := scenes.next_song:
         yield "next", following.preset, False
-    sure = f" {100 * beat.confidence:.0f} %" if beat.source == "heard" else ", listening" * beat.hears
-    yield "tempo", f"{tempo.bpm:.1f}, beat {int(tempo.beats(now_s) % BEATS_A_BAR) + 1}, {beat.source}{sure}", False
+    yield "tempo", f"{tempo.bpm:.1f}, beat {int(tempo.beats(now_s) % BEATS_A_BAR) + 1}, {tempo_source(beat)}", False
+
+
+def tempo_source(beat: Beat) -> str:
+    """Who gives the tempo, and how sure of it the ear is."""
+    return beat.source + (f" {100 * beat.confidence:.0f} %" if beat.source == "heard" else ", listening" * beat.hears)

@@ -31,7 +31,9 @@ _STEP_TOP = 0.1  # of W: the right end of its bar
 _BUTTON = 1.8  # letters from row to row of buttons
 _COLUMNS = 3  # of buttons, and of presets at most
 _MODEL_ROWS = 2
-_FIGURES, _ALARMS = 3, 3  # lines at the foot
+_FIGURES, _ALARMS = 4, 3  # lines at the foot
+_FIGURE_SIZES = (0.88, 0.8, 0.72)  # of its figures: the first at which all of them have a place
+_FIGURE_PART = 0.42  # of a line: what one may take, whatever strangers call their devices
 _HELP = (
     "arrows pick and turn   Enter does or writes it   Tab goes to the presets and back   L learns   all keys act here"
 )
@@ -203,7 +205,9 @@ class Panels:
                 colour = (WHITE if one == 0 else ACCENT) if one == beat % BEATS_A_BAR else TRACK
                 x = line.x + 0.42 * line.w + one * 1.8 * letter
                 brush.disc(x, line.y + line.h / 2, 0.6 * letter, colour)
-            brush.say(line.part(0.66, 1.0), view["beat_source"], GREY, 0.92, align=1.0)
+            place = line.part(0.66, 1.0)
+            text = view["beat_source"]
+            brush.say(place, text, GREY, brush.fitting(text, place.w, 0.92), align=1.0)
             down = 2.5 * letter
             self._buttons("beat", Box(inside.x, inside.y + down, inside.w, inside.h - down), _COLUMNS, _BUTTON * letter)
 
@@ -314,31 +318,57 @@ class Panels:
             brush.say(cell.narrowed(0.3 * brush.letter), name, WHITE if plays else GREY, 0.95)
 
     def _foot(self, box: Box) -> None:
-        """The machine's figures; below them, always at the same place, what is wrong."""
-        brush, letter, line = self.brush, self.brush.letter, _LINE * self.brush.letter
-        with brush.panel("foot", box, PANEL):
-            inside = box.inset(0.6 * letter)
-            at = inside.row(0, line)
-            row = 0
-            for label, text, warns in self._view["figures"]:
-                wide = brush.width(label, 0.88) + brush.width(text, 0.88) + 0.4 * letter
-                if at.x + wide > inside.x + inside.w and at.x > inside.x:
-                    row += 1
-                    at = inside.row(row, line)
-                if row >= _FIGURES:
-                    break
-                took = brush.say(at, label, DIM, 0.88) + 0.4 * letter
-                room = inside.x + inside.w - at.x - took
-                took += brush.say(Box(at.x + took, at.y, room, line), text, AMBER if warns else GREY, 0.88)
-                at = Box(at.x + took + 1.6 * letter, at.y, at.w, line)
-            alarms = self._view["alarms"][-_ALARMS:]
-            for number, (label, text, _warns) in enumerate(alarms, start=_FIGURES):
-                cell = inside.row(number, line)
-                brush.rect(Box(cell.x, cell.y + 0.12 * line, 0.25 * letter, 0.76 * line), AMBER)
-                after = Box(cell.x + 0.8 * letter, cell.y, cell.w - 0.8 * letter, line)
-                brush.say(after, text if label == "!" else f"{label}: {text}", AMBER, 1.05)
-            if not alarms:
-                brush.say(inside.row(_FIGURES + _ALARMS - 1, line), _HELP, DIM, 0.82)
+        """The machine's figures, those that warn first; below them, always at the same place, what is wrong."""
+        with self.brush.panel("foot", box, PANEL):
+            inside = box.inset(0.6 * self.brush.letter)
+            line = _LINE * self.brush.letter
+            self._figures(Box(inside.x, inside.y, inside.w, _FIGURES * line), line)
+            below = Box(inside.x, inside.y + _FIGURES * line, inside.w, _ALARMS * line)
+            if self._view["alarms"]:
+                self._alarms(below, line)
+            else:
+                self.brush.say(below.row(_ALARMS - 1, line), _HELP, DIM, 0.82)
+
+    def _figures(self, box: Box, line: float) -> None:
+        brush, gap = self.brush, 0.4 * self.brush.letter
+        figures = sorted(self._view["figures"], key=lambda figure: not figure[2])
+        for size in _FIGURE_SIZES:
+            rooms = [min(brush.width(text, size), _FIGURE_PART * box.w) for _label, text, _warns in figures]
+            wides = [brush.width(figure[0], size) + gap + room for figure, room in zip(figures, rooms, strict=True)]
+            cells = _flowed(box, line, wides, 1.6 * brush.letter)
+            if len(cells) == len(figures):
+                break
+        for (label, text, warns), room, cell in zip(figures, rooms, cells, strict=False):
+            took = brush.say(cell, label, DIM, size) + gap
+            after = Box(cell.x + took, cell.y, min(room, cell.w - took), line)
+            brush.say(after, text, AMBER if warns else GREY, size)
+
+    def _alarms(self, box: Box, line: float) -> None:
+        """What is wrong now, side by side, so that all of it is there; below it warnings, in a line each."""
+        brush, letter = self.brush, self.brush.letter
+        mark = 0.8 * letter
+        standing = [f"{label}: {text}" for label, text, _warns in self._view["alarms"] if label != "!"]
+        passing = [text for label, text, _warns in self._view["alarms"] if label == "!"]
+        cells = _flowed(box, line, [mark + brush.width(text, 1.05) for text in standing], 1.2 * letter)
+        taken = 1 + round((cells[-1].y - box.y) / line) if cells else 0
+        cells += [box.row(number, line) for number in range(taken, _ALARMS)]
+        for text, cell in zip([*standing, *passing], cells, strict=False):
+            brush.rect(Box(cell.x, cell.y + 0.12 * line, 0.25 * letter, 0.76 * line), AMBER)
+            brush.say(Box(cell.x + mark, cell.y, cell.w - mark, line), text, AMBER, 1.05)
+
+
+def _flowed(box: Box, line: float, wides: Sequence[float], gap: float) -> list[Box]:
+    """A place of its width for each, from left to right and line by line, for as many as there is room."""
+    cells: list[Box] = []
+    x, y = box.x, box.y
+    for wide in wides:
+        if x > box.x and x + wide > box.x + box.w:
+            x, y = box.x, y + line
+        if y + line > box.y + box.h + 0.5:
+            break
+        cells.append(Box(x, y, min(wide, box.w), line))
+        x += wide + gap
+    return cells
 
 
 @contextlib.contextmanager
