@@ -39,7 +39,7 @@ class SetChoice:
 class Toggle:
     """Turn one switch of the show to its other side."""
 
-    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
+    switch: Literal["blackout", "fade", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,7 @@ PRESET_NUMBERS = 128  # that a program change can
 # What a button of a controller may be bound to. Quitting is not among them: no pad ends a show.
 NAMED_ACTIONS: Mapping[str, Action] = {
     "blackout": Toggle("blackout"),
+    "fade": Toggle("fade"),
     "freeze": Toggle("freeze"),
     "fullscreen": Toggle("fullscreen"),
     "hud": Toggle("hud"),

@@ -38,6 +38,7 @@ KEYS: Mapping[str, Key] = {
     "F": Key(ACTIONS["fullscreen"], "fullscreen"),
     "ESCAPE": Key(LeaveFullscreen(), "leave fullscreen"),
     "B": Key(ACTIONS["blackout"], "blackout"),
+    "D": Key(ACTIONS["fade"], "fade to black, or back, in show.fade seconds"),
     "Z": Key(ACTIONS["freeze"], "freeze"),
     "SPACE": Key(ACTIONS["lock"], "lock all keys but this"),
     "G": Key(ACTIONS["pattern"], "test pattern"),

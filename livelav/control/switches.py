@@ -13,6 +13,7 @@ class ShowState:
     """The show's switches at one moment; every change makes a new state."""
 
     blackout: bool = False
+    fade: bool = False  # faded to black, or on the way; blackout takes its place
     freeze: bool = False
     lock: bool = False  # keys but the unlocking one do nothing
     pattern: bool = False  # the test pattern instead of the picture
@@ -20,15 +21,28 @@ class ShowState:
     fullscreen: bool = False
     operator: bool = False  # the operator's own window
     quit: bool = False
-    fade_from: float = 1.0  # light level when blackout was last switched
+    fade_from: float = 1.0  # light level when blackout or fade was last switched
     faded_s: float = float("-inf")  # when that was
+    travel_s: float = FADE_S  # how long the light takes from there for its whole range
     asked_quit_s: float = float("-inf")
 
-    def apply(self, command: ShowCommand, now_s: float) -> "ShowState":
-        """The state after `command`, given at `now_s` (monotonic seconds)."""
+    @classmethod
+    def begun(cls, dark: str = "") -> "ShowState":
+        """A show's first; `dark` names the switch that keeps its light off."""
+        return cls(blackout=dark == "blackout", fade=dark == "fade", fade_from=0.0 if dark else 1.0)
+
+    @property
+    def dark(self) -> str:
+        """The switch that keeps the light off; empty where none does."""
+        return "blackout" if self.blackout else "fade" if self.fade else ""
+
+    def apply(self, command: ShowCommand, now_s: float, fade_s: float = FADE_S) -> "ShowState":
+        """The state after `command`, given at `now_s` (monotonic seconds). `fade_s`: how long a fade to black takes."""
         match command:
-            case Toggle("blackout"):
-                return replace(self, blackout=not self.blackout, fade_from=self.light(now_s), faded_s=now_s)
+            case Toggle("blackout"):  # where it was fading, it is black at once, and not light again
+                return self._switched(now_s, FADE_S, "" if self.blackout else "blackout")
+            case Toggle("fade"):
+                return self._switched(now_s, fade_s, "" if self.dark else "fade")
             case Toggle(switch):
                 return replace(self, **{switch: not getattr(self, switch)})
             case LeaveFullscreen():
@@ -38,14 +52,25 @@ class ShowState:
             case Quit():
                 return replace(self, quit=True)
 
+    def _switched(self, now_s: float, travel_s: float, dark: str) -> "ShowState":
+        return replace(
+            self,
+            blackout=dark == "blackout",
+            fade=dark == "fade",
+            fade_from=self.light(now_s),
+            faded_s=now_s,
+            travel_s=travel_s,
+        )
+
     def takes(self, command: Command) -> bool:
         """Whether a key that sends `command` does anything now."""
         return not self.lock or command == Toggle("lock")
 
     def light(self, now_s: float) -> float:
-        """How bright the output is: 1 shown, 0 black, between them while a blackout fades in or out."""
-        travelled = max(now_s - self.faded_s, 0.0) / FADE_S
-        if self.blackout:
+        """How bright the output is: 1 shown, 0 black, between them on the way. Of what screens take, so that it goes
+        down evenly to the eye."""
+        travelled = max(now_s - self.faded_s, 0.0) / self.travel_s
+        if self.dark:
             return max(self.fade_from - travelled, 0.0)
         return min(self.fade_from + travelled, 1.0)
 

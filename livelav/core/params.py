@@ -102,6 +102,7 @@ _OWN: tuple[Param, ...] = (
     Param("noise.fine", 1.0, 0.0, 4.0, help="strength of the colour's noise maps"),
     Param("noise.drift", 0.0, 0.0, 4.0, "/s", help="how fast the noise maps change into others and back; 0: frozen"),
     Param("show.brightness", 1.0, 0.0, 1.0, scope="evening", help="master brightness"),
+    Param("show.fade", 4.0, 0.3, 60.0, "s", "log", scope="evening", help="how long the fade to black takes, or back"),
     Param("show.hue", 0.0, -180.0, 180.0, "deg", help="turns all colours"),
     Param("show.saturation", 1.0, 0.0, 2.0, help="0 grey, 1 as it is"),
     Param("show.contour", 0.6, 0.0, 1.0, cc=30, help="glowing level lines drawn from the picture's own colours"),

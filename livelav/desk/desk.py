@@ -54,7 +54,7 @@ from livelav.takes.tape import Tape
 OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
 _KEEP_S = 2.0
 _ON = 0.5  # a switch among the parameters
-_SEEN = ("blackout", "freeze", "pattern")  # switches that the audience sees the sides of
+_SEEN = ("blackout", "fade", "freeze", "pattern")  # switches that the audience sees the sides of
 
 
 class Desk:
@@ -208,7 +208,7 @@ class Desk:
             self.scenes.drive(command.name, command.drive)
         else:
             assert not isinstance(command, Put), "it was made a toggle, or nothing"
-            self.state = self.state.apply(command, now_s)
+            self.state = self.state.apply(command, now_s, self.settings["show.fade"])
             return command if isinstance(command, Toggle) and command.switch in _SEEN else None
         return command
 

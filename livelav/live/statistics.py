@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"
 _SHORT_S, _SHORT_BYTES = 900.0, 100 << 20  # of recording, of room for presets: when to warn of the disk
-_AMISS = ("blackout", "freeze", "lock", "pattern")  # switches that somebody may wonder about
+_AMISS = ("blackout", "fade", "freeze", "lock", "pattern")  # switches that somebody may wonder about
 _MOST_GHOSTS = 3  # with a row of their own
 TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
 

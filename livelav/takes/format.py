@@ -71,7 +71,7 @@ _RATES_HZ = range(1_000, 1_000_000)
 _MOST_STRANGE = 200
 _MOST_GENERATORS = 200
 _START_CHOICES = ("encoder", "generate.noise")  # that shape the picture although no running show can change them
-_Switch = Literal["blackout", "freeze", "pattern"]
+_Switch = Literal["blackout", "fade", "freeze", "pattern"]
 _PLAIN: Mapping[str, Taken] = {"begin": Begin(), "undo": Undo(), "swap": Swap(), "panic": Panic(), "keep": Keep()}
 
 
