@@ -14,11 +14,11 @@ from livelav.control.banks import load_banks
 from livelav.control.link import check_link
 from livelav.control.midi import midi_config
 from livelav.control.osc import endpoint
-from livelav.core.errors import LivelavError, ParamError, StorageError, tell
+from livelav.core.errors import LivelavError, ParamError, PresetError, StorageError, tell
 from livelav.core.params import EFFECT_TROUBLES
 from livelav.core.running import Running, last_show, put_aside
 from livelav.core.scene import Scene
-from livelav.core.setlists import every_preset, load_set_list
+from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import only_instance
 from livelav.flags import first_scene, number
 from livelav.importing import playable
@@ -105,10 +105,28 @@ def _before(resume: bool, preset: str | None) -> Running | None:
     if resume and preset is not None:
         raise ParamError("--resume and --preset both say how to begin: give one of them")
     if resume:
-        return last_show()
+        last = last_show()
+        if last.ended:  # in the dark, as shows do
+            return replace(last, dark="")
+        if last.dark:
+            tell(f"it was dark where the show was cut off, and still is: {last.dark} brings the light back")
+        return last
     if put_aside():
         tell("the last show was cut off; `livelav --resume` begins where it stood")
     return None
+
+
+def _songs(set_list: str | None, before: Running | None) -> tuple[Song, ...]:
+    """The evening's order of presets. Raises PresetError for a list that is asked for and cannot be read."""
+    try:
+        songs = load_set_list(set_list) if set_list else every_preset()
+    except PresetError as error:
+        if not before or before.set_list != set_list:
+            raise
+        tell(f"{error}; going on with all presets")
+        songs = every_preset()
+    added = before.added if before else ()
+    return (*(song for song in songs if song.preset not in added), *map(Song, added))
 
 
 def play(
@@ -141,7 +159,8 @@ def play(
         check_link()
     before = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
-    songs = load_set_list(set_list) if set_list else every_preset()
+    set_list = absolute(set_list) or (before.set_list if before else None)
+    songs = _songs(set_list, before)
     rate_hz = number("--fps", fps, 1, 240)
     run_s = None if seconds is None else number("--seconds", seconds, 0.1, 1e7)
     for flag, path in (("--stats", stats), ("--trace", trace)):
@@ -171,6 +190,8 @@ def play(
         scene=replace(scene, choices={**scene.choices, "model": model}),
         preset=before.preset if before else absolute(preset),
         songs=songs,
+        set_list=set_list,
+        stood=before,
         banks=tuple(banks),
         synth=replace(config.synth, model=model, trace=trace),
         link=link,

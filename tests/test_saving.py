@@ -1,7 +1,9 @@
 """Presets and the state of the show on disk: what was saved comes back exactly, comments stay, nonsense is refused."""
 
+import json
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,18 @@ from test_scenes import BEAT, START
 
 from livelav.control.commands import Panic, Recall, Save, SetParam
 from livelav.core import generations
-from livelav.core.errors import StorageError
+from livelav.core.errors import PresetError, StorageError
 from livelav.core.generations import generation, write_kept
 from livelav.core.params import CHOICES, PARAMS, Settings
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import check_preset, load_preset
 from livelav.core.running import Running, last_show, put_aside, read_running, running_path
 from livelav.core.scene import Scene
-from livelav.core.setlists import Song, every_preset
+from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs
+from livelav.play import _songs
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 words = {c.name: st.sampled_from(c.options or (c.default,)) for c in CHOICES}
@@ -306,6 +309,76 @@ def test_where_the_show_stood_comes_back(tmp_path: Path, scene: Scene, preset: s
     path = tmp_path / "running.json"
     path.write_bytes(Running(scene, preset, ended).as_json())
     assert read_running(path) == Running(scene, preset, ended)
+
+
+@quick
+@given(
+    st.builds(
+        Running, scenes, st.none() | st.text(max_size=20), st.booleans(), st.none() | scenes,
+        st.lists(st.sampled_from(["show.brightness", "model"]), max_size=2).map(tuple), st.none() | st.integers(0, 600),
+        st.none() | st.text(max_size=20), st.lists(st.sampled_from(["mine-1", "calm-2"]), max_size=2).map(tuple),
+        st.sampled_from(["", "blackout", "fade"]),
+    )
+)  # fmt: skip
+def test_so_does_what_panic_is_the_list_and_the_dark(tmp_path: Path, running: Running) -> None:
+    path = tmp_path / "running.json"
+    path.write_bytes(running.as_json())
+    assert read_running(path) == running
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"recalled": 3}, {"named": "x"}, {"number": -1}, {"number": True}, {"set_list": []}, {"added": ["../x"]},
+     {"added": [None]}, {"dark": "hud"}, {"dark": None}],
+)  # fmt: skip
+def test_a_state_with_a_strange_value_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    path = tmp_path / "running.json"
+    path.write_text(json.dumps(json.loads(Running(START, "calm").as_json()) | changes))
+    with pytest.raises(StorageError):
+        read_running(path)
+
+
+def test_a_state_of_a_livelav_that_kept_less_can_be_gone_on_from(tmp_path: Path) -> None:
+    path, less = tmp_path / "running.json", json.loads(Running(START, "calm").as_json())
+    for key in ("recalled", "named", "number", "set_list", "added", "dark"):
+        del less[key]
+    path.write_text(json.dumps(less))
+    assert read_running(path) == Running(START, "calm")
+
+
+SET = tuple(Song(name, "a note") for name in ("calm", "pulse", "calm", "storm"))
+
+
+@pytest.mark.parametrize("key", ["B", "D"])
+def test_a_show_that_was_cut_off_in_the_dark_goes_on_there_and_at_its_place(key: str) -> None:
+    kept = Kept(songs=SET)
+    kept.desk.press(["N", "N", "N", key], 0.0)
+    kept.desk.keep(50.0)
+    kept.done()
+    stood = last_show()
+    desk = Desk(stood.scene, stood.preset, SET, Inputs(), 0.0, stood)
+    assert desk.state.light(0.0) == desk.state.light(60.0) == 0.0
+    assert (desk.scenes.preset, desk.scenes.number) == ("calm", 3)
+    desk.press([key], 60.0)
+    assert desk.state.light(70.0) == 1.0
+
+
+def test_a_resumed_show_has_its_set_list_and_what_was_saved_since(tmp_path: Path) -> None:
+    path = tmp_path / "evening.toml"
+    path.write_text('schema = 1\n[[song]]\npreset = "storm"\n[[song]]\npreset = "calm"\n')
+    kept = Kept(songs=load_set_list(str(path)))
+    kept.desk._set_list = str(path)
+    kept.desk.apply(Save(new=True), 0.0)
+    kept.desk.keep(5.0)
+    kept.done()
+    stood = last_show()
+    assert stood.set_list == str(path)
+    assert _songs(stood.set_list, stood) == (Song("storm"), Song("calm"), Song("mine-1"))
+    assert _songs(None, replace(stood, set_list=None))[-1] == Song("mine-1"), "its number stays what it was"
+    path.unlink()
+    assert {song.preset for song in _songs(stood.set_list, stood)} == {song.preset for song in every_preset()}
+    with pytest.raises(PresetError):
+        _songs(str(path), None)
 
 
 def test_a_state_cut_at_any_byte_is_refused_in_one_line(tmp_path: Path) -> None:

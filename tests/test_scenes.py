@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Swap, Undo, Vary
+from livelav.core.drive import Drive
 from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.presets import list_presets, load_preset
-from livelav.core.running import Running
+from livelav.core.running import Running, read_running
 from livelav.core.scene import PACKED, Drawn, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
@@ -149,6 +150,59 @@ def test_panic_is_at_once_the_preset_as_it_was_recalled() -> None:
     one.perform(Panic(), 0.4, BEAT)
     assert one.settings == START.after(load_preset("pulse")).settings.with_values({"preset.morph": MORPH_S})
     assert one.wanted.seconds == 0.0
+
+
+def test_an_accidental_panic_is_undone_in_one_step() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    one.set({"mapping.norm": 3.0, "show.hue": 77.0})
+    one.drive("show.zoom", Drive.parse("sine 4 0.5"))
+    ours = one.scene
+    for moment in (1.0, 2.0):  # nothing is lost by hammering it
+        one.perform(Panic(), moment, BEAT)
+    assert not one.is_changed
+    one.perform(Undo(), 3.0, BEAT)
+    assert one.scene == ours
+    one.perform(Panic(), 4.0, BEAT)
+    assert one.settings["show.hue"] == load_preset("calm").settings["show.hue"], "and it can be had again"
+    one.perform(Undo(), 5.0, BEAT)
+    one.perform(Undo(), 6.0, BEAT)
+    assert one.preset is None, "the recall before it comes next"
+
+
+def test_panic_in_a_resumed_show_is_the_preset_and_not_where_hands_had_left_it() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    calm = one.scene
+    one.set({"mapping.norm": 3.0, "show.brightness": 0.5})
+    path = config_dir() / "running.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(one.stands().as_json())
+    stood = read_running(path)
+    again = Scenes(stood.scene, stood.preset, SONGS, stood=stood)
+    assert again.is_changed and again.scene == one.scene
+    again.perform(Panic(), 0.0, BEAT)
+    kept = calm.settings.with_values({"show.brightness": 0.5})
+    assert again.scene == replace(calm, settings=kept), "the evening's own stays"
+    again.perform(Undo(), 1.0, BEAT)
+    assert again.scene == one.scene
+
+
+def test_a_resumed_show_opens_no_model_that_its_file_names() -> None:
+    strange = replace(START, choices={**START.choices, "model": "/strange/model.pkl"})
+    again = Scenes(START, None, SONGS, stood=Running(START, None, recalled=strange))
+    again.perform(Panic(), 0.0, BEAT)
+    assert again.model == START.drawn.model
+
+
+def test_a_resumed_show_stands_at_the_same_place_of_its_list() -> None:
+    twice = (Song("calm"), Song("pulse"), Song("calm"), Song("storm"))
+    one = scenes(twice)
+    for _ in range(3):
+        one.perform(StepPreset(1), 0.0, BEAT)
+    again = Scenes(one.scene, one.preset, twice, stood=one.stands())
+    assert (again.number, again.next_song) == (3, Song("storm"))
+    assert Scenes(one.scene, one.preset, SONGS, stood=one.stands()).number == 1, "another list: by its name"
 
 
 def test_panic_after_an_undo_is_the_earlier_preset_without_what_hands_did() -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from livelav.audio.whole import WholeSound
 from livelav.chain import Chain, Frame
 from livelav.control.commands import (
     Command,
+    FadeTo,
     Panic,
     Recall,
     Save,
@@ -41,6 +43,7 @@ from livelav.core.drive import Drive
 from livelav.core.errors import LivelavError, TakeError
 from livelav.core.params import Settings
 from livelav.core.scene import Wanted
+from livelav.core.scene_json import scene_of
 from livelav.core.setlists import every_preset
 from livelav.core.shm import Board, SampleRing, StopFlag
 from livelav.core.store import config_dir
@@ -58,7 +61,7 @@ from livelav.render.casting import Made
 from livelav.render.offline import Script
 from livelav.render.rendering import render
 from livelav.takes.diary import Diary, Entry
-from livelav.takes.format import HEARD, LINES, LONGEST_LINE, SOUND, Take, line
+from livelav.takes.format import HEARD, LINES, LONGEST_LINE, SOUND, Take, _command, line
 from livelav.takes.taking import TAKE_FIELDS, TakeConfig, Taker, run_taker
 from livelav.takes.tape import Tape
 
@@ -654,6 +657,34 @@ def test_every_line_that_is_written_can_be_read(presets) -> None:
         *(desk._perform(one, 1.0) for one in (Recall("one"), Vary(), Swap(), Undo(), Panic(), Save())),
     ]:
         assert json.loads(line(command))["do"]
+
+
+def test_a_take_of_a_resumed_show_knows_what_panic_comes_back_to(presets, tmp_path) -> None:
+    before = Desk(first_scene(None, None, {}), None, every_preset(), Inputs(), 0.0)
+    for command in [
+        SetParam("preset.morph", 0.0), Recall("one"), SetParam("generate.psi", 0.3), SetParam("show.brightness", 0.5),
+        SetDrive("mapping.slope", None), SetDrive("show.hue", Drive("random", -0.25, 0.5)),
+        SetChoice("mapping.placement", "inside"),
+    ]:  # fmt: skip
+        before.apply(command, 1.0)
+    stood = before.scenes.stands()
+    live = Desk(stood.scene, stood.preset, every_preset(), Inputs(), 0.0, stood)
+    live.tape = Tape(stood.scene, live.scenes.recalled)
+    live.tape.begin(LOADED, 0.0)
+    (_, first), *words = live.tape.next()
+    take = scene_of(json.loads(first))
+    rendered = Desk(take, None, (), Inputs(), 0.0)
+    for _, text in words:
+        command = _command(json.loads(text), set())
+        assert command is not None and not isinstance(command, FadeTo)
+        rendered.apply(command, 0.0)
+    assert rendered.scenes.scene == replace(live.scenes.scene, choices=rendered.scenes.scene.choices)
+    assert rendered.scenes.scene.key == live.scenes.scene.key
+    for desk in (live, rendered):
+        desk.apply(Panic(), 2.0)
+    assert rendered.settings == live.settings and live.settings["generate.psi"] != 0.3
+    assert rendered.scenes.scene.drives == live.scenes.scene.drives and "mapping.slope" in live.scenes.scene.drives
+    assert rendered.scenes.scene.key == live.scenes.scene.key
 
 
 # ---- what comes of it

@@ -8,25 +8,47 @@ from pathlib import Path
 from typing import Any
 
 from livelav.core.errors import LivelavError, StorageError
+from livelav.core.presets import is_preset_name
 from livelav.core.scene import Scene
 from livelav.core.scene_json import scene_of, scene_tree
 from livelav.core.store import config_dir
 
 SCHEMA = 1
-_LARGEST = 64 << 10  # bytes
+_LARGEST = 1 << 20  # bytes: two scenes, each of which may carry bindings
+_DARK = ("", "blackout", "fade")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is kept. `ended` says that the show ended as it should."""
+    """What is kept. `ended` says that the show ended as it should.
+
+    What can be undone, and the other side of A/B, are not: they belong to the hands of that hour.
+    """
 
     scene: Scene
     preset: str | None
     ended: bool = False
+    recalled: Scene | None = None  # what panic comes back to; None: the scene itself
+    named: tuple[str, ...] = ()  # what the preset names, also of what belongs to the evening
+    number: int | None = None  # of the preset in the list, counted from 0
+    set_list: str | None = None  # the list's name, or its file; None: all presets
+    added: tuple[str, ...] = ()  # presets that were saved since and follow in the list
+    dark: str = ""  # the switch that keeps the light off: blackout or fade
 
     def as_json(self) -> bytes:
         """The file's content."""
-        facts = {"schema": SCHEMA, "ended": self.ended, "preset": self.preset, **scene_tree(self.scene)}
+        facts = {
+            "schema": SCHEMA,
+            "ended": self.ended,
+            "preset": self.preset,
+            **scene_tree(self.scene),
+            "recalled": scene_tree(self.recalled) if self.recalled else None,
+            "named": self.named,
+            "number": self.number,
+            "set_list": self.set_list,
+            "added": self.added,
+            "dark": self.dark,
+        }
         return (json.dumps(facts, indent=2) + "\n").encode()
 
 
@@ -80,7 +102,22 @@ def _checked(facts: Any) -> Running:
         raise ValueError("of another shape")
     if facts["schema"] != SCHEMA or type(facts["ended"]) is not bool:
         raise ValueError("of another livelav")
-    preset = facts["preset"]
-    if not (preset is None or isinstance(preset, str)):
-        raise ValueError("preset")
-    return Running(scene_of(facts), preset, facts["ended"])
+    preset, set_list, number = facts["preset"], facts.get("set_list"), facts.get("number")
+    if not all(text is None or isinstance(text, str) for text in (preset, set_list)):
+        raise ValueError("preset or set_list")
+    if not (number is None or (type(number) is int and number >= 0)):
+        raise ValueError("number")
+    if (dark := facts.get("dark", "")) not in _DARK:
+        raise ValueError("dark")
+    recalled = scene_of(facts["recalled"]) if facts.get("recalled") is not None else None
+    named, added = _texts(facts, "named"), _texts(facts, "added")
+    if not all(map(is_preset_name, added)):
+        raise ValueError("added")
+    return Running(scene_of(facts), preset, facts["ended"], recalled, named, number, set_list, added, dark)
+
+
+def _texts(facts: dict[str, Any], key: str) -> tuple[str, ...]:
+    texts = facts.get(key, [])
+    if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
+        raise ValueError(key)
+    return tuple(texts)

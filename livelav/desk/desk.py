@@ -60,9 +60,19 @@ _SEEN = ("blackout", "fade", "freeze", "pattern")  # switches that the audience 
 class Desk:
     """Its parts are open to whoever reports on the show."""
 
-    def __init__(self, scene: Scene, preset: str | None, songs: Sequence[Song], inputs: Inputs, now_s: float) -> None:
-        """See Scenes for `scene`, `preset` and `songs`."""
-        self.inputs, self.scenes, self.state = inputs, Scenes(scene, preset, songs), ShowState()
+    def __init__(
+        self,
+        scene: Scene,
+        preset: str | None,
+        songs: Sequence[Song],
+        inputs: Inputs,
+        now_s: float,
+        stood: Running | None = None,
+        set_list: str | None = None,
+    ) -> None:
+        """See Scenes for `scene`, `preset`, `songs` and `stood`; `set_list` is where the songs are from."""
+        self.inputs, self.scenes, self._set_list = inputs, Scenes(scene, preset, songs, stood=stood), set_list
+        self.state = ShowState.begun(stood.dark if stood else "")
         self.tape: Tape | None = None  # what notes all that is done here, where there is one
         inputs.hands.begin(scene.settings, cast(Takeover, scene.choices["midi.takeover"]))  # the table has those words
         self.keeper = Keeper()
@@ -237,7 +247,8 @@ class Desk:
         if not ended and now_s - self._kept_s < _KEEP_S:
             return
         self._kept_s = now_s
-        content = Running(self.scenes.scene, self.scenes.preset, ended).as_json()
+        stands = replace(self.scenes.stands(), ended=ended, set_list=self._set_list, dark=self.state.dark)
+        content = stands.as_json()
         if content != self._kept:
             self._kept = content
             self.keeper.note(running_path(), content)

@@ -35,6 +35,7 @@ from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
+from livelav.core.running import Running
 from livelav.core.scene import Drawn, Fade, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
@@ -79,14 +80,28 @@ _Stand = tuple[_Place, _Place]  # what is played, and what panic comes back to
 class Scenes:
     """Asked once a turn; `settings` are those of this moment."""
 
-    def __init__(self, scene: Scene, preset: str | None, songs: Sequence[Song], chance: Random | None = None) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        preset: str | None,
+        songs: Sequence[Song],
+        chance: Random | None = None,
+        stood: Running | None = None,
+    ) -> None:
         """`scene`, and the name of the `preset` that it comes from; `songs` are all that can be recalled.
 
-        `chance` is what variations are drawn from; None: others in every show.
+        `chance` is what variations are drawn from; None: others in every show. `stood`: where the show stood that this
+        one goes on from.
         """
-        self.songs = tuple(songs)
-        number = next((i for i, song in enumerate(self.songs) if song.preset == preset), None)
-        self._place = self._recalled = _Place(scene, preset, number)  # now, and as it was when it was recalled
+        self.songs, self.models = tuple(songs), list_models()  # which there were when somebody last asked for another
+        self.added: tuple[str, ...] = stood.added if stood else ()  # saved as new ones in this show
+        numbers = [i for i, song in enumerate(self.songs) if song.preset == preset]
+        number = stood.number if stood and stood.number in numbers else next(iter(numbers), None)
+        self._place = self._recalled = _Place(scene, preset, number, frozenset(stood.named if stood else ()))
+        if stood and (recalled := stood.recalled):  # as the preset was then, which its file may not be any more
+            self._recalled = replace(self._place, scene=recalled)
+            if recalled.drawn.model not in self.models:  # no file is opened because a file says so
+                self._recalled = self._recalled.with_drawn(scene.drawn.model, recalled.drawn.noise)
         self._before: list[_Stand] = []
         self._other: _Stand | None = None  # B, while A is played
         self._chance = chance or Random()
@@ -95,7 +110,6 @@ class Scenes:
         self._fade_s = 0.0
         self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
-        self.models = list_models()  # those that there were when somebody last asked for another
         self._listed_s = float("-inf")
         self.troubles: list[str] = []  # that nobody was told of so far
 
@@ -110,6 +124,23 @@ class Scenes:
     def preset(self) -> str | None:
         """The preset that was recalled last."""
         return self._place.preset
+
+    @property
+    def recalled(self) -> Scene:
+        """What panic comes back to."""
+        return self._recalled.scene
+
+    def stands(self) -> Running:
+        """Where the show stands, for another one to go on from; what the scene does not say is the caller's to add."""
+        place = self._place
+        return Running(
+            place.scene,
+            place.preset,
+            recalled=self._recalled.scene,
+            named=tuple(sorted(place.named)),
+            number=place.number,
+            added=self.added,
+        )
 
     @property
     def song(self) -> Song | None:
@@ -180,7 +211,7 @@ class Scenes:
         if new or not (name and self._is_file(name)):
             name = path.stem
             if not any(song.preset == name for song in self.songs):
-                self.songs = (*self.songs, Song(name))
+                self.songs, self.added = (*self.songs, Song(name)), (*self.added, name)
             if number is None:  # else the evening goes on from where it is
                 number = next(i for i, song in enumerate(self.songs) if song.preset == name)
         self._place = self._recalled = replace(self._place, preset=name, number=number)
@@ -313,11 +344,16 @@ class Scenes:
                 else:
                     self.troubles.append("this is A now; go on from it, and swap goes between the two")
             case Panic():
-                self._cued = None
-                self._go(self._recalled, self._recalled, now_s, 0.0)
+                self._panic(now_s)
             case _:
                 self._perform_settled(command, now_s, tempo)
         return command
+
+    def _panic(self, now_s: float) -> None:
+        self._cued = None
+        if self._tonight(self._recalled) != self._place:  # what hands had made of it can be come back to
+            self._leave()
+        self._go(self._recalled, self._recalled, now_s, 0.0)
 
     def _perform_settled(self, command: Settled, now_s: float, tempo: Tempo) -> None:
         match command:

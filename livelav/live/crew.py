@@ -11,6 +11,7 @@ from livelav.audio.capture import CAPTURE_FIELDS, CaptureConfig, run_capture
 from livelav.control.banks import Bank
 from livelav.control.link import LINK_FIELDS, run_link
 from livelav.control.midi import MIDI_FIELDS, MidiConfig, run_midi
+from livelav.core.running import Running
 from livelav.core.scene import PACKED, Scene
 from livelav.core.setlists import Song
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
@@ -55,6 +56,8 @@ class LiveConfig:
     take: TakeConfig | None = None
     preset: str | None = None  # that the scene comes from
     songs: tuple[Song, ...] = ()  # what can be recalled
+    set_list: str | None = None  # the list that these are from
+    stood: Running | None = None  # where the show stood that this one goes on from
     banks: tuple[Bank, ...] = ()
 
 

@@ -6,9 +6,11 @@ main; the time is passed in.
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from livelav.control.commands import FadeTo, Follow, Taken
+from livelav.control.commands import FadeTo, Follow, SetChoice, SetDrive, SetParam, Taken
+from livelav.core.params import CHOICES, PARAMS
 from livelav.core.scene import Scene
 from livelav.core.tempo import Tempo
 from livelav.takes.format import LONGEST_LINE, head, line
@@ -22,13 +24,15 @@ _MOST_BYTES = 16 << 10  # at once: with the longest line besides, less than a pi
 class Tape:
     """`note` what was done, in order; `next` what is to be handed on."""
 
-    def __init__(self, scene: Scene) -> None:
-        """`scene`: with which the show begins."""
-        self._scene = scene
+    def __init__(self, scene: Scene, recalled: Scene | None = None) -> None:
+        """`scene`: with which the show begins; `recalled`: what panic comes back to then, where that is another."""
+        self._scene, by_hand = _since(recalled or scene, scene)
         self._waiting = deque[Words]()
         self._tempo: tuple[Tempo, bool] | None = None  # as it was noted last
         self._fade: FadeTo | None = None  # the same of the generator that is seen
         self._begun = self._full = False
+        for command in by_hand:
+            self.note(command, 0.0)
 
     def begin(self, loaded: Mapping[str, Any], now_s: float) -> None:
         """Sound is heard from now on, by what the synth says is `loaded`. What was done before counts from here."""
@@ -67,3 +71,15 @@ class Tape:
             words.append(self._waiting.popleft())
             size += len(words[-1][1])
         return words
+
+
+def _since(recalled: Scene, scene: Scene) -> tuple[Scene, list[Taken]]:
+    """(what was recalled, in the evening as it is in `scene`; what hands have made of it since)."""
+    evening = {p.name: scene.settings[p.name] for p in PARAMS if p.scope != "song"}
+    choices = {c.name: (recalled if c.scope == "song" else scene).choices[c.name] for c in CHOICES}
+    begun = replace(recalled, settings=recalled.settings.with_values(evening), choices=choices, seed=scene.seed)
+    settings, drives = scene.settings.as_dict(), {**begun.drives, **scene.drives}
+    done: list[Taken] = [SetParam(name, value) for name, value in settings.items() if value != begun.settings[name]]
+    done += [SetChoice(name, word) for name, word in scene.choices.items() if word != choices[name]]
+    done += [SetDrive(n, scene.drives.get(n)) for n in drives if scene.drives.get(n) != begun.drives.get(n)]
+    return begun, done
