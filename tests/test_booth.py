@@ -21,6 +21,7 @@ from livelav.desk.teaching import ROWS
 from livelav.flags import first_scene
 from livelav.live.booth import VIEW_BYTES, actions, asked
 from livelav.live.engine import Live
+from livelav.live.statistics import alarms
 from livelav.live.supervisor import Child
 from livelav.play import live_config
 from livelav.show.headless import HeadlessSurface
@@ -119,6 +120,82 @@ def test_the_window_says_how_sure_the_ear_is_of_the_tempo(live: Live) -> None:
     for now_s in (5.0, 6.0):
         live.desk.hear(Tempo(128.0, 4.0), 0.87, now_s)
     assert live.booth.view(live, 6.0)["beat_source"] == "heard 87 %"
+
+
+# ---- alarms
+
+LOOK_S = 0.05
+
+
+class Watched:
+    """A show that plays well until something is changed in it, looked at as main does, on a clock moved by hand."""
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.now_s, self.fps, self.images = live, 100.0, 60.0, 60.0  # a second, the images of them new
+        live.shared.main["first_s"], live.shared.capture["live"] = 90.0, 1.0
+        live.shared.main["latency_ms"] = 60.0
+
+    def after(self, seconds: float) -> set[str]:
+        """The alarms after so long."""
+        board = self.live.shared.main
+        for _ in range(round(seconds / LOOK_S)):
+            self.now_s += LOOK_S
+            self.live.shared.capture["last_sound_s"] = self.now_s
+            board["presented"] += self.fps * LOOK_S
+            board["repeated"] += max(self.fps - self.images, 0.0) * LOOK_S
+            self.live.lasting.look(self.live, self.now_s)
+        return {label for label, _text, _warns in alarms(self.live, self.now_s)}
+
+
+def test_a_show_that_plays_well_raises_no_alarm(live: Live) -> None:
+    assert Watched(live).after(5.0) == set()
+
+
+def test_a_source_that_reconnects_is_an_alarm_where_it_lasts(live: Live) -> None:
+    watched = Watched(live)
+    watched.after(1.0)
+    for _ in range(5):  # gone and back within a second: nothing to look at
+        live.shared.capture["live"] = 0.0
+        assert watched.after(1.0) == set()
+        live.shared.capture["live"] = 1.0
+        assert watched.after(0.2) == set()
+    live.shared.capture["live"] = 0.0
+    assert watched.after(3.0) == {"RECONNECTING"}
+    live.shared.capture["live"] = 1.0
+    assert watched.after(0.1) == set()
+
+
+def test_no_images_at_all_are_an_alarm_unless_the_picture_is_frozen(live: Live) -> None:
+    watched = Watched(live)
+    watched.after(1.0)
+    watched.images = 0.0
+    assert watched.after(1.5) == set()
+    assert watched.after(1.0) == {"NO IMAGES"}
+    watched.images = 15.0
+    assert watched.after(0.1) == set()
+    live.desk.press(["Z"], watched.now_s)
+    watched.images = 0.0
+    assert watched.after(5.0) == set()
+
+
+def test_late_images_and_too_few_pictures_are_alarms_in_words(live: Live) -> None:
+    watched = Watched(live)
+    watched.after(3.0)
+    live.shared.main["latency_ms"] = 450.0
+    assert watched.after(1.0) == set()
+    assert watched.after(1.5) == {"LATE"}
+    assert ("LATE", "images come 450 ms after their sound", True) in list(alarms(live, watched.now_s))
+    live.shared.main["latency_ms"] = 60.0
+    assert watched.after(0.2) == set()
+    watched.fps = watched.images = 30.0
+    assert watched.after(6.0) == {"LATE"}
+    assert ("LATE", "30 of 60 pictures a second", True) in list(alarms(live, watched.now_s))
+
+
+def test_before_the_first_picture_nothing_is_late(live: Live) -> None:
+    watched = Watched(live)
+    live.shared.main["first_s"] = live.shared.capture["live"] = watched.fps = 0.0
+    assert watched.after(5.0) <= {"SILENT"}
 
 
 # ---- what the HUD says

@@ -93,7 +93,7 @@ class Live:
         self.source: Event = {}
         self.loaded: Event = {}
         self._warnings: list[tuple[float, str]] = []  # (when, what)
-        self.hud_text = statistics.HudText()
+        self.hud_text, self.lasting = statistics.HudText(), statistics.Lasting()
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
         self._fallback = config.fallback
         self._memory = PeakMemory()
@@ -279,6 +279,7 @@ class Live:
 
     def _watch(self, now_s: float) -> None:
         """Looks after the children, takes in what they say, and keeps the figures."""
+        self.lasting.look(self, now_s)
         for child in self.children:
             if child not in (*self._hands, self.booth.child, self.synth):  # which are asked elsewhere
                 for event in child.poll(now_s):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _KEYS_WIDE = 84  # characters: within the smallest window that somebody plays in
 _GLUE = "\0"
 _SHORT_S, _SHORT_BYTES = 900.0, 100 << 20  # of recording, of room for presets: when to warn of the disk
+_SLOW = 0.8  # of the pictures a second that there should be: fewer is amber
+_LATE_MS = 200.0  # after its sound an image is seen to be late
+_LASTS_S = 2.0  # for so long what may come and go is amiss before it is an alarm
 _AMISS = ("blackout", "fade", "freeze", "lock", "pattern")  # switches that somebody may wonder about
 _MOST_GHOSTS = 3  # with a row of their own
 TOUCHED_S = 2.0  # for so long the HUD shows what a knob has moved
@@ -105,6 +108,44 @@ def record(live: Live, now_s: float) -> dict[str, Any]:
     }
 
 
+class Lasting:
+    """What is amiss for so long that it is worth an alarm: a gap that nobody sees is none."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._shown = Rate()
+        self._pictures = 0.0  # a second
+        self._images = -1.0  # new ones that were shown so far
+
+    def look(self, live: Live, now_s: float) -> None:
+        """To be called many times a second, whoever shows alarms."""
+        board, capture = live.shared.main, live.shared.capture
+        plays = board["first_s"] > 0 and not live.capture.finished
+        images, self._images = self._images, board["presented"] - board["repeated"]
+        has_new = images != self._images
+        self._pictures = self._shown.step(board["presented"], now_s)
+        was_late = "LATE" in self._since and not has_new  # between two images: as the last one
+        amiss = {
+            "RECONNECTING": plays and not capture["live"],
+            "NO IMAGES": plays and not has_new and not live.desk.state.freeze,
+            "LATE": plays and (board["latency_ms"] > _LATE_MS if has_new else was_late),
+            "SLOW": plays and self._pictures < _SLOW / live.shared.pace["period_s"],
+        }
+        self._since = {label: self._since.get(label, now_s) for label, is_so in amiss.items() if is_so}
+
+    def alarms(self, live: Live, now_s: float) -> Iterator[HudRow]:
+        """One row for each."""
+        lasts = {label: now_s - since_s for label, since_s in self._since.items() if now_s - since_s >= _LASTS_S}
+        if "RECONNECTING" in lasts:
+            yield "RECONNECTING", f"no sound from the source for {lasts['RECONNECTING']:.0f} s", True
+        if "NO IMAGES" in lasts:
+            yield "NO IMAGES", f"no new one for {lasts['NO IMAGES']:.0f} s", True
+        elif "LATE" in lasts:
+            yield "LATE", f"images come {live.shared.main['latency_ms']:.0f} ms after their sound", True
+        if "SLOW" in lasts:
+            yield "LATE", f"{self._pictures:.0f} of {1 / live.shared.pace['period_s']:.0f} pictures a second", True
+
+
 class HudText:
     """What the HUD and the operator's window say; remembers what it needs for figures per second."""
 
@@ -122,7 +163,7 @@ class HudText:
         restarts = sum(child.restarts for child in live.children) - live.synth.restarts + live.synths.restarts
         synth, lost = live.synths.board, live.synths.count("overruns")
         rows: list[HudRow] = [
-            ("picture", f"{presented:.0f} a second, {new:.0f} new{softer}", 0 < presented < 0.8 * wanted),
+            ("picture", f"{presented:.0f} a second, {new:.0f} new{softer}", 0 < presented < _SLOW * wanted),
             ("latency", latency, bool(new) and board["latency_ms"] > 100),
             ("source", str(live.source.get("name", "none yet")), shared.capture["live"] == 0),
         ]
@@ -172,6 +213,7 @@ def alarms(live: Live, now_s: float) -> Iterator[HudRow]:
         yield "FLASHES", "held back", True
     if silent_s := live.silent_s(now_s):
         yield "SILENT", f"nothing heard for {silent_s:.0f} s", True
+    yield from live.lasting.alarms(live, now_s)
     if live.recorder and 0 < (left_s := live.recorder.board["left_s"]) < _SHORT_S:
         yield "DISK", f"room for {_duration(left_s)} more of the recording", True
     if live.taker and 0 < (left_s := live.taker.board["left_s"]) < _SHORT_S:
