@@ -13,6 +13,7 @@ from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Sw
 from livelav.core.drive import Drive
 from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
+from livelav.core.preset_text import preset_text
 from livelav.core.presets import list_presets, load_preset
 from livelav.core.running import Running, read_running
 from livelav.core.scene import PACKED, Drawn, Fade, MappingKey, Scene, Wanted
@@ -278,6 +279,16 @@ def test_a_preset_of_another_encoder_says_that_the_running_show_keeps_its_own() 
     assert one.scene.choices["encoder"] == "auto"
     assert one.wanted.key.mode == "fixed"
     assert "encoder encodec-24khz" in one.troubles.pop()
+
+
+def test_a_preset_that_leaves_the_encoder_to_the_show_is_content_with_any() -> None:
+    own = config_dir() / "presets"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "any.toml").write_text(preset_text(START, "any"))
+    begun = replace(START, choices={**START.choices, "encoder": "encodec-24khz"})
+    one = Scenes(begun, None, (Song("any"),))
+    one.perform(RecallNumber(1), 0.0, BEAT)
+    assert one.preset == "any" and one.troubles == []
 
 
 def test_a_preset_that_was_edited_is_recalled_as_it_is_now() -> None:

@@ -92,8 +92,9 @@ class Scene:
         return replace(self, settings=self.settings.with_values(moved))
 
     def not_taken(self, preset: Preset) -> list[str]:
-        """Choices of `preset` that a running show cannot change, and that are others than ours."""
-        return [n for n, word in preset.choices.items() if not CHOICE_BY_NAME[n].scene and self.choices[n] != word]
+        """Choices of `preset` that a running show cannot change, and that are others than ours: `auto` is any."""
+        asked = {n: word for n, word in preset.choices.items() if not CHOICE_BY_NAME[n].scene}
+        return [n for n, word in asked.items() if word not in ("auto", self.choices[n])]
 
 
 @dataclass(frozen=True, slots=True)
