@@ -15,7 +15,8 @@ knobs = st.floats(0.0, 1.0)
 
 @given(params, knobs)
 def test_knob_inverts_value(p: Param, knob: float) -> None:
-    assert p.knob(p.value(knob)) == pytest.approx(knob, abs=1e-9)
+    assert p.knob(p.value(knob)) == pytest.approx(knob, abs=max(p.notch / 2, 0.0) + 1e-9)
+    assert p.value(p.knob(p.value(knob))) == pytest.approx(p.value(knob), rel=1e-9)
 
 
 @given(params, knobs, knobs)
@@ -38,10 +39,16 @@ def test_the_ends_of_travel_are_the_ends_of_the_range(p: Param) -> None:
 @given(params, st.floats())
 def test_only_values_in_range_pass(p: Param, value: float) -> None:
     if p.lo <= value <= p.hi:
-        assert Settings().with_values({p.name: value})[p.name] == value
+        assert Settings().with_values({p.name: value})[p.name] == (p.nearest(value) if p.steps else value)
     else:
         with pytest.raises(ParamError, match=rf"{p.name} is .*: it must be a number from {p.lo:g} to {p.hi:g}"):
             Settings().with_values({p.name: value})
+
+
+def test_a_cue_is_a_beat_a_bar_two_or_four_and_nothing_between() -> None:
+    cue = param("preset.cue")
+    assert [cue.value(step / 4) for step in range(5)] == [0.0, 1.0, 4.0, 8.0, 16.0]
+    assert {cue.value(cc / 127) for cc in range(128)} == {cue.checked(beats) for beats in range(17)} == {*cue.steps}
 
 
 @pytest.mark.parametrize("value", ["1", None, True, [1.0], 1j])
@@ -68,6 +75,7 @@ def test_the_table_is_consistent() -> None:
     for p in PARAMS:
         assert math.isfinite(p.lo) and math.isfinite(p.hi) and p.lo < p.hi
         assert p.checked(p.default) == p.default
+        assert not p.steps or ((p.steps[0], p.steps[-1]) == (p.lo, p.hi) and sorted(set(p.steps)) == list(p.steps))
         assert p.curve == "lin" or (p.lo == 0 if p.curve == "count" else p.lo > 0)
         assert p.help
     for choice in CHOICES:

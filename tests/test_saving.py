@@ -30,7 +30,9 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 words = {c.name: st.sampled_from(c.options or (c.default,)) for c in CHOICES}
 scenes = st.builds(
     Scene,
-    st.tuples(*(st.floats(p.lo, p.hi).map(lambda v, p=p: min(max(float(f"{v:.6g}"), p.lo), p.hi)) for p in PARAMS)).map(  # type: ignore[misc]
+    st.tuples(
+        *(st.floats(p.lo, p.hi).map(lambda v, p=p: p.checked(min(max(float(f"{v:.6g}"), p.lo), p.hi))) for p in PARAMS)
+    ).map(  # type: ignore[misc]
         Settings
     ),
     st.fixed_dictionaries(words),

@@ -26,7 +26,7 @@ MORPH_S = 2.0
 BEAT = Tempo(120.0, 0.0)  # two a second
 SONGS = tuple(Song(name) for name in ("calm", "pulse", "storm"))
 START = Scene(Settings(), {name: choice.default for name, choice in CHOICE_BY_NAME.items()}, 0)
-values = st.tuples(*(st.floats(p.lo, p.hi) for p in PARAMS)).map(Settings)
+values = st.tuples(*(st.floats(p.lo, p.hi).map(p.checked) for p in PARAMS)).map(Settings)
 
 
 def scenes(songs: tuple[Song, ...] = SONGS, **changes: float) -> Scenes:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from livelav.control.banks import bind_problems, learn, learnt, learnt_path
+from livelav.control.banks import Bank, bind_problems, learn, learnt, learnt_path
 from livelav.control.bindings import Binding
 from livelav.control.commands import NAMED_ACTIONS, Recall, Save, SetParam, Undo
+from livelav.control.hands import Hands
 from livelav.control.messages import Control
 from livelav.core.generations import generation
 from livelav.core.params import BY_NAME, PARAMS
@@ -56,6 +57,29 @@ def close(desk: Desk) -> None:
     """All that waits goes to disk."""
     desk.keeper.close()
     desk.keeper.run()
+
+
+def test_a_key_arrows_and_encoders_step_through_what_recalls_wait_for(desk: Desk) -> None:
+    def now() -> float:
+        return desk.settings["preset.cue"]
+
+    seen = []
+    for _ in range(6):
+        desk.press(["C"], 0.0)
+        seen.append(now())
+    assert seen == [1.0, 4.0, 8.0, 16.0, 0.0, 1.0]
+    pick(desk, "preset.cue")
+    desk.press(["RIGHT", "RIGHT"], 0.0)
+    assert now() == 8.0
+    desk.press(["LEFT"] * 9, 0.0)
+    assert now() == 0.0
+    encoder = Bank("box", "box", "", (Binding(Control("cc", 70), "preset.cue", "twos"),))
+    desk.inputs.hands = Hands([encoder], ())
+    seen = []
+    for value in (1, 1, 127, 1, 1, 1, 1):
+        desk.take(turns(70, value), 1.0)
+        seen.append(now())
+    assert seen == [1.0, 4.0, 1.0, 4.0, 8.0, 16.0, 16.0]
 
 
 def test_arrows_reach_every_parameter_and_action_and_come_round(desk: Desk) -> None:

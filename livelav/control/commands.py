@@ -196,6 +196,11 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCue:
+    """What recalls wait for: the next of preset.cue's steps, round their end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """Keep the scene as the preset that it came from; or as a `new` one; or as the one with that `number` in the set
     list, counted from 1, which is a new one where there is none."""
@@ -248,7 +253,7 @@ Settled = Play | Begin | VaryTo | PlayModel | Keep  # what was done, in words th
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic | Settled
 BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear | Follow
 PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
-Action = ShowCommand | SceneCommand | StepModel | BeatCommand | Save | PickCommand
+Action = ShowCommand | SceneCommand | StepModel | BeatCommand | StepCue | Save | PickCommand
 Command = SetParam | SetDrive | SetChoice | Put | Action
 Taken = Command | FadeTo  # what a take tells of
 
@@ -271,6 +276,7 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "swap": Swap(),
     "vary": Vary(),
     "panic": Panic(),
+    "cue": StepCue(),
     "next-model": StepModel(1),
     "previous-model": StepModel(-1),
     "tap": Tap(),

@@ -285,7 +285,8 @@ def moved_to(
 ) -> float | None:
     """The parameter's new value in units; None where it stays. `now` is the one that it has."""
     if binding.mode in RELATIVE:
-        return param.value(_stepped(binding, param.knob(now), steps(binding.mode, moved.value)))
+        by = steps(binding.mode, moved.value) * max(1.0 / COARSE_TOP, param.notch)
+        return param.value(_stepped(binding, param.knob(now), by))
     if binding.mode in ("toggle", "momentary", "set"):
         return _switched(binding, param, memory, moved, now)
     travel = _travel(binding, memory, moved)
@@ -349,8 +350,8 @@ def _let_go(memory: _Memory, now: float) -> float | None:
     return before if now == memory.value else None
 
 
-def _stepped(binding: Binding, knob: float, count: int) -> float:
-    """As many steps on as a knob with ends has from end to end, within the binding's part of the travel."""
+def _stepped(binding: Binding, knob: float, by: float) -> float:
+    """So much travel on, within the binding's part of it."""
     lo, hi = sorted((binding.lo, binding.hi))
     direction = 1 if binding.hi > binding.lo else -1
-    return min(max(knob + direction * count / COARSE_TOP, lo), hi)
+    return min(max(knob + direction * by, lo), hi)

@@ -23,6 +23,7 @@ KEYS: Mapping[str, Key] = {
     "U": Key(ACTIONS["undo"], "undo the last recall, swap or variation"),
     "X": Key(ACTIONS["swap"], "A/B: the first time keep this, then go between it and what it became"),
     "V": Key(ACTIONS["vary"], "vary all knobs by chance (U undoes)"),
+    "C": Key(ACTIONS["cue"], "recalls wait for a beat, a bar, two, four, or not: the next of these"),
     "BACKSPACE": Key(ACTIONS["panic"], "panic: at once the preset as it was recalled"),
     "CTRL+M": Key(ACTIONS["next-model"], "next model (generator)"),
     "CTRL+SHIFT+M": Key(ACTIONS["previous-model"], "previous model"),

@@ -39,15 +39,23 @@ class Param:
     # operator: no preset may name it.
     scope: Literal["song", "evening", "operator"] = "song"
     alias: str = ""  # a shorter flag
+    steps: tuple[float, ...] = ()  # all values that it can have, from lo to hi, evenly spaced on the knob; (): any
     help: str = ""
 
     @property
     def flag(self) -> str:
         return flag(self.name)
 
+    @property
+    def notch(self) -> float:
+        """Knob travel from one step to the next; 0 where there are none."""
+        return 1.0 / (len(self.steps) - 1) if self.steps else 0.0
+
     def value(self, knob: float) -> float:
         """Knob travel 0..1 to a value in units; travel outside 0..1 is clipped, as a real knob stops."""
         knob = min(max(knob, 0.0), 1.0)
+        if self.steps:
+            return self.steps[round(knob / self.notch)]
         if self.curve == "log":
             return min(max(self.lo * math.pow(self.hi / self.lo, knob), self.lo), self.hi)
         if self.curve == "count":
@@ -56,19 +64,25 @@ class Param:
 
     def knob(self, value: float) -> float:
         """The inverse of `value`."""
+        if self.steps:
+            return self.steps.index(self.nearest(value)) * self.notch
         if self.curve == "log":
             return math.log(value / self.lo, self.hi / self.lo)
         if self.curve == "count":
             return math.log1p(value) / math.log1p(self.hi)
         return (value - self.lo) / (self.hi - self.lo)
 
+    def nearest(self, value: float) -> float:
+        """The value that it can have; of two steps as near the lower one."""
+        return min(self.steps, key=lambda step: abs(step - value)) if self.steps else float(value)
+
     def checked(self, value: float) -> float:
-        """The value itself. Raises ParamError where it is no finite number in range."""
+        """The value itself, or its nearest step. Raises ParamError where it is no finite number in range."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not self.lo <= value <= self.hi:
             unit = f" {self.unit}" if self.unit else ""
             raise ParamError(f"{self.name} is {value!r}: it must be a number from {self.lo:g} to {self.hi:g}{unit}")
-        return float(value)
+        return self.nearest(value)
 
 
 _OWN: tuple[Param, ...] = (
@@ -115,7 +129,16 @@ _OWN: tuple[Param, ...] = (
     Param("show.drift", 0.3, 0.0, 1.0, help="slow motion of the picture in the shader, also without new images"),
     Param("preset.morph", 2.0, 0.0, 30.0, "s", scope="evening", help="how long a recalled preset takes to fade in"),
     Param("preset.morph_beats", 0.0, 0.0, 64.0, "beats", scope="evening", help="the same in beats; 0: in seconds"),
-    Param("preset.cue", 0.0, 0.0, 16.0, "beats", scope="evening", help="a recall waits for a multiple; 0: not"),
+    Param(
+        "preset.cue",
+        0.0,
+        0.0,
+        16.0,
+        "beats",
+        scope="evening",
+        steps=(0.0, 1.0, 4.0, 8.0, 16.0),
+        help="a recall waits for the next beat (1), bar (4), two (8) or four bars (16); 0: not",
+    ),
     Param(
         "preset.vary", 0.15, 0.0, 1.0, scope="evening", help="how far of their travel `vary` moves the knobs at most"
     ),

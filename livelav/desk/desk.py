@@ -26,6 +26,7 @@ from livelav.control.commands import (
     SetChoice,
     SetDrive,
     SetParam,
+    StepCue,
     StepModel,
     Toggle,
 )
@@ -36,7 +37,7 @@ from livelav.control.osc import Argument
 from livelav.control.switches import ShowState
 from livelav.core.drive import Pulse, driven
 from livelav.core.errors import MidiError
-from livelav.core.params import Settings
+from livelav.core.params import BY_NAME, Settings
 from livelav.core.presets import Binds
 from livelav.core.running import Running, running_path
 from livelav.core.scene import Scene, Wanted
@@ -52,6 +53,7 @@ from livelav.mapping.modulation import loudness
 from livelav.takes.tape import Tape
 
 OURS = ("midi", "ports", "tempo", "session")  # events of the MIDI and Link processes that are meant for the desk
+_CUE = BY_NAME["preset.cue"]
 _KEEP_S = 2.0
 _ON = 0.5  # a switch among the parameters
 _SEEN = ("blackout", "fade", "freeze", "pattern")  # switches that the audience sees the sides of
@@ -200,6 +202,9 @@ class Desk:
             return command if self.scenes.choose(command.name, command.value, self.beat.tempo) else None
         elif isinstance(command, StepModel):
             return self.scenes.step_model(command.steps, now_s, self.beat.tempo)
+        elif isinstance(command, StepCue):
+            at = _CUE.steps.index(self.settings[_CUE.name])
+            return self._perform(SetParam(_CUE.name, _CUE.steps[(at + 1) % len(_CUE.steps)]), now_s)
         elif isinstance(command, SceneCommand):
             return self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):

@@ -61,7 +61,9 @@ class Teaching:
                 self._pick(name)
             case Turn(steps) if self.picked in BY_NAME:
                 param = BY_NAME[self.picked]
-                return SetParam(param.name, param.value(param.knob(settings[param.name]) + steps * _TRAVEL))
+                return SetParam(
+                    param.name, param.value(param.knob(settings[param.name]) + steps * max(_TRAVEL, param.notch))
+                )
             case Turn(steps):
                 return NAMED_ACTIONS[self.picked] if steps > 0 else None
             case TurnDrive(part, steps) if self.picked in BY_NAME:

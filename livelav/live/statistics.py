@@ -273,6 +273,8 @@ def _played(desk: Desk, now_s: float) -> Iterator[HudRow]:
         yield "preset", scenes.preset + fading + ", changed" * scenes.is_changed, False
     if scenes.song and scenes.song.notes:
         yield "notes", scenes.song.notes, False
+    if every := desk.settings["preset.cue"]:
+        yield "cue", f"recalls wait for a multiple of {every:g} beats", False
     if cued := scenes.cued(now_s):
         yield "cued", f"{cued[0]} in {cued[1] / tempo.period_s:.0f} beats", False
     if following := scenes.next_song:

@@ -126,7 +126,7 @@ class Sliders:
         if was_held:
             self._held = None
         if imgui.is_item_hovered() and io.mouse_wheel:
-            asked = param.value(param.knob(value) + io.mouse_wheel * _WHEEL)
+            asked = param.value(param.knob(value) + io.mouse_wheel * max(_WHEEL, param.notch))
             self._ask("set", name=name, value=asked)
             return asked
         return value
