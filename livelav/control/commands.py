@@ -46,7 +46,7 @@ class Toggle:
 class Put:
     """Turn one switch on, or off, whatever side it is on: what a pad does that is held."""
 
-    switch: Literal["blackout", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
+    switch: Literal["blackout", "fade", "freeze", "hud", "fullscreen", "lock", "pattern", "operator"]
     on: bool
 
 
