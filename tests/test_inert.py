@@ -84,7 +84,7 @@ def test_any_opcodes_give_a_value_or_the_one_error(program: list[bytes]) -> None
         (b"K\x01", "damaged"),
         (b"\x85.", "takes more"),
         (b"h\x07.", "damaged"),
-        (b"r\xff\xff\xff\xff.", "damaged"),  # a memo index of 4 Gi with nothing to remember
+        (b"r\xff\xff\xff\xff.", "out of order"),  # a memo index of 4 Gi with nothing to remember
     ],
 )
 def test_what_plain_data_does_not_need_is_refused(program: bytes, reason: str) -> None:

@@ -188,6 +188,7 @@ def gadgets() -> Iterator[tuple[str, bytes]]:
     yield from _storages()
     yield from _arrays()
     yield from _networks()
+    yield from _crowds()
     yield from _bombs()
     yield from _archives()
 
@@ -207,6 +208,22 @@ def variables(*pairs: tuple[str, bytes]) -> bytes:
 
 def rosinality(*items: tuple[bytes, bytes]) -> bytes:
     return PROTO + mapping((text("g_ema"), mapping(*items))) + STOP
+
+
+def vector(size: int, key: bytes = text("0")) -> bytes:
+    """A tensor of so many bytes, in a torch file."""
+    parts = (reference(size, "ByteStorage", key), b"K\x00", integer(size) + b"\x85", b"K\x01\x85", b"\x89", b"}")
+    return call(named("torch._utils", "_rebuild_tensor_v2"), *parts)
+
+
+def many(count: int) -> list[tuple[bytes, bytes]]:
+    """So many names of what was kept as the ninth."""
+    return [(text(f"w{number}"), b"h\x09") for number in range(count)]
+
+
+def legacy_file(tree: bytes, size: int, key: bytes = text("0")) -> bytes:
+    """A torch file of the older layout with that tree, and one storage of so many bytes."""
+    return LEGACY_HEAD + TWO + tree + STOP + TWO + b"](" + key + b"e." + struct.pack("<q", size) + bytes(size)
 
 
 def _placed(number: int, value: bytes) -> bytes:
@@ -323,6 +340,10 @@ def _storages() -> Iterator[tuple[str, bytes]]:
     yield "a nested file of 2^62 numbers", nested(good.replace(count, struct.pack("<q", 1 << 62)))
     yield "a nested file that is no bytes", weight(call(load, text("x")))
     yield "a nested file given twice", weight(call(load, blob(good), blob(good)))
+    key = text("k" * HUGE)
+    named_long = mapping((text("g_ema"), mapping((text("a"), vector(4, key) + b"q\x09"), *many(900))))
+    yield "nine hundred tensors in a storage with a name of a megabyte", legacy_file(named_long, 4, key)
+    yield "a name of a megabyte of a storage that is not whole", archive(named_long)
     yield "storage keys that are a nest", nested(legacy(4, bytes(16), key=_doubled(60)))
     yield "a system that is no dictionary", nested(good.replace(text("little_endian"), text("little_engine")))
     yield "a tensor beyond its storage", of((1000,), (1,))
@@ -401,11 +422,13 @@ def _arrays() -> Iterator[tuple[str, bytes]]:
     yield "a bytearray of 4 GiB in 20 bytes", b"\x80\x05\x96" + struct.pack("<Q", 1 << 32) + b"x."
 
 
+def named_ema(value: bytes) -> bytes:
+    """That as the generator of a file of NVIDIA's."""
+    return PROTO + mapping((text("G_ema"), value)) + STOP
+
+
 def _networks() -> Iterator[tuple[str, bytes]]:
     """Trees that have no end, or another shape than a network."""
-
-    def named_ema(value: bytes) -> bytes:
-        return PROTO + mapping((text("G_ema"), value)) + STOP
 
     def children(*names: str) -> bytes:
         return mapping((text("_modules"), mapping(*((text(name), b"h\x02") for name in names))))
@@ -445,15 +468,54 @@ def _networks() -> Iterator[tuple[str, bytes]]:
     yield "a state dict of texts", rosinality((text("input.input"), text("print(1)")))
     number = tensor((1,), (1,), 1, bytes(4))
     yield "a style of a number with 3 digits too many", rosinality((text("style.999999.weight"), number))
+    filters = mapping((text("g_ema"), mapping((text("convs.0.blur.kernel"), vector(80 * HUGE)))))
+    yield "a filter of 80 MiB", legacy_file(filters, 80 * HUGE)
     yield "a block of 2^99 px", rosinality((text("convs.99.conv.weight"), number))
     yield "a tuple of nothing", PROTO + b"NNN\x87."
     yield "a discriminator alone", PROTO + mapping((text("D"), module(b"}"))) + STOP
     yield "training's networks alone", PROTO + mapping((text("G"), module(b"}")), (text("D"), module(b"}"))) + STOP
 
 
+def _crowds() -> Iterator[tuple[str, bytes]]:
+    """Little that is named so often that its names alone are much."""
+    for length in (980, 80):
+        what = f"a million tensors of {length} letters each"
+        names = [f"{n:0{length}}" for n in range(1000)]
+        leaf = module(mapping((text("_parameters"), mapping(*((text(name), b"\x88") for name in names)))))
+        crowd = mapping((text("_modules"), b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(999)) + b"u"))
+        yield f"{what}, in a module named often", PROTO + leaf + b"q\x070" + named_ema(module(crowd))[2:]
+        leaf = network(*((name, b"N") for name in names)) + b"q\x07"
+        crowd = b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(1000)) + b"u"
+        state = mapping((text("variables"), b"]"), (text("components"), crowd))
+        trunk = named("dnnlib.tflib.network", "Network") + b")\x81" + state + b"b"
+        yield f"{what}, in a component named often", PROTO + b"N" + leaf + trunk + b"\x87" + STOP
+    nothing = mapping(*((text(f"{n}"), b"N") for n in range(1000))) + b"q\x08"
+    leaf = module(mapping((text("_parameters"), nothing), (text("_buffers"), b"h\x08")))
+    crowd = mapping((text("_modules"), b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(999)) + b"u"))
+    yield "two million parameters that are none", PROTO + leaf + b"q\x070" + named_ema(module(crowd))[2:]
+
+
 def _doubled(times: int) -> bytes:
     """A tuple of two that are one, and so on: 2^times leaves, in a few bytes."""
     return b")q\x63" + b"0h\x63h\x63\x86q\x63" * times
+
+
+def _laid_out(bits: int) -> tuple[list[int], int]:
+    """Numbers that fill the places of a dictionary of 2^bits in the order in which CPython looks for a free one, and
+    one more for which it passes most of them."""
+    mask = (1 << bits) - 1
+    slots = [1]
+    while len(slots) < (2 << bits) // 3 - 8:
+        slots.append((5 * slots[-1] + 1) & mask)
+    place = {slot: number for number, slot in enumerate(slots)}
+    for number in range(1 + mask + 1, 1 << 31, mask + 1):
+        rest, at = number, number & mask
+        while rest and at in place:
+            rest >>= 5
+            at = (5 * at + rest + 1) & mask
+        if place.get(at, len(slots)) < len(slots) // 4:
+            return slots, number
+    raise AssertionError("there is one")
 
 
 def _bombs() -> Iterator[tuple[str, bytes]]:
@@ -479,6 +541,19 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     same = b"".join(b"\x8a\x0a" + (n * ((1 << 61) - 1)).to_bytes(10, "little") + b"N" for n in range(1, MANY))
     yield "a hundred thousand keys of one hash", PROTO + b"}(" + key + b"N" + same + b"u" + STOP
     yield "the same as a set", PROTO + b"\x8f(" + same.replace(b"N\x8a\x0a", b"\x8a\x0a") + b"\x90" + STOP
+    slots, last = _laid_out(17)
+    for what, number in (("whole", integer), ("whole floating", lambda n: b"G" + struct.pack(">d", n))):
+        keys = b"".join(number(n) + b"N" for n in slots)
+        again = b"h\x05Ns" * 90_000
+        yield (
+            f"{what} numbers as keys that lie in each other's way",
+            (PROTO + number(last) + b"q\x050}(" + keys + b"u" + again + STOP),
+        )
+    puts = b"".join(b"r" + struct.pack("<I", n) for n in slots)
+    yield (
+        "things remembered in each other's way",
+        PROTO + b"N" + puts + (b"r" + struct.pack("<I", last)) * 300_000 + STOP,
+    )
     make = named("torch_utils.persistence", "_reconstruct_persistent_obj") + b"q\x01(" + b"N" * MANY + b"tq\x02"
     yield "a call with 10^5 arguments, again and again", PROTO + make + b"0" + b"h\x01h\x02R0" * MANY + b"N" + STOP
     items = named("builtins", "set") + b"q\x01](" + b"N" * MANY + b"eq\x02"

@@ -9,7 +9,8 @@ It does not know what the data mean, and a tree it returns may hold itself or be
 must bound the walk. Any fault in a file is a PlainDataError; the caller says which file and what to do.
 
 Work is bounded by the file's own length: no instruction costs more than what it takes off the stack, so that naming
-one large value many times over gains nothing, and what a file holds inside itself is counted with it.
+one large value many times over gains nothing, and what a file holds inside itself is counted with it. Only a look-up
+among keys may cost as much as there are keys, where a file lays them out so; hence none has many.
 
 Pure; no process or thread of its own. Source: the standard library's pickletools.
 """
@@ -27,7 +28,9 @@ MAX_OPERATIONS = 500_000  # three StyleGAN2 networks of 1024 px in one pickle ta
 MAX_ARGUMENTS = 16  # of one call
 MAX_FILE_BYTES = 2 << 30
 LONGEST_KEY = 1_000
-LARGEST_KEY = 1 << 60  # whole numbers below it have different hashes, so no dictionary grows slow
+LARGEST_KEY = 1 << 60  # whole numbers below it have different hashes
+MAX_GAP = 255  # between the numbers under which things are remembered: pickles count them up
+MOST_KEYS = 1_000  # of one dictionary or set; numbers that are laid out for it make each look-up pass all of them
 
 
 class PlainDataError(ValueError):
@@ -158,6 +161,8 @@ class _Machine:
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(self._memo[argument])
         elif name in ("BINPUT", "LONG_BINPUT"):
+            if argument > len(self._memo) + MAX_GAP:
+                raise PlainDataError("its pickle remembers things out of order")
             self._memo[argument] = stack[-1]
         elif name == "MEMOIZE":
             self._memo[len(self._memo)] = stack[-1]
@@ -219,11 +224,13 @@ class _Machine:
     def _update(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not dict:
             raise PlainDataError("its pickle sets items of what is no dictionary")
+        _check_room(self.stack[-1], len(items) // 2)
         self.stack[-1].update(zip(map(_key, items[::2]), items[1::2], strict=True))
 
     def _include(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not set:
             raise PlainDataError("its pickle adds to what is no set")
+        _check_room(self.stack[-1], len(items))
         self.stack[-1].update(map(_key, items))
 
     def _look_up(self, module: Any, name: Any) -> None:
@@ -247,6 +254,11 @@ class _Machine:
         if self._persistent is None:
             raise PlainDataError("its pickle refers to something outside itself")
         self.stack.append(self._persistent(reference))
+
+
+def _check_room(target: dict[Any, Any] | set[Any], more: int) -> None:
+    if len(target) + more > MOST_KEYS:
+        raise PlainDataError(f"its pickle has a dictionary or set of more than {MOST_KEYS} keys")
 
 
 def _key(key: Any) -> Any:

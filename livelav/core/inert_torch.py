@@ -32,6 +32,7 @@ from livelav.core.inert import (
 MAX_ENTRIES = 20_000  # of an archive
 MAX_EXTRA_BYTES = 1 << 18  # of its entries' extra fields, over which zipfile takes quadratic time; torch has few
 MAX_DIMENSIONS = 16
+LONGEST_NAME = 100  # of a storage; torch gives them numbers
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older layout
 _LEGACY_VERSION = 1001
@@ -231,8 +232,10 @@ def _storages(read: Callable[[str], bytes | memoryview]) -> Callable[[Any], Stor
         kind, dtype, key, _, size, *view = reference
         if kind != "storage" or not isinstance(dtype, np.dtype) or any(part is not None for part in view):
             raise PlainDataError(f"a reference to something that is no storage: {said(kind)}")
-        if not isinstance(key, str) or type(size) is not int or not 0 <= size <= MAX_FILE_BYTES:
-            raise PlainDataError("a storage without a proper name and size")
+        if type(key) is not str or len(key) > LONGEST_NAME:  # each tensor's messages have it
+            raise PlainDataError("a storage without a proper name")
+        if type(size) is not int or not 0 <= size <= MAX_FILE_BYTES:
+            raise PlainDataError("a storage without a proper size")
         return Storage(dtype, key, size, read)
 
     return resolve

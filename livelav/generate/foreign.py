@@ -48,7 +48,7 @@ def from_nvidia(network: Any, limit_bytes: int) -> Parts:
         for kind in ("_parameters", "_buffers"):
             for name, value in _dict(state.get(kind, {})).items():
                 if value is not None:
-                    described[f"{path}{name}"] = value
+                    _describe(described, _joined(path, name), value)
         # the modules' own attributes, for what was left at its default is not among the arguments
         layer, dense = path.removesuffix(".").rpartition(".")[2], re.fullmatch(r"mapping\.fc\d+\.", path)
         if layer in ("conv0", "conv1", "torgb"):
@@ -81,7 +81,7 @@ def from_tensorflow(network: Any, limit_bytes: int) -> Parts:
         for pair in variables:
             if type(pair) is not tuple or len(pair) != 2:
                 raise CheckpointError("a variable that is no pair of name and numbers")
-            described[_joined(path, pair[0])] = pair[1]
+            _describe(described, _joined(path, pair[0]), pair[1])
         if path in ("", "synthesis/"):
             said = _dict(state.get("static_kwargs", {}))
             clamp = _number(said.get("conv_clamp")) if clamp is None else clamp
@@ -105,7 +105,7 @@ def from_rosinality(tree: Mapping[Any, Any], limit_bytes: int) -> Parts:
         described["latent_avg"] = tree["latent_avg"]
     tensors = _arrays(described, limit_bytes)
     for name in [name for name in tensors if name.endswith((".blur.kernel", ".upsample.kernel"))]:
-        _check_filter(tensors.pop(name) / 4.0)  # the gain of upsampling is in it
+        _check_filter(tensors.pop(name), 4.0)  # the gain of upsampling is in it
     return Parts("rosinality", dict(_renamed(_ROSINALITY, name, tensor) for name, tensor in tensors.items()))
 
 
@@ -159,7 +159,7 @@ _TENSORFLOW: tuple[Row, ...] = (
     _row(_TF_LAYERS + "(Conv|Conv0_up|Conv1|ToRGB)/bias", _tf_layer("bias")),
     _row(_TF_LAYERS + "(Conv|Conv0_up|Conv1)/noise_strength", _tf_layer("noise_strength")),
     _row(_TF_LAYERS + "(Conv|Conv0_up|Conv1|ToRGB)/mod_weight", _tf_layer("affine.weight"), lambda x: x.T),
-    _row(_TF_LAYERS + "(Conv|Conv0_up|Conv1|ToRGB)/mod_bias", _tf_layer("affine.bias"), lambda x: x + 1),
+    _row(_TF_LAYERS + "(Conv|Conv0_up|Conv1|ToRGB)/mod_bias", _tf_layer("affine.bias"), lambda x: x + x.dtype.type(1)),
 )
 
 
@@ -232,10 +232,15 @@ def _network_state(network: Any) -> dict[Any, Any]:
     return _dict(network.state)
 
 
+def _describe(described: dict[str, Any], name: str, value: Any) -> None:
+    """Adds a tensor: a module that is named many times over has as many of them."""
+    if len(described) >= MOST_PARTS:
+        raise CheckpointError(f"a network of more than {MOST_PARTS} tensors")
+    described[name] = value
+
+
 def _arrays(described: Mapping[str, Any], limit_bytes: int) -> dict[str, Array]:
     """Descriptions become arrays, which together can be no larger than the file unless some overlap."""
-    if len(described) > MOST_PARTS:
-        raise CheckpointError(f"a network of {len(described)} tensors")
     total = 0
     for name, value in described.items():
         if type(name) is not str or len(name) > LONGEST_NAME:
@@ -273,7 +278,7 @@ def _expect(what: str, found: Any, due: str | float | bool) -> None:
         raise CheckpointError(f"a generator with {what} {str(said)[:40]} where {due} is due")
 
 
-def _check_filter(kernel: Array) -> None:
+def _check_filter(kernel: Array, gain: float = 1.0) -> None:
     taps = np.array(FIR) / sum(FIR)
-    if kernel.shape != (4, 4) or not np.allclose(kernel, np.outer(taps, taps), atol=1e-3):
+    if kernel.shape != (4, 4) or not np.allclose(kernel / gain, np.outer(taps, taps), atol=1e-3):
         raise CheckpointError("a generator whose upsampling filter is not 1, 3, 3, 1")
