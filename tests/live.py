@@ -15,13 +15,16 @@ SAY_AGAIN_S = 4.0
 class Run:
     """One `livelav` process; `stats` is what it last wrote."""
 
-    def __init__(self, folder: Path, *args: str, headless: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *args: str, headless: bool = True, program: tuple[str, ...] = ("livelav",)
+    ) -> None:
+        """`program`: the module that is run, and what comes before livelav's own arguments."""
         self.stats_path = folder / "stats.json"
         self.say_again: Any = None  # called every SAY_AGAIN_S while something is waited for: JACK loses single messages
         if headless:
             args = ("--headless", "--size", "320x180", *args)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "livelav", *args, "--stats", str(self.stats_path)],
+            [sys.executable, "-m", *program, *args, "--stats", str(self.stats_path)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
         )  # fmt: skip
 

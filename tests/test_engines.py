@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,13 +20,15 @@ from stylegan2_oracle import Synthesis
 from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
+from x_engines import Failing
 
+from live import Run
 from livelav.bench.engines import markdown
 from livelav.core.clock import FakeClock
-from livelav.core.errors import BackendError
+from livelav.core.errors import BackendError, MissingBackendError
 from livelav.core.scene import PACKED
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
-from livelav.core.values import Block, Bytes, Floats, noise_factors
+from livelav.core.values import Block, Bytes, noise_factors
 from livelav.generate import engine_cache, library, openvino_backend
 from livelav.generate.backend import OWN_NOISE, Backend
 from livelav.generate.engine_cache import Key
@@ -216,29 +219,16 @@ def test_tensorrt_builds_the_export_and_tells_how_far_it_is(architecture: Archit
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
 def test_tensorrt_without_package_or_card_is_one_line() -> None:
-    with pytest.raises(BackendError) as caught:
-        load_generator("default", backend="tensorrt", threads=1)
-    assert "\n" not in str(caught.value)
+    if HAS_TRT_RTX:
+        (text,) = load_generator("default", backend="tensorrt", threads=1).warnings
+    else:
+        with pytest.raises(MissingBackendError) as caught:
+            load_generator("default", backend="tensorrt", threads=1)
+        text = str(caught.value)
+    assert "tensorrt" in text and "\n" not in text
 
 
 # Stepping down
-
-
-class Failing:
-    """A real backend that runs so many images and then fails, as an engine whose driver went."""
-
-    def __init__(self, backend: Backend, images: int) -> None:
-        self._backend, self._left = backend, images
-        self.name, self.streams = f"failing {backend.name}", backend.streams
-
-    def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
-        self._left -= 1
-        if self._left < 0:
-            raise BackendError("the driver went; try another")
-        return self._backend.synthesize(ws, noise)
-
-    def warmup(self) -> None:
-        self._backend.warmup()
 
 
 def failing(generator: Generator, images: int) -> Generator:
@@ -262,6 +252,51 @@ def test_an_engine_that_fails_is_followed_by_the_next_and_never_comes_back(tmp_p
 def test_what_was_asked_for_by_name_is_followed_by_another_too(tmp_path: Path) -> None:
     generator = load_generator(write_small(tmp_path / "x.safetensors"), "torch", threads=1)
     assert step_down(generator, BackendError("gone")).engine == "openvino cpu"
+
+
+@pytest.mark.parametrize("asked", ["auto", "openvino"])
+def test_an_engine_that_fails_at_its_first_image_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    path, build = write_small(tmp_path / "x.safetensors"), library.build
+
+    def fails_on(*engines: str) -> None:
+        def built(network: StaticNetwork, engine: str, *args: Any) -> Backend:
+            made = build(network, engine, *args)
+            return Failing(made, 0) if engine.partition(" ")[0] in engines else made
+
+        monkeypatch.setattr(library, "build", built)
+
+    fails_on("openvino")
+    generator = load_generator(path, asked, threads=1)
+    assert generator.engine == "torch cpu" and generator.failed == ("openvino cpu",)
+    assert generator.warnings == ("the driver went; try another; going on with " + generator.backend_name,)
+    with pytest.raises(BackendError, match="no engine is left"):
+        step_down(generator, BackendError("gone"))
+    fails_on("torch")
+    generator = load_generator(path, "openvino", threads=1)
+    fails_on("openvino", "torch")
+    with pytest.raises(BackendError, match="no engine runs this generator"):
+        load_generator(path, asked, threads=1)
+    with pytest.raises(BackendError, match="no engine runs this generator"):
+        step_down(generator, BackendError("gone"))
+
+
+def test_a_show_whose_engine_fails_at_the_first_image_begins_on_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As real processes."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    show = Run(tmp_path, "--input", "demo", "--backend", "openvino", program=("x_engines", "openvino-fails"))
+    try:
+        assert show.playing()["backend"].startswith("torch cpu")
+    finally:
+        show.process.terminate()
+        code, err = show.finish()
+    assert code == 0
+    said = "the driver went; try another; going on with torch cpu"
+    assert err.count(said) == 1 and len(err.splitlines()) == 1, err
+    assert f"!: {said}" in (tmp_path / "hud.txt").read_text()
 
 
 NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)

@@ -276,7 +276,9 @@ def test_auto_steps_down_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "pip install openvino" in generator.warnings[0]
 
 
-def test_an_engine_asked_for_by_name_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_asked_for_by_name_that_is_not_installed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without_openvino(monkeypatch)
     with pytest.raises(BackendError) as caught:
         load_generator(write_small(tmp_path / "x.safetensors"), backend="openvino")

@@ -65,6 +65,10 @@ class BackendError(LivelavError):
     """An engine that is not installed, or that refused to build or run a network."""
 
 
+class MissingBackendError(BackendError):
+    """An engine that is not installed: nothing but an installation brings it."""
+
+
 class EffectError(LivelavError):
     """An effect's file that is unreadable, or whose header or code is wrong."""
 

@@ -5,14 +5,15 @@ Knows files and backends, nothing of sound or windows. Engines are imported only
 
 import os
 import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from livelav.core.errors import BackendError, ModelError, StorageError, nearest
+from livelav.core.errors import BackendError, MissingBackendError, ModelError, StorageError, nearest
 from livelav.core.processor import physical_cores
 from livelav.core.store import PACKAGE, listing, models_dir
 from livelav.core.values import Bytes, Floats, WStats, noise_factors
@@ -48,7 +49,8 @@ class Generator:
     engine: str  # engine and device that run it: "openvino gpu"
     threads: int
     noise_mode: NoiseMode
-    failed: tuple[str, ...] = ()  # engines on devices that ran it and no longer do
+    first_s: float  # what its first image took
+    failed: tuple[str, ...] = ()  # engines on devices that did not run it, or no longer do
 
     @property
     def num_ws(self) -> int:
@@ -72,10 +74,6 @@ class Generator:
         factors = noise if isinstance(noise, np.ndarray) else noise_factors(noise)
         return self.backend.synthesize(np.ascontiguousarray(ws, np.float32), factors)
 
-    def warmup(self) -> None:
-        """Makes one image and drops it, so that the next takes no longer than any later one."""
-        self.backend.warmup()
-
 
 def load_generator(
     name_or_path: str | os.PathLike[str] = "default",
@@ -85,14 +83,17 @@ def load_generator(
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
 ) -> Generator:
-    """Reads a model and builds it on an engine.
+    """Reads a model and builds it on an engine, which has made an image then: the next takes no longer than any later.
 
-    `backend` is openvino, torch, tensorrt, or auto: the first that builds of those that this machine prefers.
+    `backend` is openvino, torch, tensorrt, or auto: what this machine prefers. An engine that fails to build or to make
+    its first image is followed by the next one, and `warnings` say so; not where one is asked for by name and is not
+    installed, for that is told before anything is shown.
     `threads` is the number of CPU threads for one image; None takes the physical cores. `noise_mode` is const (the
     model's own maps), random (drawn anew for every image) or none. `on_progress` is told in words how far an engine is
     that takes minutes to build: one call at a time, from any thread. `streams`: how many images are to be made at a
     time, where the engine can: more of them in all, each of them later.
-    Raises ModelError for a model that is missing or unreadable, BackendError where no engine builds.
+    Raises ModelError for a model that is missing or unreadable, BackendError where no engine runs it, of which
+    MissingBackendError where that one is not installed.
     """
     return _load(find_model(name_or_path), backend, threads or physical_cores(), noise_mode, on_progress, streams)
 
@@ -103,23 +104,18 @@ def step_down(generator: Generator, error: BackendError) -> Generator:
 
     Raises BackendError where nothing is left that has not failed."""
     failed = (*generator.failed, generator.engine)
-    for name in _left(failed):
-        try:
-            made = _load(generator.path, name, generator.threads, generator.noise_mode)
-            return replace(made, failed=failed, warnings=(f"going on with {made.backend_name}: {error}",))
-        except BackendError:
-            failed = (*failed, name)
-    raise BackendError(f"no engine is left for this generator: {error}")
+    if not _left(failed):
+        raise BackendError(f"no engine is left for this generator: {error}")
+    return _load(generator.path, "auto", generator.threads, generator.noise_mode, failed=failed, reasons=(str(error),))
 
 
 def _left(failed: tuple[str, ...]) -> list[str]:
-    """What may still run after those have failed, best first. Never TensorRT: it comes first, so it has failed, or has
-    an engine to build that takes minutes."""
+    """What may still run after those have failed, best first."""
     openvino = "openvino"
     if any(one in failed for one in OPENVINO_ON):  # it takes the processor only where no card is there, or a slow one
         openvino = "openvino cpu"
     names = (openvino if name == "openvino" else name for name in preference())
-    return [name for name in names if name not in (*failed, "tensorrt")]
+    return [name for name in names if name not in failed]
 
 
 def _load(
@@ -129,21 +125,45 @@ def _load(
     noise_mode: NoiseMode,
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
+    failed: tuple[str, ...] = (),
+    reasons: tuple[str, ...] = (),
 ) -> Generator:
+    """The first that runs of the one asked for and those that are left after `failed`, for `reasons`. Raises
+    BackendError."""
     checkpoint = read_checkpoint(path)
     network = static_network(checkpoint.config, checkpoint.tensors, checkpoint.sha256)
-    engine, built, warnings = _build(network, backend, threads, noise_mode, on_progress, streams)
+    asked = () if backend == "auto" else (_checked(backend),)
+    while names := (*asked, *_left(failed)):
+        engine, is_asked, asked = names[0], bool(asked), ()
+        try:
+            if engine == "tensorrt" and not is_asked and not _is_ready(network, noise_mode):
+                failed = (*failed, engine)
+                continue
+            built = build(network, engine, threads, noise_mode, None, on_progress, streams)
+            engine = _place(engine, built)
+            begin_s = time.perf_counter()
+            built.warmup()
+            first_s = time.perf_counter() - begin_s
+            break
+        except BackendError as error:
+            if is_asked and isinstance(error, MissingBackendError):
+                raise
+            failed, reasons = (*failed, engine), (*reasons, str(error))
+    else:
+        raise BackendError(f"no engine runs this generator: {' | '.join(reasons)}")
     return Generator(
         name=path.stem,
         sha256=checkpoint.sha256,
         stats=checkpoint.stats,
         resolution=checkpoint.config.resolution,
         backend=built,
-        warnings=warnings,
+        warnings=tuple(f"{reason}; going on with {built.name}" for reason in reasons),
         path=path,
         engine=engine,
         threads=threads,
         noise_mode=noise_mode,
+        first_s=first_s,
+        failed=failed,
     )
 
 
@@ -243,25 +263,6 @@ def remove_model(name: str) -> None:
 def preference() -> tuple[str, ...]:
     """The engines that this machine prefers, best first."""
     return PREFERENCE_WITH_CUDA if has_cuda() else PREFERENCE
-
-
-def _build(
-    network: StaticNetwork, backend: str, threads: int, noise_mode: NoiseMode, on_progress: OnProgress, streams: int
-) -> tuple[str, Backend, tuple[str, ...]]:
-    """One engine asked for by name must build; with auto the next one steps in, and a warning says so."""
-    if backend != "auto":
-        built = build(network, _checked(backend), threads, noise_mode, None, on_progress, streams)
-        return _place(backend, built), built, ()
-    failures: list[str] = []
-    for name in preference():
-        try:
-            if name == "tensorrt" and not _is_ready(network, noise_mode):
-                continue
-            built = build(network, name, threads, noise_mode, None, on_progress, streams)
-            return _place(name, built), built, tuple(failures)
-        except BackendError as error:
-            failures.append(str(error))
-    raise BackendError(f"no engine runs this generator: {' | '.join(failures)}")
 
 
 def _place(engine: str, built: Backend) -> str:

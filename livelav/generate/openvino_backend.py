@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livelav.core.errors import BackendError
+from livelav.core.errors import BackendError, MissingBackendError
 from livelav.core.values import W_DIM, Bytes, Floats
 from livelav.generate import engine_cache
 from livelav.generate.backend import OWN_NOISE, one_row
@@ -31,7 +31,9 @@ try:
 
     from livelav.generate.openvino_graph import build_graph
 except ImportError as error:
-    raise BackendError(f"openvino cannot be loaded ({error}): pip install openvino, or --backend torch") from error
+    raise MissingBackendError(
+        f"openvino cannot be loaded ({error}): pip install openvino, or --backend torch"
+    ) from error
 
 NOISE_SEED = 0
 
@@ -72,6 +74,7 @@ class OpenVINOBackend:
     def warmup(self) -> None:
         """See backend.Backend."""
         self._compiled.warmup()
+        self._compiled.begin_again()
 
 
 class _Weighed:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from livelav.core.errors import BackendError
+from livelav.core.errors import BackendError, MissingBackendError
 from livelav.core.values import W_DIM, Bytes, Floats
 from livelav.generate import engine_cache
 from livelav.generate.backend import OWN_NOISE
@@ -31,14 +31,14 @@ except ImportError:
     try:
         import tensorrt_rtx as trt
     except ImportError as error:
-        raise BackendError(f"tensorrt cannot be loaded ({error}): {INSTALL}") from error
+        raise MissingBackendError(f"tensorrt cannot be loaded ({error}): {INSTALL}") from error
 try:
     import torch
     from torch import Tensor
 
     from livelav.generate.cuda import Recording
 except ImportError as error:
-    raise BackendError(f"torch cannot be loaded ({error}): pip install torch, or --backend openvino") from error
+    raise MissingBackendError(f"torch cannot be loaded ({error}): pip install torch, or --backend openvino") from error
 
 PRECISION = "fp16"
 IS_RTX = trt.__name__.startswith("tensorrt_rtx")

@@ -7,7 +7,7 @@ The number of threads is torch's own setting and holds for the whole process. Ru
 
 from collections.abc import Mapping
 
-from livelav.core.errors import BackendError
+from livelav.core.errors import BackendError, MissingBackendError
 from livelav.core.values import W_DIM, Bytes, Floats
 from livelav.generate.backend import OWN_NOISE, one_row
 from livelav.generate.layout import LRELU_SLOPE, NoiseMode
@@ -19,7 +19,7 @@ try:
     from torch import Tensor
     from torch.nn import functional as F  # noqa: N812
 except ImportError as error:
-    raise BackendError(f"torch cannot be loaded ({error}): pip install torch, or --backend openvino") from error
+    raise MissingBackendError(f"torch cannot be loaded ({error}): pip install torch, or --backend openvino") from error
 
 NOISE_SEED = 0
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -53,6 +53,7 @@ class TorchBackend:
         except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
             reason = str(error).splitlines()[0]
             raise BackendError(f"torch cannot use {device!r} ({reason}); try --backend openvino") from error
+        self._num_ws = network.config.num_ws
         self._built = built[chosen]
         self._built.begin_again()
         self.name = f"torch {device} {chosen}"
@@ -68,7 +69,8 @@ class TorchBackend:
 
     def warmup(self) -> None:
         """See backend.Backend."""
-        self._built.warmup()
+        self.synthesize(torch.zeros(self._num_ws, W_DIM).numpy())
+        self._built.begin_again()
 
 
 class _Cpu:

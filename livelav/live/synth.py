@@ -152,9 +152,7 @@ class _Synth:
         self._wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
         self._told = tuple(self._wanted.packed())
         self._blend = self._make_blend(encoder, self._wanted.key)
-        begin_s = clock.now_s()
-        self._generator.warmup()
-        shared.board["tick_s"] = clock.now_s() - begin_s
+        shared.board["tick_s"] = self._generator.first_s
         self._chain = Chain(encoder, self._blend)
         self._meters = Meters(self._generator.stats, encoder.frame_rate)
         self._reader = RingReader(shared.ring)
@@ -211,7 +209,6 @@ class _Synth:
         board = self._shared.board
         board["live"], board["heartbeat_s"] = 0.0, self._clock.now_s()  # main gives it time as at the start
         self._generator = step_down(self._generator, error)
-        self._generator.warmup()
         self._made = None
         self._say_loaded()
 
