@@ -189,6 +189,28 @@ def test_while_a_clock_ticks_it_alone_gives_the_tempo() -> None:
     assert beat.source == "clock of other"
 
 
+def test_a_hand_that_a_clock_does_not_let_in_is_told_so_once_while_it_ticks() -> None:
+    desk = Desk(first_scene(None, None, {}), None, (), Inputs(), 0.0)
+
+    def ticks(*moments: float) -> None:
+        for now_s in moments:
+            desk.beat.on_clock("seq", Tempo(133.0, 0.0), now_s)
+            desk.take([], now_s)
+
+    ticks(1.0, 2.0)
+    assert desk.news() == [], "nobody asked for another"
+    desk.press(["+", "-", "T", "T", "T"], 2.1)
+    assert desk.news() == ["the clock of seq gives the tempo: taps, x2 and /2 do nothing until it stops"]
+    ticks(3.0, 4.0)
+    desk.press(["+", "-"], 4.1)
+    assert desk.news() == []
+    desk.press(["+"], 9.0)  # it has stopped
+    assert desk.news() == [] and desk.beat.tempo.bpm == 266.0
+    ticks(20.0)
+    desk.press(["+"], 20.1)
+    assert len(desk.news()) == 1
+
+
 def test_a_clock_that_is_out_of_range_keeps_no_hand_away() -> None:
     beat = Beat(120.0, 0.0)
     beat.on_clock("mad", Tempo(900.0, 1.0), 1.0)

@@ -34,6 +34,8 @@ class Beat:
         self.hears = hears
         self._taps = Taps()
         self._clock = "", -math.inf  # whose clock, and when it was heard last
+        self.news: list[str] = []  # that nobody was told of so far
+        self._has_refused = False  # a hand's tempo, since the clock began
         self._apart_s = 0.0  # how much later than its ticks hands have put the beats
         self._heard_bpm = 0.0
         self._factor, self._off = 1.0, 0.0  # what hands have made of what is heard: times as fast, and beats later
@@ -101,7 +103,7 @@ class Beat:
         is_new = not self._is_led(now_s)
         if (source == self._clock[0] or is_new) and _BPM.lo <= tempo.bpm <= _BPM.hi:
             if is_new:
-                self._apart_s = 0.0
+                self._apart_s, self._has_refused = 0.0, False
             self._clock, self._heard_bpm = (source, now_s), 0.0
             self.tempo, self.source = tempo.moved(self._apart_s), source
 
@@ -126,6 +128,9 @@ class Beat:
         elif self._clock[0] == SESSION:
             self.tempo = self.tempo.at_bpm(tempo.bpm, now_s)
         else:
+            if not self._has_refused:
+                self._has_refused = True
+                self.news.append(f"the {self._clock[0]} gives the tempo: taps, x2 and /2 do nothing until it stops")
             return False
         self.asked, self._asked_s = self.tempo, now_s
         return True

@@ -240,8 +240,8 @@ class Desk:
 
     def news(self) -> list[str]:
         """What the operator should be told, once."""
-        news = [*self.inputs.troubles, *self.scenes.troubles, *self.teaching.news]
-        for told in (self.inputs.troubles, self.scenes.troubles, self.teaching.news):
+        news = [*self.inputs.troubles, *self.scenes.troubles, *self.teaching.news, *self.beat.news]
+        for told in (self.inputs.troubles, self.scenes.troubles, self.teaching.news, self.beat.news):
             told.clear()
         while self.keeper.told:  # which another thread adds to
             news.append(self.keeper.told.popleft())
