@@ -3,15 +3,18 @@
 import math
 from typing import Any
 
+import glfw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imgui_bundle import imgui
 
+from livelav.control.commands import Toggle
+from livelav.control.keys import KEYS
 from livelav.core.params import PARAMS, Settings
 from livelav.live.booth import actions
 from livelav.show.operator import Meters
-from livelav.show.operator_window import _FONT, _LARGEST, _SMALLEST, best_place
+from livelav.show.operator_window import _ALWAYS, _FONT, _LARGEST, _SMALLEST, OperatorWindow, best_place
 from livelav.show.panels import Panels
 
 REST = Meters(-20.0, 0.5, 0.1, 0.3, 0.01, tuple(range(-48, 0)), 0)
@@ -180,6 +183,31 @@ def test_a_value_is_written_by_keys_alone_and_stays_in_its_range(panels) -> None
     assert panels.asked() == [{"kind": "set", "name": "mapping.norm", "value": 4.0}]
     drawn(panels, view())
     assert not io.want_text_input
+
+
+def test_while_a_value_is_written_blackout_fade_and_freeze_still_reach_the_show(panels, monkeypatch) -> None:
+    monkeypatch.setattr("livelav.show.operator_window.key_name", lambda key, _scancode, _mods: chr(key))
+    io, window = imgui.get_io(), object.__new__(OperatorWindow)  # its keys, without a display
+    window._pressed = []
+
+    def typed(letters: str) -> list[str]:
+        for letter in letters:
+            window._on_key(None, ord(letter), 0, glfw.PRESS, 0)
+            drawn(panels, view(), before=lambda letter=letter: io.add_input_character(ord(letter.lower())))
+        return window.pressed()
+
+    assert typed("BNZD") == ["B", "N", "Z", "D"]
+    panels.take(["ENTER"], view())
+    for _ in range(3):
+        drawn(panels, view())
+    assert io.want_text_input
+    assert typed("B2NZD") == ["B", "Z", "D"]
+    drawn(panels, view(), before=lambda: io.add_key_event(imgui.Key.enter, True))
+    drawn(panels, view(), before=lambda: io.add_key_event(imgui.Key.enter, False))
+    assert panels.asked() == [{"kind": "set", "name": "mapping.norm", "value": 2.0}], "and no letter is in the number"
+    assert set(_ALWAYS) == {
+        key for key, what in KEYS.items() if what.command in map(Toggle, ("blackout", "fade", "freeze"))
+    }
 
 
 def test_keys_alone_reach_presets_actions_and_the_show(panels) -> None:

@@ -27,7 +27,7 @@ _LARGEST, _SMALLEST = (1600, 1000), (640, 400)  # of the window, before the moni
 _GROUND = (13, 14, 16)  # behind the panels
 _BORDER = 40  # for the title bar that a desktop adds
 
-# What a field needs to be written in; all other keys go to the show.
+# What a field needs to be written in.
 _EDITING = {
     glfw.KEY_ENTER: imgui.Key.enter,
     glfw.KEY_KP_ENTER: imgui.Key.enter,
@@ -40,6 +40,7 @@ _EDITING = {
     glfw.KEY_END: imgui.Key.end,
     glfw.KEY_A: imgui.Key.a,
 }
+_ALWAYS = ("B", "D", "Z")  # blackout, fade and freeze go to the show also then: no number has them
 _REPEATED = ("LEFT", "RIGHT", "UP", "DOWN")  # held down, they go on
 
 
@@ -91,7 +92,7 @@ class OperatorWindow:
         glfw.wait_events_timeout(seconds)
 
     def pressed(self) -> list[str]:
-        """Keys since the last call, by the names of the key table; none while a field is written in."""
+        """Keys since the last call, by the names of the key table; while a field is written in only _ALWAYS."""
         pressed, self._pressed = self._pressed, []
         return pressed
 
@@ -193,7 +194,7 @@ class OperatorWindow:
         if key in _EDITING and (io.want_text_input or action == glfw.RELEASE):
             io.add_key_event(_EDITING[key], action != glfw.RELEASE)
         name = key_name(key, scancode, mods)
-        if io.want_text_input or not name:
+        if not name or (io.want_text_input and name not in _ALWAYS):
             return
         if action == glfw.PRESS or (action == glfw.REPEAT and name in _REPEATED):
             self._pressed.append(name)
