@@ -198,6 +198,38 @@ def test_before_the_first_picture_nothing_is_late(live: Live) -> None:
     assert watched.after(5.0) <= {"SILENT"}
 
 
+# ---- the picture's window
+
+
+class Crossed(HeadlessSurface):
+    """A window whose cross somebody clicks."""
+
+    should_close = True
+
+    def stay_open(self) -> None:
+        self.should_close = False
+
+
+def test_the_windows_cross_ends_no_show_while_keys_are_locked(live: Live) -> None:
+    live._surface.close()
+    live._surface = Crossed((16, 16))
+    live.desk.press(["SPACE"], 1.0)
+    live._look_whether_to_end(1.1)
+    assert not live.desk.state.quit and not live._surface.should_close
+    assert any("Space unlocks" in text for _label, text, _warns in alarms(live, 1.2))
+    live.desk.press(["SPACE"], 2.0)
+    live._surface.should_close = True
+    live._look_whether_to_end(2.1)
+    assert live.desk.state.quit
+
+
+def test_a_signal_ends_the_show_also_while_keys_are_locked(live: Live) -> None:
+    live.desk.press(["SPACE"], 1.0)
+    live.ask_to_end()
+    live._look_whether_to_end(1.1)
+    assert live.desk.state.quit
+
+
 # ---- what the HUD says
 
 CAME = {"kind": "ports", "names": ["box"], "outputs": {}, "came": ["box"], "went": []}

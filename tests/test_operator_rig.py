@@ -126,6 +126,33 @@ def test_killed_it_comes_back_and_the_show_goes_on(show, rig, picture, operator)
     assert code == 0
 
 
+def test_blackout_reaches_the_show_while_a_value_is_written(show, rig, picture, operator):
+    def is_black():
+        x, y, width, height = picture.place()
+        return rig.screenshot()[y : y + height, x : x + width].max() < 8
+
+    picture.press("o")
+    until(show, lambda: drawn(rig, operator), "the window is there")
+    assert not is_black()
+    operator.press("Return")
+    now_s = show.stats["seconds"]
+    show.wait_for(lambda s: s["seconds"] > now_s + 2.0, "the field is open")
+    for sign in ("3", "b", "Return"):
+        operator.press(sign)
+    show.wait_for(lambda s: s["settings"]["audio.gain"] == 3.0, "the number was written, without a letter in it")
+    until(show, is_black, "the picture is black")
+
+
+def test_the_cross_ends_no_locked_show_and_a_signal_does(show, picture):
+    picture.press("space")
+    picture.ask_to_close()
+    presented = show.stats["present"]["presented"]
+    show.wait_for(lambda s: s["present"]["presented"] > presented + 60, "the show goes on")
+    show.process.send_signal(signal.SIGINT)
+    code, said = show.finish(5.0)
+    assert code == 0 and "the window stays open" in said
+
+
 def test_silence_is_said_in_amber(tmp_path, rig, operator):
     run = Run(tmp_path, "--input", "loopback", "--size", "320x180", "--operator", headless=False)
     try:

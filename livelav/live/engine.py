@@ -171,8 +171,7 @@ class Live:
         assert self._presenter is not None, "start first"
         now_s, desk = self._clock.now_s(), self.desk
         desk.press(self.surface.poll(), now_s)
-        if self._asked_to_end or self.surface.should_close:
-            desk.apply(Quit(), now_s)
+        self._look_whether_to_end(now_s)
         if now_s - self._watch_s > _WATCH_S:
             self._watch_s = now_s
             self._watch(now_s)
@@ -192,6 +191,14 @@ class Live:
             desk.played, choices, desk.state, lambda: self.hud_text.rows(self, now_s), level, self.synths.balance
         )
         return True
+
+    def _look_whether_to_end(self, now_s: float) -> None:
+        """A signal always ends the show; a hand at the window's cross does not while keys are locked."""
+        if self._asked_to_end or (self.surface.should_close and not self.desk.state.lock):
+            self.desk.apply(Quit(), now_s)
+        elif self.surface.should_close:
+            self.surface.stay_open()
+            self._warn("keys are locked, and the window stays open: Space unlocks; Ctrl-C ends the show", now_s)
 
     def _change_synths(self) -> None:
         """Lets the models come and go as the desk has them."""

@@ -39,6 +39,9 @@ class HeadlessSurface:
     def poll(self) -> list[str]:
         return []
 
+    def stay_open(self) -> None:
+        """Nobody asks it to close."""
+
     def fill(self, pixels: Bytes) -> None:
         self._picture.write(np.ascontiguousarray(pixels[::-1, :, [2, 1, 0, 3]]))
 

@@ -43,6 +43,10 @@ class Surface(Protocol):
         """Whether the window was asked to close."""
         ...
 
+    def stay_open(self) -> None:
+        """The window was asked to close, and does not."""
+        ...
+
     @property
     def fullscreen(self) -> bool: ...
 
