@@ -215,6 +215,21 @@ def presets_check(files: tuple[Path, ...]) -> None:
     click.echo(f"{len(files)} fine")
 
 
+@presets.command("rename")
+@click.argument("old")
+@click.argument("new")
+def presets_rename(old: str, new: str) -> None:
+    """Another name for one of your own."""
+    from livelav.core.presets import rename_preset
+    from livelav.core.setlists import lists_naming
+    from livelav.core.store import only_instance
+
+    with only_instance():  # a show that runs would look for the old name
+        click.echo(f"{old} is now {rename_preset(old, new)}")
+    for path in lists_naming(old):
+        click.echo(f"set list {path} still names {old}: write {new} there", err=True)
+
+
 @cli.group()
 def models() -> None:
     """Generators and encoders."""

@@ -1,20 +1,24 @@
 """Presets are read whole or refused by file and line; no bytes make them raise anything else."""
 
+import os
 import re
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from livelav.cli import cli
 from livelav.core.bounded_toml import MAX_BYTES
-from livelav.core.errors import PresetError
+from livelav.core.errors import InstanceError, PresetError, StorageError
+from livelav.core.generations import write_kept
 from livelav.core.params import BY_NAME, PARAMS, Settings
-from livelav.core.presets import check_preset, list_presets, load_preset
-from livelav.core.store import config_dir, data_dir
+from livelav.core.presets import check_preset, list_presets, load_preset, recall_preset, rename_preset
+from livelav.core.store import config_dir, data_dir, only_instance
 
 SHIPPED = sorted(data_dir("presets").glob("*.toml"))
 GOOD = """\
@@ -254,3 +258,78 @@ def test_quotes_that_open_again_and_again_are_read_once(tmp_path: Path) -> None:
 def test_what_is_nested_behind_a_text_with_quotes_at_its_end_is_seen(tmp_path: Path) -> None:
     hidden = 'a = {b = """x"""", c = ' + "[" * 300 + "]" * 300 + ', d = "y"}'
     assert "nested deeper" in refused(write(tmp_path, hidden))
+
+
+# ---- another name
+
+
+def saved(name: str, *contents: str) -> Path:
+    """A preset of the user's, saved with each of these in turn."""
+    path = config_dir() / "presets" / f"{name}.toml"
+    for content in contents:
+        write_kept(path, content.encode())
+    return path
+
+
+def renamed(*names: str) -> Result:
+    return CliRunner().invoke(cli, ["presets", "rename", *names])
+
+
+def test_a_preset_gets_another_name_and_its_generations_go_with_it() -> None:
+    path = saved("calm-1", GOOD.replace("seed = 7", "seed = 1"), GOOD)
+    sets = config_dir() / "sets"
+    sets.mkdir()
+    (sets / "evening.toml").write_text('schema = 1\n[[song]]\npreset = "calm-1"\n')
+    done = renamed("calm-1", "opening")
+    assert done.exit_code == 0 and "calm-1 is now " in done.output
+    assert f"{sets / 'evening.toml'} still names calm-1: write opening there" in done.output
+    assert load_preset("opening").seed == 7
+    assert not list(path.parent.glob("calm-1*"))
+    (path.parent / "opening.toml").write_text("broken = ")
+    assert recall_preset("opening")[0].seed == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("calm", "other"), "is shipped"),
+        (("mine-1", "storm"), "already"),
+        (("mine-1", "mine-2"), "already"),
+        (("mine-1", "../x"), "is no name"),
+        (("mine-1", "Opening"), "is no name"),
+        (("nobody", "other"), "no preset 'nobody'"),
+        (("../mine-1", "other"), "a name has"),
+    ],
+)
+def test_a_name_that_cannot_be_changes_nothing(names: tuple[str, str], says: str) -> None:
+    for name in ("mine-1", "mine-2"):
+        saved(name, GOOD)
+    with pytest.raises(PresetError, match=says):
+        rename_preset(*names)
+    assert sorted(path.name for path in (config_dir() / "presets").iterdir()) == ["mine-1.toml", "mine-2.toml"]
+
+
+def test_a_rename_that_was_cut_off_goes_on_when_it_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved("mine-1", *(GOOD.replace("seed = 7", f"seed = {seed}") for seed in (1, 2, 3)))
+    rename, calls = os.rename, []
+
+    def cut_off(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr("os.rename", cut_off)
+    with pytest.raises(StorageError):
+        rename_preset("mine-1", "opening")
+    assert load_preset("mine-1").seed == 3, "it is there until the last moment"
+    assert rename_preset("mine-1", "opening") == path.with_name("opening.toml")
+    assert load_preset("opening").seed == 3
+    assert sorted(one.name for one in path.parent.iterdir()) == ["opening.toml", "opening.toml.1", "opening.toml.2"]
+
+
+def test_while_a_show_runs_no_preset_is_renamed() -> None:
+    saved("mine-1", GOOD)
+    with only_instance():
+        assert isinstance(renamed("mine-1", "opening").exception, InstanceError | SystemExit)
+    assert load_preset("mine-1").seed == 7

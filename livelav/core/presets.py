@@ -30,10 +30,10 @@ from typing import Any
 from livelav.core.bounded_toml import is_text, line_of, read_toml
 from livelav.core.drive import Drives
 from livelav.core.drive import checked as checked_drive
-from livelav.core.errors import ParamError, PresetError, nearest
-from livelav.core.generations import read_kept
+from livelav.core.errors import ParamError, PresetError, StorageError, nearest
+from livelav.core.generations import KEPT, generation, read_kept
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, Settings
-from livelav.core.store import config_dir, data_dir, listing
+from livelav.core.store import config_dir, data_dir, listing, sync
 
 SCHEMA = 1
 MAX_PROBLEMS = 20  # a file with more is no preset; finding the nearest name for each would take long
@@ -144,6 +144,30 @@ def list_presets() -> list[Listed]:
             if is_preset_name(path.stem):
                 found.setdefault(path.stem, Listed(path.stem, path, shipped))
     return sorted(found.values(), key=lambda listed: listed.name)
+
+
+def rename_preset(old: str, new: str) -> Path:
+    """Gives one of the user's presets another name, and its earlier generations with it; returns its file.
+
+    Raises PresetError, StorageError; then all is as it was, or goes on where it stopped when it is asked for again.
+    """
+    source = _find(old)
+    folder, _ = _folders()[0]
+    if source.parent != folder:
+        raise PresetError(f"preset {old} is shipped and keeps its name: recall it and save it as a new one")
+    if not is_preset_name(new):
+        raise PresetError(f"{new[:80]!r} is no name: use lower-case letters, digits, - and _ (64 at most)")
+    if any(listed.name == new for listed in list_presets()):
+        raise PresetError(f"there is a preset {new} already: choose another name")
+    target = folder / f"{new}.toml"
+    try:
+        for number in range(KEPT, -1, -1):  # the newest last: until then there is a preset of the old name
+            if generation(source, number).exists():
+                os.rename(generation(source, number), generation(target, number))
+        sync(folder)
+    except OSError as error:
+        raise StorageError(f"cannot rename {source}: {error.strerror}; check the folder's permissions") from error
+    return target
 
 
 def is_preset_name(text: str) -> bool:

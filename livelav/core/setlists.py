@@ -9,6 +9,7 @@
 One is found by name in the user's `sets`, or given as a file. Read with the same suspicion as presets.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def load_set_list(name_or_path: str) -> tuple[Song, ...]:
     if not isinstance(songs, list) or not 1 <= len(songs) <= MOST:
         raise PresetError(f"{path}: write [[song]] for each song, from 1 to {MOST} of them")
     return tuple(_song(entry, f"{path}: [[song]] {number}") for number, entry in enumerate(songs, start=1))
+
+
+def lists_naming(preset: str) -> list[Path]:
+    """The user's set lists that have that preset in them, as far as they can be read."""
+    found = []
+    for path in listing(config_dir() / "sets", ".toml"):
+        with contextlib.suppress(PresetError):
+            if any(song.preset == preset for song in load_set_list(str(path))):
+                found.append(path)
+    return found
 
 
 def _song(entry: object, where: str) -> Song:
