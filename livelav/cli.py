@@ -230,6 +230,18 @@ def presets_rename(old: str, new: str) -> None:
         click.echo(f"set list {path} still names {old}: write {new} there", err=True)
 
 
+@presets.command("bind")
+@click.argument("name")
+def presets_bind(name: str) -> None:
+    """Let a preset carry all that controllers have learnt."""
+    from livelav.control.banks import give_learnt
+    from livelav.core.store import only_instance
+
+    with only_instance():  # a show that runs would save over it
+        path, count = give_learnt(name)
+    click.echo(f"{path} carries {count} bindings, which hold while it is played")
+
+
 @cli.group()
 def models() -> None:
     """Generators and encoders."""

@@ -1,13 +1,19 @@
 """Bank files: what they bind, what is refused and how it says so, and what learning keeps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from livelav.cli import cli
 from livelav.control.banks import (
     Bank,
     bank_files,
+    bind_problems,
+    bindings_of,
+    give_learnt,
     learn,
     learnt,
     learnt_path,
@@ -23,8 +29,10 @@ from livelav.control.midi import MidiConfig
 from livelav.controllers import learn_control, wished
 from livelav.core.clock import FakeClock
 from livelav.core.errors import MidiError
+from livelav.core.generations import write_kept
 from livelav.core.params import BY_NAME, Settings
-from livelav.core.store import data_dir
+from livelav.core.presets import load_preset
+from livelav.core.store import config_dir, data_dir
 
 GOOD = """
 schema = 1
@@ -266,3 +274,42 @@ def test_unlearning_forgets_one_target() -> None:
     assert [binding.target for binding in unlearn("mapping.norm")] == ["mapping.norm"]
     assert unlearn("mapping.norm") == []
     assert [binding.target for binding in learnt()] == ["mapping.slope"]
+
+
+# ---- what was learnt, carried by a preset
+
+NORM_20 = Binding(Control("cc", 20, 0), "mapping.norm", port="Box", takeover="pickup", lo=0.25)
+BLACK = Binding(Control("note", 36, 9), "blackout", mode="press", port='quo"te', lights=(1, 60))
+
+
+def test_a_preset_carries_what_was_learnt_and_keeps_what_it_carried_otherwise() -> None:
+    path = config_dir() / "presets" / "mine.toml"
+    write_kept(path, (
+        b"# for Saturday\nschema = 1\n[params]\nmapping.norm = 2.0  # far\n"
+        b'[[bind]]\ncontrol = "cc 90"\nto = "show.hue"  # the big one\n'
+        b'[[bind]]\ncontrol = "cc 21 ch 1"\nto = "mapping.norm"\nport = "Box"\n'
+    ))  # fmt: skip
+    for binding in (NORM_20, BLACK):
+        learn(binding)
+    done = CliRunner().invoke(cli, ["presets", "bind", "mine"])
+    assert done.exit_code == 0 and "carries 3 bindings" in done.output
+    preset = load_preset("mine")
+    assert bindings_of(preset.binds) == (Binding(Control("cc", 90), "show.hue"), NORM_20, BLACK)
+    assert preset.changes == {"mapping.norm": 2.0} and path.read_text().startswith("# for Saturday\nschema = 1")
+    assert not bind_problems(preset)
+    give_learnt("mine")
+    assert load_preset("mine").binds == preset.binds, "a second time changes nothing"
+
+
+def test_a_shipped_preset_is_copied_before_it_carries_anything() -> None:
+    learn(NORM_20)
+    path, count = give_learnt("calm")
+    assert (path, count) == (config_dir() / "presets" / "calm.toml", 1)
+    mine, shipped = load_preset("calm"), load_preset(data_dir("presets") / "calm.toml")
+    assert replace(mine, binds=()) == shipped and bindings_of(mine.binds) == (NORM_20,)
+
+
+def test_where_nothing_was_learnt_a_preset_is_left_alone() -> None:
+    with pytest.raises(MidiError, match="midi learn"):
+        give_learnt("calm")
+    assert not (config_dir() / "presets").exists()

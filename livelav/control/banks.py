@@ -20,6 +20,7 @@ What was learnt lies in a bank of its own among the user's. Where several banks 
 the user's stand before the shipped ones. The parameter table's own controllers are for ports that no bank is made for.
 """
 
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,8 @@ from livelav.control.messages import Control
 from livelav.core.bounded_toml import is_text, read_toml
 from livelav.core.errors import MidiError
 from livelav.core.generations import read_kept, write_kept
-from livelav.core.presets import Preset
+from livelav.core.preset_text import with_binds
+from livelav.core.presets import Preset, load_preset, preset_source
 from livelav.core.store import config_dir, data_dir, listing
 
 SCHEMA = 1
@@ -267,6 +269,24 @@ def learnt_text(bindings: Iterable[Binding]) -> bytes:
         'name = "learnt"',
     ]
     return "\n".join([*lines, *_lines(bindings)]).encode() + b"\n"
+
+
+def give_learnt(preset: str) -> tuple[Path, int]:
+    """Lets one of the user's presets carry all that was learnt; a shipped one is copied to the user's first.
+
+    What it carried for the same controls and targets goes. Returns its file, and how many bindings it carries now.
+    Raises MidiError where nothing was learnt, PresetError, StorageError.
+    """
+    if not (new := learnt()):
+        raise MidiError("nothing was learnt so far: `livelav midi learn PARAM`, or L in a show, teaches a control")
+    before = load_preset(preset).binds
+    kept = list(zip(before, bindings_of(before), strict=True))
+    for binding in new:
+        kept = [one for one in kept if not (one[1].port == binding.port and _same(one[1], binding))]
+    binds = (*(bind for bind, _ in kept), *tomllib.loads(learnt_text(new).decode())["bind"])
+    path = Path(preset) if preset.endswith(".toml") else config_dir() / "presets" / f"{preset}.toml"
+    write_kept(path, with_binds(preset_source(path) or "", binds).encode())
+    return path, len(binds)
 
 
 def printable(port: str) -> str:

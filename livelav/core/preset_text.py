@@ -6,8 +6,9 @@ from typing import Any
 
 import tomlkit
 
+from livelav.core.errors import PresetError
 from livelav.core.params import CHOICES, PARAMS
-from livelav.core.presets import SCHEMA, leaves, problems_in
+from livelav.core.presets import MAX_BINDS, SCHEMA, Binds, leaves, problems_in
 from livelav.core.scene import Scene
 
 _ALSO = ("encoder",)  # choices that a preset names although a running show cannot change them
@@ -45,11 +46,28 @@ def _written(document: tomlkit.TOMLDocument, scene: Scene) -> str:
             document[key] = tomlkit.table()
         for name, value in values.items():
             _put(document[key], name, value)
-    if _plain(document.get("bind", [])) != list(scene.binds):
-        document["bind"] = tomlkit.aot()
-        for bind in scene.binds:
-            document["bind"].append(tomlkit.item(dict(bind)))
+    _bind(document, scene.binds)
     return tomlkit.dumps(document)
+
+
+def with_binds(text: str, binds: Binds) -> str:
+    """A preset's text, carrying these bindings and no others. Raises PresetError where it cannot be gone on with."""
+    try:
+        document = tomlkit.parse(text)
+        _bind(document, binds)
+        written = tomlkit.dumps(document)
+        if not problems_in(written) and tomllib.loads(written).get("bind", []) == list(binds):
+            return written
+    except Exception as error:  # as in preset_text
+        raise PresetError(f"the preset is written in a way that bindings cannot be added to ({error})") from error
+    raise PresetError(f"the preset cannot carry {len(binds)} bindings, at most {MAX_BINDS}")
+
+
+def _bind(document: tomlkit.TOMLDocument, binds: Binds) -> None:
+    if _plain(document.get("bind", [])) != list(binds):
+        document["bind"] = tomlkit.aot()
+        for bind in binds:
+            document["bind"].append(tomlkit.item(dict(bind)))
 
 
 def _says(text: str, scene: Scene) -> bool:
