@@ -126,6 +126,9 @@ def _songs(set_list: str | None, before: Running | None) -> tuple[Song, ...]:
         tell(f"{error}; going on with all presets")
         songs = every_preset()
     added = before.added if before else ()
+    if set_list:  # what has a place in it keeps that
+        named = {song.preset for song in songs}
+        return (*songs, *(Song(preset) for preset in added if preset not in named))
     return (*(song for song in songs if song.preset not in added), *map(Song, added))
 
 

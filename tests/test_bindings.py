@@ -386,3 +386,12 @@ def test_a_finger_on_a_fader_is_not_what_is_learnt() -> None:
 
 def test_nothing_moved_is_nothing_learnt() -> None:
     assert Learning("mapping.norm", 0.0).result(100.0) is None
+
+
+def test_of_what_has_steps_a_knob_that_moves_by_its_own_way_reaches_each() -> None:
+    hands = Hands((), [Binding(KNOB, "preset.cue", takeover="relative")])
+    settings, seen = START, set()
+    for value in range(128):
+        settings = after(hands, settings, cc(value))
+        seen.add(settings["preset.cue"])
+    assert seen == set(BY_NAME["preset.cue"].steps)

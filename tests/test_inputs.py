@@ -3,9 +3,10 @@
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livelav.control.banks import Bank
@@ -35,6 +36,32 @@ from livelav.desk.inputs import Inputs, _condensed
 from livelav.takes.tape import Tape
 
 NORM = BY_NAME["mapping.norm"]
+DARKENING = [one for name in ("blackout", "fade") for one in (Toggle(name), Put(name, True), Put(name, False))]  # type: ignore[arg-type]
+HELD = (
+    ("shift", "press"),
+    ("freeze", "momentary"),
+    ("show.brightness", "momentary"),
+    ("panic", "press"),
+    ("preset-1", "press"),
+)
+
+
+def new_desk(inputs: Inputs | None = None) -> Desk:
+    scene = Scene(Settings().with_values({"show.brightness": 0.9}), {c.name: c.default for c in CHOICES}, 0)
+    return Desk(scene, None, [Song("storm")], inputs or Inputs(), 0.0)
+
+
+def holding_desk() -> Desk:
+    """A box with a pad for each of HELD, of which the first three are held."""
+    bindings = [Binding(Control("note", i, 0), pad, mode, port="box", hi=0.25) for i, (pad, mode) in enumerate(HELD)]  # type: ignore[arg-type]
+    desk = new_desk(Inputs([Bank("box", "box", "", tuple(bindings))]))
+    desk.take([ports("box", came=("box",)), pads((0, 100), (1, 100), (2, 100))], 0.0)
+    assert desk.state.freeze and desk.settings["show.brightness"] == 0.25
+    return desk
+
+
+def pads(*notes: tuple[int, int]) -> dict[str, object]:
+    return {"kind": "midi", "messages": [("box", bytes((0x90, *note))) for note in notes]}
 
 
 def ports(*names: str, came: tuple[str, ...] = (), went: tuple[str, ...] = ()) -> dict[str, object]:
@@ -143,7 +170,8 @@ def test_what_is_turned_after_a_recall_comes_after_it() -> None:
         ("undo undo", [Undo()] * 2),
         ("tap tap", [Tap()]),
         ("save save-new", [Save(), Save(new=True)]),
-        ("blackout freeze blackout", [Toggle("freeze")]),
+        ("pattern freeze pattern", [Toggle("freeze")]),
+        ("blackout freeze blackout", [Toggle("blackout"), Toggle("freeze"), Toggle("blackout")]),
         (" ".join(["nudge-later"] * 500), [Nudge(0.01)] * 32),
         (" ".join(["preset-3", "next"] * 250), [RecallNumber(3), StepPreset(1)]),
     ],
@@ -156,16 +184,40 @@ def test_every_press_of_a_turn_counts(pressed: str, comes_to: list[Command]) -> 
     assert Inputs([bank]).take([{"kind": "midi", "messages": notes}], Settings(), 0.0) == comes_to
 
 
-@given(st.lists(st.sampled_from([Toggle("blackout"), Put("blackout", True), Put("blackout", False)]), max_size=9))
+@given(st.lists(st.sampled_from(DARKENING), max_size=9))
+@example([Toggle("fade"), Toggle("blackout"), Toggle("fade")])
+@example([Toggle("blackout"), Toggle("fade"), Toggle("blackout")])
 def test_switches_come_to_the_same_side(presses: list[Toggle | Put]) -> None:
-    def side(commands: Iterable[Command]) -> bool:
-        desk = Desk(Scene(Settings(), {c.name: c.default for c in CHOICES}, 0), None, (), Inputs(), 0.0)
+    def side(commands: Iterable[Command]) -> str:
+        desk = new_desk()
         for one in commands:
             desk.apply(one, 0.0)
-        return desk.state.blackout
+        return desk.state.dark
 
     condensed = _condensed(presses)
-    assert side(condensed) == side(presses) and len(condensed) <= 2
+    assert side(condensed) == side(presses)
+
+
+def test_a_storm_of_switches_costs_a_few() -> None:
+    for name in ("blackout", "fade", "freeze"):
+        for count in (499, 500):
+            storm = [Toggle(name)] * count  # type: ignore[arg-type]
+            assert len(_condensed(storm)) <= 2 and len(_condensed(storm)) % 2 == count % 2
+
+
+@pytest.mark.parametrize("dark", ["blackout", "fade"])
+@pytest.mark.parametrize("held", ["blackout", "fade"])
+def test_a_hand_that_holds_the_dark_and_leaves_lets_no_light_into_a_dark_show(dark: Any, held: Any) -> None:
+    desk = new_desk()
+    desk.apply(Toggle(dark), 0.0)
+    for at_s, on in ((60.0, True), (70.0, False)):
+        desk.apply(Put(held, on), at_s)
+        assert desk.state.light(at_s + 60.0) == 0.0 or (held == dark and not on), "its own switch it turns off"
+    desk = new_desk()
+    desk.apply(Put(held, True), 0.0)
+    assert desk.state.light(60.0) == 0.0
+    desk.apply(Put(held, False), 60.0)
+    assert desk.state.light(120.0) == 1.0
 
 
 def test_a_tap_and_a_recall_in_one_turn_are_both_done() -> None:
@@ -226,7 +278,7 @@ def test_panic_lets_go_of_all_that_is_held_and_tells_lights_anew() -> None:
     assert desk.told(4.0) == [], "all was told, and once more"
     desk.press(["L"], 4.0)
     assert desk.teaching.waits
-    desk.apply(Panic(), 4.0)
+    desk.ask(Panic(), 4.0)
     assert not desk.teaching.waits
     assert not desk.state.blackout and desk.settings["show.brightness"] == 0.9
     ((_, anew),) = desk.told(4.1)
@@ -262,7 +314,7 @@ def test_with_shift_held_a_presets_pad_saves_in_its_place(tmp_path: Path, monkey
     for name in ("calm", str(new)):
         assert load_preset(name).settings["mapping.norm"] == 3.5
     play((0, 100))
-    desk.apply(Panic(), 0.2)
+    desk.ask(Panic(), 0.2)
     play((1, 100))
     assert desk.scenes.preset == "storm", "panic let go of shift"
 
@@ -315,3 +367,29 @@ def test_osc_is_told_the_switches_the_beat_and_what_plays() -> None:
     assert shows["beat"] == [1, 2, 3, 4, 1, 2]
     listener.close()
     desk.inputs.close()
+
+
+@pytest.mark.parametrize("what", ["pulled out", "the MIDI process dies", "learning begins", "bound otherwise"])
+def test_what_is_held_is_let_go_when_nobody_can_hold_it_any_more(what: str) -> None:
+    desk = holding_desk()
+    if what == "pulled out":
+        desk.take([ports(went=("box",))], 1.0)
+    elif what == "the MIDI process dies":
+        desk.inputs.lost_all()
+    elif what == "learning begins":
+        desk.press(["L"], 1.0)
+    else:
+        desk.inputs.carry([Binding(Control("note", i, 0), "none", "press", port="box") for i in range(3)])
+    desk.take([], 1.1)
+    assert not desk.state.freeze and desk.settings["show.brightness"] == 0.9
+    desk.teaching.give_up()
+    desk.take([ports("box", came=("box",)), pads((4, 100), (4, 0))], 2.0)
+    assert desk.scenes.preset == "storm", "nobody holds shift"
+
+
+def test_what_is_pressed_behind_panic_is_held() -> None:
+    desk = holding_desk()
+    desk.take([pads((3, 100), (3, 0), (1, 100))], 1.0)
+    assert desk.state.freeze and desk.settings["show.brightness"] == 0.9
+    desk.take([pads((1, 0))], 2.0)
+    assert not desk.state.freeze

@@ -127,6 +127,8 @@ def test_what_a_file_names_is_taken_and_the_rest_is_default(tmp_path: Path) -> N
         (10, f"{'a . ' * 9}b = 1", ":10: nested deeper than 8"),
         (10, "'''\"'.b.\"a\".c.d.e.f.g.h.i = 1", ":10: Expected '='"),
         (10, f"mapping.norm = 1 # {'x' * 5000}", ":10: 5019 characters, at most 4096 are allowed"),
+        (10, "[[bind]]\ncontrol = 1979-05-27", "preset.toml: bind must be written as [[bind]], of words and numbers"),
+        (10, "[[bind]]\ncontrol = nan", "preset.toml: bind must be written as [[bind]], of words and numbers"),
         (11, '"smoothing.fin" = 0.5', ":11: no parameter 'smoothing.fin'"),
     ],
 )

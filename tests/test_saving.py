@@ -376,6 +376,8 @@ def test_a_resumed_show_has_its_set_list_and_what_was_saved_since(tmp_path: Path
     stood = last_show()
     assert stood.set_list == str(path)
     assert _songs(stood.set_list, stood) == (Song("storm"), Song("calm"), Song("mine-1"))
+    both = replace(stood, added=("storm", "mine-1"))
+    assert _songs(str(path), both)[0] == Song("storm"), "the list's own place counts"
     assert _songs(None, replace(stood, set_list=None))[-1] == Song("mine-1"), "its number stays what it was"
     path.unlink()
     assert {song.preset for song in _songs(stood.set_list, stood)} == {song.preset for song in every_preset()}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from livelav.control.banks import Bank
 from livelav.control.bindings import NOTHING, RELATIVE, SHIFT, Binding, Takeover, numbers, speaks_of, steps
-from livelav.control.commands import ACTIONS, Action, Command, Put, RecallNumber, Save, SetParam, Toggle
+from livelav.control.commands import ACTIONS, Action, Command, Panic, Put, RecallNumber, Save, SetParam, Toggle
 from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
 from livelav.core.params import BY_NAME, Param, Settings
 
@@ -51,6 +51,7 @@ class Hands:
         # what `_is_plain` has found
         self._plain: dict[tuple[str, bytes], list[tuple[Binding, _Memory]] | None] = {}
         self._known = Counter[str]()  # by parameter, how many controls' memories are of it
+        self._left: list[tuple[Binding, _Memory]] = []  # what was held down when its control or its binding went
         self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
         self.bind(banks, defaults)
@@ -144,6 +145,8 @@ class Hands:
                     continue
                 if action := ACTIONS.get(binding.target):
                     if command := self._acted(binding, action, memory, moved):
+                        if isinstance(command, Panic):  # before what is pressed behind it
+                            commands += self.let_go(settings.with_values(values))
                         commands.append(command)
                         since.clear()
                     continue
@@ -217,16 +220,28 @@ class Hands:
 
     def let_go(self, settings: Settings) -> list[Command]:
         """As if all that is held down had been let go; returns what that comes to."""
+        self._left += [(binding, memory) for (binding, _, _), memory in self._memory.items() if memory.down]
+        return self.left_behind(settings)
+
+    def left_behind(self, settings: Settings) -> list[Command]:
+        """What it comes to that controls, or their bindings, went while they were held down."""
         commands: list[Command] = []
-        for (binding, _, _), memory in self._memory.items():
-            if memory.down and binding.mode == "momentary":
+        for binding, memory in self._left:
+            memory.down = False
+            if binding.mode == "momentary":
                 action = ACTIONS.get(binding.target)
                 if isinstance(action, Toggle):
                     commands.append(Put(action.switch, False))
                 elif (value := _let_go(memory, settings[binding.target])) is not None:
                     commands.append(SetParam(binding.target, value))
-            memory.down = False
+        self._left.clear()
         return commands
+
+    def went(self, port: str) -> None:
+        """A controller is gone: nobody holds anything of it any more."""
+        self._left += [
+            (binding, memory) for (binding, at, _), memory in self._memory.items() if at == port and memory.down
+        ]
 
     def hello(self, port: str) -> tuple[bytes, ...]:
         """What a box is sent when it comes: by the first bank made for it that has something to say."""
@@ -260,7 +275,9 @@ class Hands:
         return self._memory[key]
 
     def _forget(self, binding: Binding, port: str, channel: int | None) -> None:
-        del self._memory[binding, port, channel]
+        memory = self._memory.pop((binding, port, channel))
+        if memory.down:
+            self._left.append((binding, memory))
         self._known[binding.target] -= 1
 
     def ghosts(self) -> dict[str, float]:
@@ -291,11 +308,11 @@ def moved_to(
         return _switched(binding, param, memory, moved, now)
     travel = _travel(binding, memory, moved)
     before, memory.travel = memory.travel, travel
-    if takeover == "relative":
+    if takeover == "relative" and not param.steps:  # from step to step no share of the way leads
         if before is None or before == travel:
             return None
         return param.value(binding.knob(_drawn(binding.travel(param.knob(now)), before, travel)))
-    if takeover == "pickup" and memory.value != now:
+    if takeover != "jump" and memory.value != now:
         memory.holds = False  # something else has moved it
     if not memory.holds:
         wanted = binding.travel(param.knob(now))

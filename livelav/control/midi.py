@@ -16,7 +16,7 @@ import select
 import signal
 import subprocess
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -255,7 +255,7 @@ class Ports:
         self._devices = devices
         present = ports_of(self._looker)
         went = [] if self._open else list(before)
-        for raw in [raw for raw in self._open if raw not in present or _card(raw) in changed]:
+        for raw in [raw for raw in self._open if raw not in present or _may_be_new(raw, changed)]:
             name, port = self._open.pop(raw)
             port.delete()
             self.outputs.close_one(name)
@@ -321,10 +321,10 @@ def _devices() -> dict[int, frozenset[tuple[str, int, int]]]:
     A client of a JACK server that went goes on naming the ports that it had.
     """
     found: dict[int, set[tuple[str, int, int]]] = defaultdict(set)
-    with contextlib.suppress(OSError):
-        for path in _ALSA_DEVICES.iterdir():
-            device = _ALSA_MIDI.fullmatch(path.name)
-            if device or path.name == "seq":
+    for path in _listed(_ALSA_DEVICES):
+        device = _ALSA_MIDI.fullmatch(path.name)
+        if device or path.name == "seq":
+            with contextlib.suppress(OSError):  # it is being pulled out
                 node = path.lstat()
                 found[int(device[1]) if device else _SYSTEM].add((path.name, node.st_ino, node.st_mtime_ns))
     if hasattr(os, "getuid"):
@@ -333,6 +333,18 @@ def _devices() -> dict[int, frozenset[tuple[str, int, int]]]:
             with contextlib.suppress(OSError):
                 found[_SYSTEM].add((server, 0, (folder / server).lstat().st_ctime_ns))
     return {card: frozenset(nodes) for card, nodes in found.items()}
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _may_be_new(raw: str, changed: Set[int]) -> bool:
+    """Whether a port may have gone and come with these cards; of JACK's nobody knows whose they are."""
+    return bool(changed) if _ALSA_CLIENT.search(raw) is None else _card(raw) in changed
 
 
 def _card(raw: str) -> int | None:

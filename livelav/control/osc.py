@@ -203,6 +203,7 @@ SHOWS: Mapping[str, str] = {
     "cue": "name of the preset that waits for its beat, or nothing",
     "next": "name of the preset that follows in the set list, or nothing",
     "blackout": "1 while the switch is on, else 0",
+    "fade": "1 while it is faded to black, or on the way, else 0",
     "freeze": "1 while the switch is on, else 0",
     "pattern": "1 while the switch is on, else 0",
     "lock": "1 while the switch is on, else 0",

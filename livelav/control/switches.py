@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from livelav.control.commands import AskQuit, Command, LeaveFullscreen, Quit, ShowCommand, Toggle
+from livelav.control.commands import AskQuit, Command, LeaveFullscreen, Put, Quit, ShowCommand, Toggle
 
 FADE_S = 0.3  # blackout fades: a hard cut at a gig looks like a fault
 QUIT_AGAIN_S = 1.0  # within this a second quit key counts: no single accidental press ends a show
@@ -21,6 +21,7 @@ class ShowState:
     fullscreen: bool = False
     operator: bool = False  # the operator's own window
     quit: bool = False
+    covers_fade: bool = False  # blackout began while it was faded
     fade_from: float = 1.0  # light level when blackout or fade was last switched
     faded_s: float = float("-inf")  # when that was
     travel_s: float = FADE_S  # how long the light takes from there for its whole range
@@ -52,11 +53,22 @@ class ShowState:
             case Quit():
                 return replace(self, quit=True)
 
+    def presses(self, command: Put) -> tuple[Toggle, ...]:
+        """What is to be pressed where a hand holds a switch, or lets it go. Whoever made it dark, a hand that only
+        comes and goes does not make it light."""
+        switch = command.switch
+        if getattr(self, switch) == command.on or (switch == "fade" and command.on and self.dark):
+            return ()
+        if switch == "blackout" and not command.on and self.covers_fade:
+            return Toggle("blackout"), Toggle("fade")
+        return (Toggle(switch),)
+
     def _switched(self, now_s: float, travel_s: float, dark: str) -> "ShowState":
         return replace(
             self,
             blackout=dark == "blackout",
             fade=dark == "fade",
+            covers_fade=self.fade and dark == "blackout",
             fade_from=self.light(now_s),
             faded_s=now_s,
             travel_s=travel_s,

@@ -19,6 +19,7 @@ the bytes. Does not know who uses the values.
 """
 
 import itertools
+import math
 import os
 import re
 import tomllib
@@ -213,7 +214,7 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
         elif key in _TABLES and not isinstance(value, dict):
             yield at(key, f"{key} must be a table: write [{key}] on a line of its own")
         elif key == "bind" and not is_binds(value):
-            yield at(key, f"bind must be written as [[bind]], at most {MAX_BINDS} times")
+            yield at(key, f"bind must be written as [[bind]], of words and numbers, at most {MAX_BINDS} times")
         elif key not in (known := ("schema", "bind", *_TABLES, *_TEXTS)):
             yield at(key, f"no key {key[:80]!r} in a preset{nearest(key[:80], known)}")
     for table, found in (("choices", _choice_problem), ("params", _param_problem), ("drive", _drive_problem)):
@@ -224,7 +225,18 @@ def _problems(tree: dict[str, Any], text: str, path: Path) -> Iterator[str]:
 
 def is_binds(value: object) -> bool:
     """Whether that may be bindings; what they say is checked by who knows controllers."""
-    return isinstance(value, list) and len(value) <= MAX_BINDS and all(isinstance(bind, dict) for bind in value)
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_BINDS
+        and all(isinstance(bind, dict) and all(map(_is_plain, bind.values())) for bind in value)
+    )
+
+
+def _is_plain(value: object) -> bool:
+    """Whether TOML and JSON both have it, alone or a few of it: no dates, and nothing without an end."""
+    if isinstance(value, list):
+        return all(not isinstance(one, list) and _is_plain(one) for one in value)
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _choice_problem(key: str, value: object) -> str | None:

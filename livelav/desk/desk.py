@@ -110,6 +110,8 @@ class Desk:
             if command != Learn():  # nobody sees what is picked
                 return
             self.apply(Toggle("hud"), now_s)
+        if isinstance(command, Panic):
+            self._let_go(now_s)
         self.apply(command, now_s)
 
     def take(
@@ -124,7 +126,8 @@ class Desk:
                 self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
             elif event["kind"] == "session":
                 self.beat.on_session(Tempo(event["bpm"], event["origin_s"]), now_s)
-        if self.teaching.waits:  # then what hands move is meant for that alone
+        if self.teaching.waits:  # then what hands move is meant for that alone, and nobody would hear them let go
+            self._let_go(now_s)
             for event in events:
                 if event["kind"] == "midi":
                     self.teaching.hear(self.inputs.moves(event["messages"], now_s), now_s)
@@ -157,11 +160,12 @@ class Desk:
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, Put):
-            if getattr(self.state, command.switch) == command.on:
-                return
-            command = Toggle(command.switch)
+            for toggle in self.state.presses(command):
+                self.apply(toggle, now_s)
+            return
         if isinstance(command, Panic):
-            self._let_go(now_s)
+            self.teaching.give_up()
+            self.inputs.feedback.tell_anew()
         self._note(None, now_s)  # the tempo that it is performed by
         came_to = self._perform(command, now_s)
         self._note(came_to, now_s)
@@ -175,14 +179,13 @@ class Desk:
             "preset": self.scenes.preset or "",
             "cue": cued[0] if cued else "",
             "next": following.preset if following else "",
-            **{name: float(getattr(self.state, name)) for name in ("blackout", "freeze", "pattern", "lock")},
+            **{name: float(getattr(self.state, name)) for name in ("blackout", "fade", "freeze", "pattern", "lock")},
             "beat": self.beat.tempo.beats(now_s) // 1 % 4 + 1,
         }
 
     def _let_go(self, now_s: float) -> None:
-        """Nothing is held or waited for any more."""
-        self.teaching.give_up()
-        for command in self.inputs.let_go(self.settings):
+        """Nothing is held any more."""
+        for command in self.inputs.hands.let_go(self.settings):
             self.apply(command, now_s)
 
     def _set(self, commands: Sequence[SetParam], now_s: float) -> None:

@@ -15,6 +15,7 @@ from livelav.control.bindings import Binding, default_bindings
 from livelav.control.commands import (
     BeatCommand,
     Command,
+    Panic,
     Put,
     Recall,
     RecallNumber,
@@ -69,17 +70,20 @@ class Inputs:
 
     def take(self, events: Iterable[Event], settings: Settings, now_s: float) -> list[Command]:
         """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last."""
-        commands: list[Command] = []
+        commands = self.hands.left_behind(settings)
         ours = (event for event in events if event["kind"] in ("midi", "ports"))
         for kind, some in itertools.groupby(ours, key=lambda event: event["kind"]):
             if kind == "ports":
                 for event in some:
                     self._on_ports(event)
+                commands += self.hands.left_behind(settings)
             else:  # together, for an encoder's steps go on from each other
                 messages = itertools.chain.from_iterable(event["messages"] for event in some)
                 newest = self.hands.newest(messages, settings, self.feedback.awaits)
                 commands += self.hands.follow(self.moves(newest, now_s), settings)
         for command in self.osc.take() if self.osc else ():
+            if isinstance(command, Panic):
+                commands += self.hands.let_go(settings)
             commands.append(command)
             if self._osc_out and isinstance(command, SetParam):
                 self._osc_out.hold(command.name, now_s)
@@ -107,11 +111,6 @@ class Inputs:
         self.hands.bind((*self._carried, *self._banks), default_bindings())
         self.feedback.rebind()
 
-    def let_go(self, settings: Settings) -> list[Command]:
-        """As if all hands had left their controllers: what that comes to. Lights are told anew, on or off."""
-        self.feedback.tell_anew()
-        return self.hands.let_go(settings)
-
     def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
         """Sends to OSC what has changed; see OscOut."""
         if self._osc_out:
@@ -125,6 +124,8 @@ class Inputs:
 
     def lost_all(self) -> None:
         """The MIDI process is gone: a new one will say what is there, and what is there may have been moved."""
+        for port in self.ports:
+            self.hands.went(port)
         self._gone |= set(self.ports)
         self.ports = ()
         self.feedback.on_ports({})
@@ -132,11 +133,16 @@ class Inputs:
     def _on_ports(self, event: Event) -> None:
         self.ports = tuple(event["names"])
         self.feedback.on_ports(event["outputs"])
+        for port in event["went"]:
+            self.hands.went(port)
         went, came = self._gone.union(event["went"]), set(event["came"])
         for port in went & came:  # also where it was put back before anybody looked
             self.hands.came_back(port)
         self._gone = went - came
         self.troubles += [f"MIDI: {port} is gone; waiting for it" for port in event["went"] if port not in came]
+
+
+_DARKENING = ("blackout", "fade")  # switches of which each may turn the other off
 
 
 def _condensed(commands: Sequence[Command]) -> list[Command]:
@@ -157,8 +163,11 @@ def _condensed(commands: Sequence[Command]) -> list[Command]:
                 values[one.name] = len(left)
                 left.append(None)
             left[values[one.name]] = one
-        elif isinstance(one, Toggle | Put):
+        elif isinstance(one, Toggle | Put) and one.switch not in _DARKENING:
             _switch(left, switches, one)
+        elif isinstance(one, Toggle) and left[-2:] == [one, one]:
+            left.pop()  # two need not come to nothing, for one may end what the other began; but three come to one
+            pressed[one] -= 1
         else:
             values.clear()  # what is turned after a press comes after it
             if isinstance(one, Recall | RecallNumber | StepPreset):
