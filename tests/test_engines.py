@@ -287,7 +287,8 @@ def test_a_show_whose_engine_fails_at_the_first_image_begins_on_the_next(
 ) -> None:
     """As real processes."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    show = Run(tmp_path, "--input", "demo", "--backend", "openvino", program=("x_engines", "openvino-fails"))
+    flags = ("--input", "demo", "--backend", "openvino", "--osc", "off")
+    show = Run(tmp_path, *flags, program=("x_engines", "openvino-fails"))
     try:
         assert show.playing()["backend"].startswith("torch cpu")
     finally:
