@@ -43,7 +43,8 @@ def test_a_fade_stays_in_range_and_ends_exactly(start: Settings, goal: Settings,
     fade = Fade(start, goal, 10.0, MORPH_S)
     now = fade.at(10.0 + at_s)
     for p, value, a, b in zip(PARAMS, now.values, start.values, goal.values, strict=True):
-        assert min(a, b) - 1e-9 * abs(a) - 1e-12 <= value <= max(a, b) + 1e-9 * abs(b) + 1e-12, p.name
+        rounding = 1e-9 * max(abs(a), abs(b)) + 1e-12
+        assert min(a, b) - rounding <= value <= max(a, b) + rounding, p.name
     assert fade.at(10.0 + MORPH_S) == goal
     assert Fade(start, goal, 10.0, 0.0).at(10.0) == goal
 
