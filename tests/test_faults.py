@@ -78,7 +78,7 @@ def test_a_long_name_leaves_room_for_the_remedy():
 )
 def test_names_of_what_is_no_file(tmp_path, pipe, args, says):
     demo = [] if "--input" in args else ["--input", "demo"]
-    code, _, err = livelav(tmp_path, "--headless", "--size", "64x64", "--seconds", "1", *demo, *args)
+    code, _, err = livelav(tmp_path, "--headless", "--osc", "off", "--size", "64x64", "--seconds", "1", *demo, *args)
     assert code == 1
     assert says in err
     assert len(err.strip().splitlines()) == 1 and len(err) < 1000, err
