@@ -149,8 +149,9 @@ def _condensed(commands: Sequence[Command]) -> list[Command]:
     """What a turn's commands come to. Nobody is to be made to switch, or to read files, hundreds of times in a turn.
 
     Of many values for a parameter or a choice the last counts, up to the next press; of many recalls the last; steps
-    through the set add up; a switch that is pressed twice stays as it is; and taps of one moment are one. Every other
-    press counts as it came, for two nudges are two, but of one kind no more than a hand can.
+    through the set add up; a switch that is pressed twice stays as it is, but for those that may turn each other off;
+    and taps of one moment are one. Every other press counts as it came, for two nudges are two, but of one kind no more
+    than a hand can.
     """
     left: list[Command | None] = []
     values: dict[str, int] = {}  # where in `left` a value stands that another one may take the place of
