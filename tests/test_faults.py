@@ -137,7 +137,7 @@ def test_a_damaged_file_ends_the_show(tmp_path):
 # ---- models and weights
 
 
-@pytest.mark.parametrize("header", [b'{"a":' * 100_000, b"[" * 100_000])
+@pytest.mark.parametrize("header", [b'{"a":' * 20_000, b"[" * 100_000])
 def test_a_header_nested_without_end_is_refused(tmp_path, header):
     path = tmp_path / "deep.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header)

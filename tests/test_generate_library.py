@@ -1,9 +1,12 @@
 """Names, files and faults: what loading a generator gives and what each bad file is told."""
 
 import json
+import math
+import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from livelav.core.errors import BackendError, LivelavError, ModelError
 from livelav.core.normals import normals
 from livelav.core.values import W_DIM
 from livelav.generate import files, library
-from livelav.generate.files import read_checkpoint, write_checkpoint
+from livelav.generate.files import is_generator, read_card, read_checkpoint, write_checkpoint
+from livelav.generate.layout import Config
 from livelav.generate.library import find_model, list_models, load_generator, model_info, remove_model
 from livelav.generate.statistics import w_mean_and_std, w_samples
 
@@ -151,6 +155,40 @@ def test_encoders_and_odd_names_are_not_listed(models: Path) -> None:
     assert set(list_models()) & {"encoder-like", "Not A Slug", "encoder"} == set()
 
 
+def test_what_else_lies_in_the_models_folder_holds_nobody_up(models: Path) -> None:
+    """A pipe has no end, and nobody else to write into it; a card may be as long as the disk is."""
+    os.mkfifo(models / "pipe.safetensors")
+    (models / "folder.safetensors").mkdir()
+    write_small(models / "own.safetensors")
+    assert {"pipe", "folder", "own"} & set(list_models()) == {"own"}
+    assert "no regular file" in fault(models / "pipe.safetensors")
+    assert not is_generator(models / "pipe.safetensors")
+    os.mkfifo(models / "own.json")
+    assert read_card(models / "own.safetensors") == {} and model_info("own").licence == "unknown"
+    (models / "own.json").unlink()
+    (models / "own.json").write_text(json.dumps({"licence": "CC0-1.0"}) + " " * files.LARGEST_CARD)
+    assert read_card(models / "own.safetensors") == {}
+    with (models / "own.json").open("wb") as file:
+        file.truncate(1 << 40)  # of holes
+    assert read_card(models / "own.safetensors") == {}
+
+
+def test_a_model_is_looked_into_again_only_when_it_has_changed(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running show asks what there is, and has no time to read a folder of a hundred."""
+    for number in range(3):
+        write_small(models / f"own-{number}.safetensors", number)
+    found = list_models()
+    opened: list[str] = []
+    real = files._open
+    monkeypatch.setattr(files, "_open", lambda path: opened.append(path.name) or real(path))
+    assert list_models() == found and opened == []
+    save_file({"weight": np.zeros(3, np.float32)}, models / "own-1.safetensors")
+    assert set(found) - set(list_models()) == {"own-1"} and opened == ["own-1.safetensors"]
+    write_small(models / "own-1.safetensors")
+    (models / "own-2.safetensors").unlink()
+    assert set(found) - set(list_models()) == {"own-2"}
+
+
 def test_an_unknown_name_gets_the_nearest(models: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load_generator("defualt")
@@ -198,6 +236,66 @@ def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     fault(path)
+
+
+def with_header(path: Path, header: bytes, size: int = 0, length: int | None = None) -> Path:
+    """A file of `size` bytes, all holes but for the header, which says that it is as long as it is, or `length`."""
+    with path.open("wb") as file:
+        file.write((len(header) if length is None else length).to_bytes(8, "little") + header)
+        file.truncate(max(size, file.tell()))
+    return path
+
+
+def header_of(config: dict[str, object], **tensors: object) -> bytes:
+    said = json.dumps({"format": files.FORMAT, "config": config})
+    return json.dumps({"__metadata__": {files.METADATA_KEY: said}, **tensors}).encode()
+
+
+OURS, VAST = SMALL.as_dict(), SMALL.as_dict() | {"channel_base": 10**12, "channel_max": 10**12}
+HEADERS = {
+    "holes": (b"", 1 << 40, None),
+    "all numbers": (b"[" + b"[]," * 1_000_000 + b"[]]", 0, None),
+    "a length that is not there": (header_of(OURS), 0, files.LARGEST_HEADER),
+    "a length of 2^63": (header_of(OURS), 0, (1 << 63) - 1),
+    "a tail of a terabyte": (header_of(OURS), 1 << 40, None),
+    "a terabyte that it would have": (header_of(VAST), 1 << 40, None),
+    "a tensor of a terabyte": (header_of(OURS, x={"dtype": "F32", "shape": [1 << 38], "data_offsets": [0, 1 << 40]}),
+                               1 << 40, None),
+    "a tensor that is not there": (header_of(OURS, x={"dtype": "F32", "shape": [1 << 38],
+                                                      "data_offsets": [0, 1 << 40]}), 0, None),
+    "tensors that are one": (header_of(OURS, **{name: {"dtype": "F32", "shape": [1024], "data_offsets": [0, 4096]}
+                                                for name in SMALL.tensor_shapes}), 5000, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_a_header_that_is_nonsense_costs_nothing(tmp_path: Path, what: str) -> None:
+    path = with_header(tmp_path / "x.safetensors", *HEADERS[what])
+    tracemalloc.start()
+    try:
+        is_generator(path)
+        fault(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_the_largest_of_headers_has_room(tmp_path: Path) -> None:
+    """Of all that a config may be: each tensor's name, kind, shape and place, and the config itself."""
+    config = Config(2048, 1 << 40, 1 << 28, "resnet", mapping_layers=64, conv_clamp=0.1 + 0.2, labels=4096)
+    shapes = {
+        name: {"dtype": "F32", "shape": s, "data_offsets": [1 << 48] * 2} for name, s in files._shapes(config).items()
+    }
+    assert len(header_of(config.as_dict(), **shapes)) < files.LARGEST_HEADER / 2
+
+
+def test_double_precision_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    tensors = {name: np.asarray(t, np.float64) for name, t in seeded_tensors(SMALL).items()}
+    rewrite(path, OURS, tensors | {"stats.w_mean": np.zeros(W_DIM), "stats.w_std": np.ones(W_DIM)})
+    assert path.stat().st_size > 8 * sum(map(math.prod, SMALL.tensor_shapes.values()))
+    assert read_checkpoint(path).config == SMALL
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.5, 0.999])

@@ -295,7 +295,7 @@ class Scenes:
         return self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
 
     def _list_models(self, now_s: float) -> None:
-        """Looks what there is now; every file's head is read, so nobody can have that done all the time."""
+        """Looks what there is now; new files' heads are read, so nobody can have that done all the time."""
         if now_s - self._listed_s >= _LISTED_S:
             self._listed_s = now_s
             self.models = list_models()

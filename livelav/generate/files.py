@@ -4,12 +4,16 @@ The only format at rest. Reading runs nothing from the file, checks every name, 
 torch nor openvino. A card beside it (same name, .json) says where it comes from and on what terms.
 """
 
+import errno
+import functools
 import hashlib
-import io
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from livelav.core.errors import ModelError
+from livelav.core.inert import MAX_FILE_BYTES
 from livelav.core.store import write_atomic
 from livelav.core.values import W_DIM, Floats, WStats
 from livelav.generate.layout import Config
@@ -26,7 +31,8 @@ FORMAT = "livelav.stylegan2.1"
 METADATA_KEY = "livelav"
 SUFFIX = ".safetensors"
 FOREIGN = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".onnx")
-LARGEST_HEADER = 1 << 24
+LARGEST_HEADER = 1 << 17  # bytes; one of 2048 px has 19 KB. Its text takes seven times as much memory, if it will
+LARGEST_CARD = 1 << 16  # bytes
 
 Tensors = Mapping[str, NDArray[np.floating]]
 
@@ -72,16 +78,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"cannot play {path} as it is: `livelav models import {path}` makes it a model of yours, and "
             f"`livelav --model {path}` does so and plays it"
         )
-    content = _read(path)
-    try:
-        header = _header(io.BytesIO(content))
-    except ValueError as error:
-        raise ModelError(f"cannot read {path}: not a safetensors file; `livelav models list` names some") from error
-    config = _config(header, path)
+    config, content = _read(path)
     try:
         tensors = load(content)
     except SafetensorError as error:
         raise ModelError(f"cannot read {path}: damaged or truncated ({error}); fetch or write it anew") from error
+    except MemoryError as error:
+        raise _too_large(path) from error
     _check(config, tensors, str(path))
     stats = WStats(
         mean=np.asarray(tensors.pop("stats.w_mean"), np.float32),
@@ -95,30 +98,68 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def is_generator(path: Path) -> bool:
-    """By its header alone: False for encoders and other files, true for a generator that is truncated further on."""
+    """By its header alone: False for encoders and other files, true for a generator that is truncated further on.
+
+    A file that was looked at before is not opened again while it has not changed: a show asks what there is, too."""
     try:
-        with path.open("rb") as file:
-            return _header(file).get("format") == FORMAT
+        facts = path.stat()
+        return _is_generator(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
     except (OSError, ValueError):
         return False
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_generator(path: Path, *_facts: int) -> bool:
+    with _open(path) as file:
+        try:
+            return _header(file).get("format") == FORMAT
+        except ValueError:
+            return False
 
 
 def read_card(path: Path) -> dict[str, Any]:
     """What the card beside a model's file says; empty where there is none or it is not readable."""
     try:
-        card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        with _open(path.with_suffix(".json")) as file:
+            content = file.read(LARGEST_CARD + 1)
+        card = json.loads(content) if len(content) <= LARGEST_CARD else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return card if isinstance(card, dict) else {}
 
 
-def _read(path: Path) -> bytes:
+def _open(path: Path) -> BinaryIO:
+    """Raises OSError, also for what is no regular file: a device or pipe might never end, or never begin."""
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path.open("rb")
+
+
+def _read(path: Path) -> tuple[Config, bytes]:
+    """The config, and all of the file, once it is known that it is no larger than such a generator can be."""
     try:
-        if not path.is_file() and path.exists() and not path.is_dir():  # a device or pipe might never end
-            raise ModelError(f"cannot read {path}: no regular file; `livelav models list` names what there is")
-        return path.read_bytes()
+        with _open(path) as file:
+            config = _config(_header(file), path)
+            size = os.fstat(file.fileno()).st_size
+            if size > _most_bytes(config):
+                raise _too_large(path)
+            file.seek(0)
+            return config, file.read(size)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}; `livelav models list` names what there is") from error
+    except ValueError as error:
+        raise ModelError(f"cannot read {path}: not a safetensors file; `livelav models list` names some") from error
+    except MemoryError as error:
+        raise _too_large(path) from error
+
+
+def _most_bytes(config: Config) -> int:
+    """How long the file of such a generator can be, in the widest of numbers."""
+    return min(8 + LARGEST_HEADER + 8 * sum(map(math.prod, _shapes(config).values())), MAX_FILE_BYTES)
+
+
+def _too_large(path: Path) -> ModelError:
+    return ModelError(f"cannot read {path}: more bytes than its generator has, or than there is memory; write it anew")
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -153,10 +194,16 @@ def _float32(array: NDArray[np.floating] | None) -> Floats | None:
     return None if array is None else np.asarray(array, np.float32)
 
 
-def _check(config: Config, tensors: Tensors, what: str) -> None:
-    expected = config.tensor_shapes | {"stats.w_mean": (W_DIM,), "stats.w_std": (W_DIM,)}
+def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Name to shape of all that a file has."""
+    shapes = config.tensor_shapes | {"stats.w_mean": (W_DIM,), "stats.w_std": (W_DIM,)}
     if config.labels:
-        expected |= {"stats.label_mean": (config.labels, W_DIM), "stats.label_std": (config.labels, W_DIM)}
+        shapes |= {"stats.label_mean": (config.labels, W_DIM), "stats.label_std": (config.labels, W_DIM)}
+    return shapes
+
+
+def _check(config: Config, tensors: Tensors, what: str) -> None:
+    expected = _shapes(config)
     for name, shape in expected.items():
         if name not in tensors:
             raise ModelError(f"{what} lacks the tensor {name}: not a whole generator of its config; write it anew")
