@@ -2,16 +2,16 @@
 
 It takes a Request as one line of JSON on stdin, which then stays open: it ends when that does, so it never outlives
 whoever asked. It leaves name.safetensors, name.json and name.png in a folder, and says how far it is in lines of JSON
-on stdout. What a file may cost is bounded here: memory by the system's own limit (Windows has none), each step's time
-by a timer that no computation can hold up.
+on stdout. What a file may cost is bounded here: memory by the system's own limit, or by a thread that looks often where
+there is none (Windows, macOS); each step's time, and that of all, by a timer that no computation can hold up.
 """
 
-import contextlib
 import faulthandler
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from livelav.show.sheet import contact_sheet
 
 SHOWN, COLUMNS, SHOWN_PX = 16, 4, 256  # pictures of the contact sheet
 MOST_THREADS = 4  # each one's stack and heap count as memory
+LOOKS_S = 0.01  # between two looks at how much memory is taken
 
 Tell = Callable[[str, float], None]
 
@@ -43,17 +44,20 @@ def main() -> None:
     threading.Thread(target=_leave_with_stdin, name="stdin-watch", daemon=True).start()
     stand_behind(BESIDES)  # a show may run on the same machine
     use_one_thread()
-    _limit_memory(request.memory_bytes)
+    memory = Memory()
+    memory.allow(request.memory_bytes)
+    ends_s = time.monotonic() + request.whole_s
 
     def say(**words: Any) -> None:
         print(json.dumps(words), file=answers, flush=True)
 
     def tell(step: str, share: float) -> None:
-        faulthandler.dump_traceback_later(request.patience_s, exit=True)
+        left_s = max(ends_s - time.monotonic(), 0.001)
+        faulthandler.dump_traceback_later(min(request.patience_s, left_s), exit=True)
         say(step=step, share=share)
 
     try:
-        convert(request, tell)
+        convert(request, tell, memory)
         say(done=True)
     except LivelavError as error:
         say(error=str(error), of="storage" if isinstance(error, StorageError) else "model")
@@ -63,13 +67,13 @@ def main() -> None:
         say(lacks="memory")
 
 
-def convert(request: Request, tell: Tell) -> None:
+def convert(request: Request, tell: Tell, memory: "Memory") -> None:
     """All of it. Raises ModelError for a file that is none that livelav plays, StorageError."""
     folder, name = Path(request.folder), request.name
     tell("converting", 0.0)
     foreign = read_foreign(Path(request.source))
     config, tensors = foreign.config, dict(foreign.tensors)
-    _limit_memory(request.memory_bytes + PAINTING_BYTES)
+    memory.allow(request.memory_bytes + PAINTING_BYTES)
     tell("statistics", 0.0)
     spread = spread_of_w(config, tensors, lambda share: tell("statistics", share))
     if not foreign.has_w_avg:
@@ -106,18 +110,45 @@ def card(request: Request, foreign: Foreign) -> dict[str, Any]:
     }
 
 
-def _limit_memory(more_bytes: int) -> None:
-    """From here on so much more than it has, and no core file of what it read. Nothing on Windows."""
+class Memory:
+    """What this process may take. Where the system has no limit for that, what goes beyond it ends the process."""
+
+    def __init__(self) -> None:
+        self._most_bytes: int | None = None  # read by the thread that looks; None: it does not run
+        self._process = psutil.Process()
+
+    def allow(self, more_bytes: int) -> None:
+        """From here on so much more than it has, and no core file of what it read."""
+        taken = self._process.memory_info()
+        if _limit(taken.vms + more_bytes):
+            return
+        looks = self._most_bytes is not None
+        self._most_bytes = taken.rss + more_bytes
+        if not looks:
+            threading.Thread(target=self._look, name="memory-watch", daemon=True).start()
+
+    def _look(self) -> None:
+        while self._process.memory_info().rss <= (self._most_bytes or 0):
+            time.sleep(LOOKS_S)
+        os.write(2, b"MemoryError\n")
+        os._exit(1)
+
+
+def _limit(most_bytes: int) -> bool:
+    """Whether the system now keeps this process to so many bytes of addresses."""
     if sys.platform == "win32":
-        return
+        return False
     import resource
 
-    bounds = {resource.RLIMIT_AS: psutil.Process().memory_info().vms + more_bytes, resource.RLIMIT_CORE: 0}
-    for kind, most in bounds.items():
+    kept = True
+    for kind, most in {resource.RLIMIT_CORE: 0, resource.RLIMIT_AS: most_bytes}.items():
         hard = resource.getrlimit(kind)[1]  # stays: the bound is raised later
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS refuses the first
+        try:
             resource.setrlimit(kind, (bound, hard))
+        except (ValueError, OSError):  # macOS refuses that of addresses
+            kept = False
+    return kept
 
 
 def _leave_with_stdin() -> None:

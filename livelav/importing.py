@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -36,7 +37,8 @@ from livelav.progress import shown_progress
 STEPS = ("reading", "converting", "statistics", "pictures")
 LEAST_MEMORY_BYTES, MEMORY_PER_BYTE = 1 << 30, 4  # beyond what Python and torch themselves take
 PAINTING_BYTES = 3 << 30  # more for the pictures, which at 2048 px take two thirds of it
-LEAST_PATIENCE_S, SLOWEST_BYTES_S = 60.0, 4e6  # for each step
+LEAST_PATIENCE_S, SLOWEST_BYTES_S = 60.0, 4e6  # between two words of how far it is
+WHOLE_S = 7_200.0  # for all of it; 4096 labels of a mapping network of 8 layers take 40 min at 2 GFLOP/s
 
 _CHUNK_BYTES = 1 << 22
 _PUBLISHING = "publishing"  # lies in there from when the first of its files is put in place
@@ -52,7 +54,8 @@ class Limits:
     """What reading one file may cost."""
 
     memory_bytes: int  # for reading; once it is known what the file holds, PAINTING_BYTES more
-    patience_s: float  # for each step
+    patience_s: float  # between two words of how far it is
+    whole_s: float = WHOLE_S  # for all of it
 
     @classmethod
     def of(cls, size: int) -> "Limits":
@@ -73,6 +76,7 @@ class Request:
     licence: str | None
     memory_bytes: int
     patience_s: float
+    whole_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,7 @@ def import_model(
                 licence=licence,
                 memory_bytes=bounds.memory_bytes,
                 patience_s=bounds.patience_s,
+                whole_s=bounds.whole_s,
             )
             _convert(request, made / "faults", progress)
             if _identity(_stat(source)) != _identity(before):
@@ -279,7 +284,7 @@ def _convert(request: Request, faults: Path, progress: Progress) -> None:
     if sys.platform == "win32":
         alone = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     said: Mapping[str, Any] = {}
-    step = STEPS[0]
+    step, began_s = STEPS[0], time.monotonic()
     with faults.open("wb") as errors:
         child = subprocess.Popen(
             python("livelav.converting"),
@@ -311,12 +316,16 @@ def _convert(request: Request, faults: Path, progress: Progress) -> None:
         if said["of"] == "storage":
             raise StorageError(text)
         raise ModelError(text if request.source in text else f"cannot import {request.source}: {text}")
-    lacks_memory = "lacks" in said
-    raise ModelError(f"cannot import {request.source}: {_fault(request, step, lacks_memory, faults, child.returncode)}")
+    slow = f"{step} took longer than {request.patience_s:g} s"
+    if time.monotonic() - began_s >= request.whole_s:
+        slow = f"it took longer than {request.whole_s:g} s in all"
+    raise ModelError(
+        f"cannot import {request.source}: {_fault(request, slow, 'lacks' in said, faults, child.returncode)}"
+    )
 
 
-def _fault(request: Request, step: str, lacks_memory: bool, faults: Path, code: int) -> str:
-    """Why a process gave no answer."""
+def _fault(request: Request, slow: str, lacks_memory: bool, faults: Path, code: int) -> str:
+    """Why a process gave no answer; `slow` is what to say where that is for the time it took."""
     text = faults.read_text("utf-8", "replace")[-_LONGEST_FAULT:]
     if lacks_memory or "bad_alloc" in text or "MemoryError" in text:
         return (
@@ -324,9 +333,7 @@ def _fault(request: Request, step: str, lacks_memory: bool, faults: Path, code: 
             f"{request.size / 1e6:.1f} MB; it is damaged, or another kind of model"
         )
     if "Timeout (" in text:
-        return (
-            f"{step} took longer than {request.patience_s:g} s; it is damaged, or this machine is too busy: try again"
-        )
+        return f"{slow}; it is damaged, or this machine is too busy: try again"
     last = (text.strip().splitlines() or ["it said nothing"])[-1]
     return f"its process ended with {code} ({last[:200]}); try again, and `livelav doctor` if that does not help"
 

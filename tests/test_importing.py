@@ -270,9 +270,32 @@ def test_memory_is_bounded(source: Path) -> None:
     assert "memory" in text and str(source) in text
 
 
+def test_memory_is_bounded_where_the_system_has_no_limit(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, which refuses to be asked."""
+    begin = (
+        "import resource, runpy, sys\n"
+        "from livelav import importing\n"
+        "def refuse(kind, _):\n"
+        "    if kind == resource.RLIMIT_AS: raise ValueError\n"
+        "resource.setrlimit, importing.PAINTING_BYTES = refuse, int(sys.argv[1])\n"
+        "runpy.run_module('livelav.converting', run_name='__main__')"
+    )
+    for painting_bytes in (0, importing.PAINTING_BYTES):
+        command = [sys.executable, "-c", begin, str(painting_bytes)]
+        monkeypatch.setattr(importing, "python", lambda _, command=command: command)
+        if painting_bytes:
+            assert import_model(source).is_new
+        else:
+            text = refused(ModelError, source, limits=Limits(1 << 20, 60.0))
+            assert "memory" in text and str(source) in text
+
+
 def test_time_is_bounded(source: Path) -> None:
     text = refused(ModelError, source, limits=Limits(2 << 30, 0.002))
     assert "longer than 0.002 s" in text
+    # however often it says how far it is
+    text = refused(ModelError, with_plan(source, LABELLED), limits=Limits(2 << 30, 60.0, 0.2))
+    assert "longer than 0.2 s in all" in text
 
 
 def test_the_process_that_converts_may_die(source: Path) -> None:
