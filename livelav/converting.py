@@ -25,7 +25,7 @@ from livelav.core.store import write_json
 from livelav.generate.checkpoint import Foreign, read_foreign
 from livelav.generate.files import SUFFIX, write_checkpoint
 from livelav.generate.library import load_generator
-from livelav.generate.statistics import COUNT, label_count, shown_ws, spread_of_w, use_one_thread
+from livelav.generate.statistics import COUNT, WSpread, figures, label_count, shown_ws, spread_of_w, use_one_thread
 from livelav.importing import PAINTING_BYTES, Request
 from livelav.show.sheet import contact_sheet
 
@@ -87,10 +87,10 @@ def convert(request: Request, tell: Tell, memory: "Memory") -> None:
         pictures.append(generator.synthesize(ws))
         tell("pictures", len(pictures) / SHOWN)
     contact_sheet(pictures, folder / f"{name}.png", SHOWN, COLUMNS, SHOWN_PX)
-    write_json(folder / f"{name}.json", card(request, foreign))
+    write_json(folder / f"{name}.json", card(request, foreign, spread))
 
 
-def card(request: Request, foreign: Foreign) -> dict[str, Any]:
+def card(request: Request, foreign: Foreign, spread: WSpread) -> dict[str, Any]:
     """Where the model comes from, and on what terms."""
     config = foreign.config
     each = f" for each of {config.labels:,} labels" if config.labels else ""
@@ -99,11 +99,15 @@ def card(request: Request, foreign: Foreign) -> dict[str, Any]:
         "description": f"imported from {request.source_name}",
         "architecture": f"StyleGAN2, {config.architecture}, {config.resolution} px, channel_base "
         f"{config.channel_base}, channel_max {config.channel_max}, {config.mapping_layers} mapping layers",
+        "resolution": config.resolution,
         "layout": foreign.layout,
         "labels": config.labels,
         "licence": request.licence or "unknown",
         "source": {"name": request.source_name, "sha256": request.sha256, "bytes": request.size},
-        "statistics": f"{label_count(config.labels) if config.labels else COUNT:,} z{each}",
+        "statistics": {
+            "of": f"w of {label_count(config.labels) if config.labels else COUNT:,} z{each}, over its dimensions",
+            **{name: round(float(figure), 4) for name, figure in figures(spread).items()},
+        },
         "w_avg": "the file's own" if foreign.has_w_avg else f"the mean of {COUNT:,} z",
         "bytes": os.path.getsize(Path(request.folder) / f"{request.name}{SUFFIX}"),
         "made_with": f"livelav {__version__}",

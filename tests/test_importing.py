@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from test_mapping import Encoder, features, off
 from x_foreign import (
     CODE,
@@ -37,9 +38,10 @@ from livelav.core.store import models_dir
 from livelav.generate.checkpoint import read_foreign
 from livelav.generate.files import SUFFIX, read_card, read_checkpoint
 from livelav.generate.library import find_model, list_models, load_generator, model_info, remove_model
-from livelav.generate.statistics import w_mean_and_std, w_samples
+from livelav.generate.statistics import WSpread, shown_ws, w_mean_and_std, w_samples
 from livelav.importing import Limits, import_model, playable
 from livelav.mapping.mapper import Mapper
+from livelav.show.sheet import GAP_PX
 
 KILLS = int(os.environ.get("LIVELAV_IMPORT_KILLS", "3"))
 PLAN, RESNET, LABELLED = Plan(), Plan(architecture="resnet"), Plan(labels=3, layers=2)
@@ -135,9 +137,36 @@ def test_a_file_of_any_layout_becomes_a_model(tmp_path: Path, name: str) -> None
     card = read_card(imported.path)
     assert (card["layout"], card["labels"], card["licence"]) == (foreign.layout, foreign.config.labels, "CC0-1.0")
     assert card["source"]["name"] == name and card["source"]["bytes"] == path.stat().st_size
+    assert card["resolution"] == ours.config.resolution == 32
+    assert f"StyleGAN2, {ours.config.architecture}, 32 px" in card["architecture"]
+    said = card["statistics"]
+    assert said["of"].startswith("w of 10,000 z") and ("3 labels" in said["of"]) == (ours.config.labels == 3)
+    means, stds = ours.stats.mean, ours.stats.std
+    due = {"w_mean_min": means.min(), "w_mean_max": means.max()}
+    due |= {"w_std_mean": stds.mean(), "w_std_min": stds.min(), "w_std_max": stds.max()}
+    assert {key: said[key] for key in due} == pytest.approx(due, abs=1e-4)
     assert list(dict.fromkeys(step for step, _ in steps)) == list(importing.STEPS)
     generator = load_generator(imported.name, threads=1)
     assert generator.synthesize(np.repeat(generator.stats.w_avg[None], generator.num_ws, 0)).shape == (32, 32, 4)
+
+
+def test_the_card_is_shown_and_the_sheet_has_sixteen_pictures(source: Path, tmp_path: Path) -> None:
+    imported = import_model(source)
+    code, out, _ = run_livelav(tmp_path, "models", "info", imported.name)
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert code == 0 and (shown["licence"], shown["resolution"]) == ("unknown", "32")
+    assert json.loads(shown["statistics"]) == read_card(imported.path)["statistics"]
+    assert shown["architecture"] == "skip" and json.loads(shown["source"])["name"] == source.name
+    generator, checkpoint = load_generator(imported.name, threads=1), read_checkpoint(imported.path)
+    ws = shown_ws(checkpoint.config, checkpoint.tensors, WSpread(checkpoint.stats.mean, checkpoint.stats.std), 16)
+    pixels = np.asarray(Image.open(imported.path.with_suffix(".png")), float)
+    cell_px = (pixels.shape[0] + GAP_PX) // 4
+    assert pixels.shape == (4 * cell_px - GAP_PX,) * 2 + (3,)
+    for number, w in enumerate(ws):
+        top, left_px = (place * cell_px for place in divmod(number, 4))
+        cell = pixels[top : top + cell_px - GAP_PX, left_px : left_px + cell_px - GAP_PX]
+        blocks = cell.reshape(32, 8, 32, 8, 3).mean(axis=(1, 3))
+        assert np.abs(blocks - generator.synthesize(w)[..., :3]).mean() < 5, number
 
 
 def test_labels_move_the_pictures(source: Path) -> None:

@@ -49,6 +49,19 @@ class WSpread:
     by_label: tuple[Floats, Floats] | None = None
 
 
+def figures(spread: WSpread) -> dict[str, np.floating]:
+    """It in a few numbers: how far the means of its dimensions lie apart, and how wide it is, under the names that
+    ModelInfo has for that."""
+    mean, std = spread.mean, spread.std
+    return {
+        "w_mean_min": mean.min(),
+        "w_mean_max": mean.max(),
+        "w_std_mean": std.mean(),
+        "w_std_min": std.min(),
+        "w_std_max": std.max(),
+    }
+
+
 def label_count(labels: int) -> int:
     """How many z are asked for each label: COUNT of up to twenty labels, and then as many as make ALL_COUNT together,
     but never fewer than LEAST_COUNT, which know a mean to a sixteenth of the deviation and that to a twentieth."""
