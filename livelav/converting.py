@@ -103,7 +103,12 @@ def card(request: Request, foreign: Foreign, spread: WSpread) -> dict[str, Any]:
         "layout": foreign.layout,
         "labels": config.labels,
         "licence": request.licence or "unknown",
-        "source": {"name": request.source_name, "sha256": request.sha256, "bytes": request.size},
+        "source": {
+            "name": request.source_name,
+            "sha256": request.sha256,
+            "bytes": request.size,
+            "seen": request.seen,
+        },
         "statistics": {
             "of": f"w of {label_count(config.labels) if config.labels else COUNT:,} z{each}, over its dimensions",
             **{name: round(float(figure), 4) for name, figure in figures(spread).items()},

@@ -3,8 +3,9 @@
 A file is read and converted in a process of its own (see converting.py), which is bounded in memory and time: whatever
 a file does to its reader, livelav goes on and says one line. What it made is put in place with the model itself last,
 so that at any moment, also of a kill or a power cut, there is a whole model or none. The same file, known by its
-SHA-256 from the cards, is converted once. Runs in main before a show, and in the synth process that is to play the
-model in a running one; the converting process and no other is started here, and ends with who started it.
+SHA-256 from the cards, is converted once, and not even read again while nobody has changed it. Runs in main before a
+show, and in the synth process that is to play the model in a running one; the converting process and no other is
+started here, and ends with who started it.
 """
 
 import hashlib
@@ -44,6 +45,7 @@ _CHUNK_BYTES = 1 << 22
 _PUBLISHING = "publishing"  # lies in there from when the first of its files is put in place
 _LEFT = ".import-"  # begins the name of a folder that an import works in
 _LONGEST_LICENCE = 200
+_SETTLED_S = 2.0  # a file that was changed later than so long ago may change again within one tick of its disk's clock
 _LONGEST_FAULT = 4_000  # characters read of what a process wrote before it died
 
 Progress = Callable[[str, float], None]  # one of STEPS, and how much of it is done, 0..1
@@ -77,6 +79,7 @@ class Request:
     memory_bytes: int
     patience_s: float
     whole_s: float
+    seen: tuple[int, ...] | None  # by which the card knows the file again unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +116,10 @@ def import_model(
             f"a licence is one line of 1 to {_LONGEST_LICENCE} characters; leave it out if none was stated"
         )
     before = _stat(source)
+    seen = _identity(before) if time.time() - before.st_ctime > _SETTLED_S else None
     if is_generator(source):
         raise ModelError(f"{source} is a model of livelav's already: play it as it is, `livelav --model {source}`")
-    sha256 = _sha256(source, before.st_size, progress)
+    sha256 = _remembered(before) or _sha256(source, before.st_size, progress)
     with _folder(on_wait) as folder:
         if known := _known(folder, sha256, licence):
             return known
@@ -140,6 +144,7 @@ def import_model(
                 memory_bytes=bounds.memory_bytes,
                 patience_s=bounds.patience_s,
                 whole_s=bounds.whole_s,
+                seen=seen,
             )
             _convert(request, made / "faults", progress)
             if _identity(_stat(source)) != _identity(before):
@@ -192,8 +197,19 @@ def _stat(source: Path) -> os.stat_result:
     return found
 
 
-def _identity(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+def _identity(stat: os.stat_result) -> tuple[int, ...]:
+    """Other numbers for another file, and for the same after a change. Nobody can set the last one, but on Windows,
+    where it does not change; whoever forges the others there is played the model that the file was before."""
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _remembered(stat: os.stat_result) -> str | None:
+    """The SHA-256 of a file that was imported and has not been changed since."""
+    for path in listing(models_dir(), SUFFIX):
+        source = read_card(path).get("source")
+        if isinstance(source, dict) and source.get("seen") == list(_identity(stat)) and source.get("sha256"):
+            return str(source["sha256"])
+    return None
 
 
 def _sha256(source: Path, size: int, progress: Progress) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,26 @@ def test_the_same_file_is_imported_once(source: Path, tmp_path: Path, monkeypatc
     remove_model(first.name)
     remove_model(second.name)
     assert left() == set()
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    real = importing._sha256
+    monkeypatch.setattr(importing, "_sha256", lambda path, *args: read.append(path) or real(path, *args))
+    monkeypatch.setattr(importing, "_SETTLED_S", float("inf"))
+    first = import_model(source)  # it was made this moment
+    assert import_model(source).name == first.name and len(read) == 2
+    remove_model(first.name)
+    monkeypatch.setattr(importing, "_SETTLED_S", -1.0)
+    assert import_model(source).is_new and len(read) == 3
+    assert import_model(source) == replace(first, is_new=False) and len(read) == 3
+    # another of the same length and date
+    before, other = source.stat(), ada(Plan(seed=9))
+    assert len(other) == before.st_size
+    source.write_bytes(other)
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = import_model(source)
+    assert second.is_new and second.name != first.name and len(read) == 4
 
 
 @pytest.mark.parametrize("name", ["", "Two Words", "../up", "a" * 65, "x.y", "-x"])
