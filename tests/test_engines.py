@@ -6,6 +6,8 @@ import importlib.util
 import mmap
 import multiprocessing
 import os
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -282,22 +284,73 @@ def test_an_engine_that_fails_at_its_first_image_is_followed_by_the_next(
         step_down(generator, BackendError("gone"))
 
 
-def test_a_show_whose_engine_fails_at_the_first_image_begins_on_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As real processes."""
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Run]]:
+    """Starts the whole program with that fault, as real processes."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    flags = ("--input", "demo", "--backend", "openvino", "--osc", "off")
-    show = Run(tmp_path, *flags, program=("x_engines", "openvino-fails"))
-    try:
-        assert show.playing()["backend"].startswith("torch cpu")
-    finally:
-        show.process.terminate()
-        code, err = show.finish()
+    runs: list[Run] = []
+
+    def start(fault: str, *args: str) -> Run:
+        runs.append(Run(tmp_path, "--input", "demo", "--osc", "off", *args, program=("x_engines", fault)))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.end()
+
+
+def ended(run: Run) -> str:
+    """What it wrote to stderr."""
+    run.process.terminate()
+    code, err = run.finish()
     assert code == 0
+    return err
+
+
+def test_a_show_whose_engine_fails_at_the_first_image_begins_on_the_next(
+    tmp_path: Path, show: Callable[..., Run]
+) -> None:
+    run = show("openvino-fails", "--backend", "openvino")
+    assert run.playing()["backend"].startswith("torch cpu")
+    err = ended(run)
     said = "the driver went; try another; going on with torch cpu"
     assert err.count(said) == 1 and len(err.splitlines()) == 1, err
     assert f"!: {said}" in (tmp_path / "hud.txt").read_text()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
+@pytest.mark.parametrize("asked", ["auto", "tensorrt"])
+def test_an_engine_is_built_while_another_plays_and_then_takes_over(
+    tmp_path: Path, show: Callable[..., Run], asked: str
+) -> None:
+    run, hud = show("tensorrt-builds", "--backend", asked), tmp_path / "hud.txt"
+    assert run.playing()["backend"].startswith("openvino cpu"), "the picture waits for nothing"
+    run.wait_for(lambda _: "loading tensorrt: building the engine: 40 %" in hud.read_text(), "its progress is shown")
+    images = run.stats["generate"]["images"]
+    run.wait_for(lambda s: s["generate"]["images"] > images + 20, "pictures go on meanwhile")
+    (tmp_path / "go").touch()
+    run.wait_for(lambda s: s["backend"] == "tensorrt stand-in", "the picture goes over to it")
+    assert "going to tensorrt" in hud.read_text()
+    os.kill(max(run.children().values()), signal.SIGKILL)  # the youngest, which took over
+    stats = run.wait_for(lambda s: s["restarts"]["synth"] == 1, "it is started again")
+    run.wait_for(
+        lambda s: s["generate"]["images"] > stats["generate"]["images"] + 10 and s["backend"] == "tensorrt stand-in",
+        "on the engine that is kept",
+    )
+    assert "tensorrt" not in ended(run)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
+def test_where_the_engine_cannot_be_built_the_one_that_plays_stays(tmp_path: Path, show: Callable[..., Run]) -> None:
+    run, hud = show("tensorrt-builds"), tmp_path / "hud.txt"
+    (tmp_path / "fail").touch()
+    run.playing()
+    reason = "no memory is left on the card; staying with openvino cpu"
+    stats = run.wait_for(lambda _: f"!: {reason}" in hud.read_text(), "the reason is shown")
+    run.wait_for(lambda s: s["generate"]["images"] > stats["generate"]["images"] + 60, "it plays on")
+    err = ended(run)
+    assert err.count(reason) == 1 and not any(run.stats["restarts"].values()), err
 
 
 NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)

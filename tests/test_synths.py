@@ -24,7 +24,7 @@ class PretendedChild:
         self.args, self.board = (config, seat), seat.board
         self.restarts, self.was_live, self.hung_after_s = 0, False, 0.0
         self.events, self.deaths = [], 0
-        self.plays = config.model
+        self.plays, self.unbuilt = config.model, ""
         self._log, self._dismissed, self._polls_to_go = log, False, 2
 
     @property
@@ -37,7 +37,13 @@ class PretendedChild:
 
     def loads(self):
         """It has made its first image."""
-        facts = {"model": f"loaded {self.model}", "plays": self.plays, "sha256": "", "backend": "b"}
+        facts = {
+            "model": f"loaded {self.model}",
+            "plays": self.plays,
+            "sha256": "",
+            "backend": "b",
+            "unbuilt": self.unbuilt,
+        }
         self.events.append({"kind": "loaded", **facts})
         self.board["live"] = 1.0
         self.was_live = True
@@ -317,6 +323,72 @@ def test_other_noise_maps_come_as_another_model_does(show):
     (refused,) = show.kinds("refused")
     assert refused["drawn"] == Drawn("first", "none")
     assert "staying with noise random instead of none" in refused["text"]
+
+
+def building(show):
+    """The model plays, and the engine that it is to have is being built."""
+    show.children[0].unbuilt = "tensorrt"
+    show.children[0].loads()
+    show.until(lambda s: s.coming() == "loads")
+
+
+def test_an_engine_is_built_beside_what_plays_and_faded_to():
+    show = Show(loading_turns=600)
+    building(show)
+    assert show.synths.coming == ("tensorrt", "loads")
+    config = show.children[1].args[0]
+    assert config == SynthConfig("first", "tensorrt", "auto", "const", joins=True, builds=True)
+    show.children[1].says("progress", "building it, 40 %")
+    shows = show.synths.shows
+    show.turn(2)
+    assert show.synths.progress == "building it, 40 %"
+    show.until(lambda s: s.coming() == "fades")
+    assert show.synths.shows == shows, "what a take notes is the picture, and that stays the same"
+    show.until(show.plays("first"))
+    assert (show.synths.at, show.synths.balance) == (1, 1.0)
+    assert show.log == [("start", "first"), ("dismiss", "first")], "nobody waits for it: it is never called forward"
+    assert show.children[1].args[0] == SynthConfig("first", "tensorrt", "auto", "const"), "if it dies, it is kept"
+    show.turn(200)
+    assert len(show.children) == 2
+
+
+@pytest.mark.parametrize("kind", ["error", "restart"])
+def test_an_engine_that_cannot_be_built_is_told_of_and_not_tried_again(kind):
+    show = Show(loading_turns=10_000)
+    building(show)
+    show.children[1].says(kind, "no memory is left")
+    show.turn(300)
+    assert [event["text"] for event in show.kinds("warning")] == [
+        "no memory is left; staying with b instead of tensorrt"
+    ]
+    assert show.kinds("refused") == [] and len(show.children) == 2 and set(show.balances) == {0.0}
+
+
+def test_what_is_asked_for_comes_before_an_engine_that_is_built():
+    show = Show(loading_turns=100)
+    building(show)
+    show.model = "second"
+    show.until(show.plays("second"))
+    assert show.log[:3] == [("start", "first"), ("dismiss", "first"), ("start", "second")]
+    assert show.children[2].args[0].backend == "auto" and not show.children[2].args[0].builds
+    show.children[2].unbuilt = "tensorrt"
+    show.children[2].loads()
+    show.until(lambda s: s.coming() == "loads")
+    assert show.children[3].args[0] == SynthConfig("second", "tensorrt", "auto", "const", joins=True, builds=True)
+
+
+def test_an_engine_that_dies_while_it_is_faded_to_is_faded_back_from():
+    show = Show(loading_turns=100)
+    building(show)
+    show.seconds = 30.0
+    show.until(lambda s: s.synths.balance > 0.2)
+    show.children[1].says("restart", "synth ended with code -9: starting it again")
+    show.until(lambda s: s.coming() is None)
+    show.turn(300)
+    assert (show.synths.at, show.synths.balance, len(show.children)) == (0, 0.0, 2)
+    assert [event["text"] for event in show.kinds("warning")] == [
+        "synth ended with code -9; staying with b instead of tensorrt"
+    ]
 
 
 def test_how_far_a_long_import_is_can_be_seen_and_what_came_of_it_is_what_starts_again():

@@ -1,16 +1,17 @@
-"""livelav as a user starts it, where an engine fails: `python -m x_engines FAULT ARGUMENTS...`
+"""livelav as a user starts it, where an engine fails or takes long: `python -m x_engines FAULT ARGUMENTS...`
 
 Every process is a real one; those that make images find one engine changed, as FAULTS say. What the HUD says is added
 to `hud.txt` in the working folder, a line for each row that was not there before.
 """
 
 import sys
+import time
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from livelav.core.errors import BackendError
+from livelav.core.errors import BackendError, UnbuiltBackendError
 from livelav.core.values import Bytes, Floats
 from livelav.generate import library
 from livelav.generate.backend import OWN_NOISE, Backend
@@ -51,7 +52,35 @@ def openvino_fails(config: SynthConfig, shared: SynthShared, events: Connection)
     run_synth(config, shared, events)
 
 
-FAULTS = {"openvino-fails": openvino_fails}
+def tensorrt_builds(config: SynthConfig, shared: SynthShared, events: Connection) -> None:
+    """A card is here, though torch cannot use it; and something called TensorRT, which is torch on the processor. It
+    builds until a file `go` is in the working folder, and keeps its engine, a file `engine`; a file `fail` ends that
+    with an error."""
+    build = library.build
+
+    def built(
+        network: Any, engine: str, threads: int, noise: Any, precision: Any, told: Any, streams: int, builds: bool
+    ) -> Backend:
+        if engine != "tensorrt":
+            return build(network, engine, threads, noise, precision, told, streams, builds)
+        if not Path("engine").exists():
+            if not builds:
+                raise UnbuiltBackendError("it has to be built first")
+            while not Path("go").exists():
+                told("building the engine: 40 %")
+                if Path("fail").exists():
+                    raise BackendError("no memory is left on the card")
+                time.sleep(0.02)
+            Path("engine").touch()
+        made = build(network, "torch cpu", threads, noise)
+        made.name = "tensorrt stand-in"
+        return made
+
+    library.build, library.has_cuda = built, lambda: True
+    run_synth(config, shared, events)
+
+
+FAULTS = {"openvino-fails": openvino_fails, "tensorrt-builds": tensorrt_builds}
 
 
 def main(fault: str) -> None:

@@ -69,6 +69,10 @@ class MissingBackendError(BackendError):
     """An engine that is not installed: nothing but an installation brings it."""
 
 
+class UnbuiltBackendError(BackendError):
+    """An engine that could run a network once it is built, which takes minutes, and was not to be built now."""
+
+
 class EffectError(LivelavError):
     """An effect's file that is unreadable, or whose header or code is wrong."""
 

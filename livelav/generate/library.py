@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from livelav.core.errors import BackendError, MissingBackendError, ModelError, StorageError, nearest
+from livelav.core.errors import (
+    BackendError,
+    MissingBackendError,
+    ModelError,
+    StorageError,
+    UnbuiltBackendError,
+    nearest,
+)
 from livelav.core.processor import physical_cores
 from livelav.core.store import PACKAGE, listing, models_dir
 from livelav.core.values import Bytes, Floats, WStats, noise_factors
@@ -23,7 +30,8 @@ from livelav.generate.files import SUFFIX, is_generator, read_card, read_checkpo
 from livelav.generate.layout import NoiseMode
 from livelav.generate.static import StaticNetwork, static_network
 
-# What auto tries, best first. With a card: tensorrt only where its engine lies ready, since building takes minutes.
+# What auto tries, best first. With a card: tensorrt only where its engine lies ready, since building takes minutes; a
+# show builds it while it plays on the next.
 PREFERENCE = ("openvino", "torch cpu")
 PREFERENCE_WITH_CUDA = ("tensorrt", "torch cuda", *PREFERENCE)
 OPENVINO_ON = ("openvino gpu", "openvino cpu")
@@ -44,13 +52,19 @@ class Generator:
     stats: WStats
     resolution: int  # px; images are square
     backend: Backend
-    warnings: tuple[str, ...]  # what was stepped around while loading, one line each
+    reasons: tuple[str, ...]  # why other engines do not run it, one line each
     path: Path
     engine: str  # engine and device that run it: "openvino gpu"
     threads: int
     noise_mode: NoiseMode
     first_s: float  # what its first image took
     failed: tuple[str, ...] = ()  # engines on devices that did not run it, or no longer do
+    unbuilt: str = ""  # the engine that comes before, but has to be built first
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was stepped around, one line each."""
+        return tuple(f"{reason}; going on with {self.backend_name}" for reason in self.reasons)
 
     @property
     def num_ws(self) -> int:
@@ -82,6 +96,7 @@ def load_generator(
     noise_mode: NoiseMode = "const",
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
+    builds: bool = True,
 ) -> Generator:
     """Reads a model and builds it on an engine, which has made an image then: the next takes no longer than any later.
 
@@ -91,11 +106,13 @@ def load_generator(
     `threads` is the number of CPU threads for one image; None takes the physical cores. `noise_mode` is const (the
     model's own maps), random (drawn anew for every image) or none. `on_progress` is told in words how far an engine is
     that takes minutes to build: one call at a time, from any thread. `streams`: how many images are to be made at a
-    time, where the engine can: more of them in all, each of them later.
+    time, where the engine can: more of them in all, each of them later. `builds`: whether an engine asked for by name
+    is built where that takes minutes; auto never does. Where not, the next one runs it, and `unbuilt` names that one.
     Raises ModelError for a model that is missing or unreadable, BackendError where no engine runs it, of which
     MissingBackendError where that one is not installed.
     """
-    return _load(find_model(name_or_path), backend, threads or physical_cores(), noise_mode, on_progress, streams)
+    path, threads = find_model(name_or_path), threads or physical_cores()
+    return _load(path, backend, threads, noise_mode, on_progress, streams, builds)
 
 
 def step_down(generator: Generator, error: BackendError) -> Generator:
@@ -125,6 +142,7 @@ def _load(
     noise_mode: NoiseMode,
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
+    builds: bool = False,
     failed: tuple[str, ...] = (),
     reasons: tuple[str, ...] = (),
 ) -> Generator:
@@ -132,23 +150,26 @@ def _load(
     BackendError."""
     checkpoint = read_checkpoint(path)
     network = static_network(checkpoint.config, checkpoint.tensors, checkpoint.sha256)
-    asked = () if backend == "auto" else (_checked(backend),)
-    while names := (*asked, *_left(failed)):
+    asked, unbuilt = () if backend == "auto" else (_checked(backend),), ""
+    beyond = () if network.config.fits_half else ("tensorrt",)  # known without trying it
+    while names := (*asked, *_left((*failed, *beyond))):
         engine, is_asked, asked = names[0], bool(asked), ()
         try:
-            if engine == "tensorrt" and not is_asked and not _is_ready(network, noise_mode):
-                failed = (*failed, engine)
-                continue
-            built = build(network, engine, threads, noise_mode, None, on_progress, streams)
+            built = build(network, engine, threads, noise_mode, None, on_progress, streams, builds and is_asked)
             engine = _place(engine, built)
             begin_s = time.perf_counter()
             built.warmup()
             first_s = time.perf_counter() - begin_s
             break
+        except UnbuiltBackendError:
+            failed, unbuilt = (*failed, engine), engine
         except BackendError as error:
-            if is_asked and isinstance(error, MissingBackendError):
+            is_missing = isinstance(error, MissingBackendError)
+            if is_asked and is_missing:
                 raise
-            failed, reasons = (*failed, engine), (*reasons, str(error))
+            failed = (*failed, engine)
+            if engine != "tensorrt" or not is_missing:  # which livelav does without unless somebody installs it
+                reasons = (*reasons, str(error))
     else:
         raise BackendError(f"no engine runs this generator: {' | '.join(reasons)}")
     return Generator(
@@ -157,13 +178,14 @@ def _load(
         stats=checkpoint.stats,
         resolution=checkpoint.config.resolution,
         backend=built,
-        warnings=tuple(f"{reason}; going on with {built.name}" for reason in reasons),
+        reasons=reasons,
         path=path,
         engine=engine,
         threads=threads,
         noise_mode=noise_mode,
         first_s=first_s,
         failed=failed,
+        unbuilt=unbuilt,
     )
 
 
@@ -279,16 +301,6 @@ def _checked(backend: str) -> str:
     return backend
 
 
-def _is_ready(network: StaticNetwork, noise_mode: NoiseMode) -> bool:
-    """Whether TensorRT is installed and has nothing left to build."""
-    try:
-        from livelav.generate.tensorrt_backend import is_ready
-
-        return is_ready(network, noise_mode)
-    except Exception:  # not installed, or a broken installation: auto has others
-        return False
-
-
 def build(
     network: StaticNetwork,
     engine: str,
@@ -297,9 +309,11 @@ def build(
     precision: str | None = None,
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
+    builds: bool = True,
 ) -> Backend:
     """A network on one of PREFERENCE_WITH_CUDA or OPENVINO_ON. `precision` in that engine's own words; None lets it
-    choose. `streams` as in load_generator. Raises BackendError."""
+    choose. `streams` as in load_generator. Raises BackendError: of an engine that takes minutes to build, where
+    `builds` says no, UnbuiltBackendError."""
     try:
         name, _, device = engine.partition(" ")
         if name == "openvino":
@@ -309,7 +323,7 @@ def build(
         if engine == "tensorrt":
             from livelav.generate.tensorrt_backend import TensorRTBackend
 
-            return TensorRTBackend(network, noise_mode, on_progress)
+            return TensorRTBackend(network, noise_mode, on_progress, builds)
         from livelav.generate.torch_backend import TorchBackend
 
         return TorchBackend(network, threads, noise_mode, device or None, precision)

@@ -12,9 +12,11 @@ Sources: docs.nvidia.com/deeplearning/tensorrt and /tensorrt-rtx, the Python int
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from livelav.core.errors import BackendError, MissingBackendError
+from livelav.core.errors import BackendError, MissingBackendError, UnbuiltBackendError
+from livelav.core.processor import BESIDES, stand_behind
 from livelav.core.values import W_DIM, Bytes, Floats
 from livelav.generate import engine_cache
 from livelav.generate.backend import OWN_NOISE
@@ -54,10 +56,15 @@ class TensorRTBackend:
     streams = 1
 
     def __init__(
-        self, network: StaticNetwork, noise_mode: NoiseMode = "const", on_progress: OnProgress = lambda _text: None
+        self,
+        network: StaticNetwork,
+        noise_mode: NoiseMode = "const",
+        on_progress: OnProgress = lambda _text: None,
+        builds: bool = True,
     ) -> None:
         """Reads the engine from the cache folder, or builds it, which takes minutes; meanwhile `on_progress` is told
-        in words how far that is, one call at a time, from any thread. Raises BackendError."""
+        in words how far that is, one call at a time, from any thread. Raises BackendError: where it is not there and
+        `builds` says no, UnbuiltBackendError."""
         if not network.config.fits_half:
             raise BackendError(
                 "this model bounds its activations too widely or not at all, and float16 ends at 65504: "
@@ -67,7 +74,7 @@ class TensorRTBackend:
         self._log = Log()
         try:
             self._device = torch.device("cuda", torch.cuda.current_device())
-            engine = self._engine(network, noise_mode, on_progress)
+            engine = self._engine(network, noise_mode, on_progress, builds)
             self._play(engine, network, noise_mode)
         except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
             raise BackendError(f"tensorrt cannot run this generator ({_line(error)}); try --backend torch") from error
@@ -85,7 +92,7 @@ class TensorRTBackend:
         """See backend.Backend."""
         self.synthesize(torch.zeros(self._num_ws, W_DIM).numpy())
 
-    def _engine(self, network: StaticNetwork, noise_mode: NoiseMode, on_progress: OnProgress) -> Any:
+    def _engine(self, network: StaticNetwork, noise_mode: NoiseMode, on_progress: OnProgress, builds: bool) -> Any:
         """The engine, ready to be given a context. Raises RuntimeError."""
         key = engine_key(network, noise_mode)
         self._runtime = trt.Runtime(self._log)
@@ -93,8 +100,12 @@ class TensorRTBackend:
             if (engine := self._runtime.deserialize_cuda_engine(kept)) is not None:
                 return engine
             engine_cache.forget(key)
+        if not builds:
+            raise UnbuiltBackendError("TensorRT has to build its engine for this card first")
         onnx = onnx_model(network, noise_mode, PRECISION).SerializeToString()
-        built = build_engine(onnx, self._log, on_progress, timing_key())
+        # in a thread that stands behind, with those that it makes: of a show, another process plays meanwhile
+        with ThreadPoolExecutor(1, initializer=stand_behind, initargs=(BESIDES,)) as aside:
+            built = aside.submit(build_engine, onnx, self._log, on_progress, timing_key()).result()
         if network.sha256:
             engine_cache.write(key, built)
         if (engine := self._runtime.deserialize_cuda_engine(built)) is None:
@@ -135,11 +146,6 @@ class TensorRTBackend:
         self._recording = Recording(work, self._num_ws, drawn, self._device, recordable)
         if runtime_cache is not None and network.sha256:
             engine_cache.write(_kernels_key(network, noise_mode), bytes(runtime_cache.serialize()))
-
-
-def is_ready(network: StaticNetwork, noise_mode: NoiseMode) -> bool:
-    """Whether the engine lies in the cache folder, so that nothing is to be built."""
-    return torch.cuda.is_available() and engine_cache.read(engine_key(network, noise_mode)) is not None
 
 
 def engine_key(network: StaticNetwork, noise_mode: NoiseMode, device: str = "") -> Key:

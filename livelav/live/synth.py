@@ -70,6 +70,7 @@ class SynthConfig:
     noise: Literal["const", "random", "none"]
     trace: Path | None = None  # where to leave what was heard and the ws it made, for tests of live against offline
     joins: bool = False  # a show that runs already
+    builds: bool = False  # `backend`, though that takes minutes: another engine plays the same model meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,14 @@ class _Synth:
         encoder = load_encoder(config.encoder)
         self._plays = playable(config.model, self._on_import)
         self._generator = load_generator(
-            self._plays, config.backend, noise_mode=config.noise, on_progress=self._on_progress
+            self._plays,
+            config.backend,
+            noise_mode=config.noise,
+            on_progress=self._on_progress,
+            builds=config.builds,
         )
+        if config.builds and self._generator.reasons:  # others play it as well as what stepped in
+            raise BackendError(self._generator.reasons[0])
         self._wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
         self._told = tuple(self._wanted.packed())
         self._blend = self._make_blend(encoder, self._wanted.key)
@@ -188,6 +195,7 @@ class _Synth:
                 "plays": self._plays,
                 "sha256": self._generator.sha256,
                 "backend": self._generator.backend_name,
+                "unbuilt": self._generator.unbuilt,
                 "encoder": self._encoder.name,
             }
         )

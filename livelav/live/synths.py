@@ -4,6 +4,9 @@ A generator is changed by a second synth process, which loads, compiles, hears w
 that plays; then the picture crossfades and the first one goes. Whatever is wrong with the new model ends the new
 process and nothing else.
 
+So is its engine, where the best one has to be built first: the model plays at once on the next best, and a second
+process builds that engine, for as long as it takes and nothing else is asked for.
+
 There are two seats, see crossfade.py, with shared memory that is made once: who sits down there goes on counting where
 the last one stopped, and no change can leak any. Makes no process: the engine hands in how a child is made. Runs in
 main; the time is passed in, and nothing here waits.
@@ -49,6 +52,7 @@ class _Player:
     drawn: Drawn  # by the words that it was asked for with
     child: Child
     seat: SynthShared
+    engine: str = ""  # what it builds for the model that plays already, if that is what it comes for
     loaded: Event = field(default_factory=dict)
     words: list[str] = field(default_factory=list)  # warnings while nobody saw it
     progress: str = ""  # how far it is, in words, where that takes long
@@ -74,6 +78,7 @@ class Synths:
         self._is_fading = False
         self._stepped_s = 0.0
         self._started_s = float("-inf")
+        self._in_vain: set[Drawn] = set()  # whose engine could not be built
 
     # -- what is
 
@@ -124,11 +129,11 @@ class Synths:
 
     @property
     def coming(self) -> tuple[str, Literal["loads", "waits", "fades"]] | None:
-        """(model, what it does) of the one that comes; where only its noise maps are others, those."""
+        """(model, what it does) of the one that comes; where only its noise maps or its engine are others, those."""
         if there := self._there:
             model, noise = there.drawn
             what = f"noise {noise}" if model == self.model else model
-            return what, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
+            return there.engine or what, "fades" if self._is_fading else "waits" if there.is_ready else "loads"
         return None
 
     @property
@@ -139,12 +144,12 @@ class Synths:
     @property
     def shows(self) -> FadeTo | None:
         """Where the picture is, or goes; None before there is one."""
-        goal = self._there if self._is_fading and self._crossfade.onwards else self._here
+        there = self._there
+        goal = there if self._is_fading and self._crossfade.onwards else self._here
         if goal is None or not (loaded := goal.loaded):
             return None
-        return FadeTo(
-            loaded["model"], goal.drawn.noise, loaded["sha256"], self._crossfade.seconds if self._is_fading else 0.0
-        )
+        is_other = self._is_fading and there and not there.engine
+        return FadeTo(loaded["model"], goal.drawn.noise, loaded["sha256"], self._crossfade.seconds if is_other else 0.0)
 
     @property
     def balance(self) -> float:
@@ -182,14 +187,18 @@ class Synths:
         here, there = self._here, self._there
         if there is None:
             is_free = here.child.was_live and not self._leaving
-            if asked.loads != here.drawn and is_free and now_s - self._started_s >= _APART_S:
-                self._start(asked.loads, now_s)
+            if is_free and now_s - self._started_s >= _APART_S:
+                if asked.loads != here.drawn:
+                    self._start(asked.loads, now_s)
+                elif (engine := here.loaded.get("unbuilt")) and here.drawn not in self._in_vain:
+                    self._start(here.drawn, now_s, engine)
         elif self._is_fading:
             return self._fade(there, asked, 0.0 if is_frozen else dt_s)
         elif asked.loads != there.drawn:
             self._let_go(1 - self.at)
         elif not there.is_ready:
-            if now_s - max(self._started_s, there.hurried_s) > _PATIENCE_S:  # again: it may stand back only now
+            waited_s = now_s - max(self._started_s, there.hurried_s)
+            if waited_s > _PATIENCE_S and not there.engine:  # again: it may stand back only now
                 there.child.hurry()
                 there.hurried_s = now_s
         elif not is_frozen:
@@ -214,6 +223,8 @@ class Synths:
         if asked.drawn not in known or asked.loads not in known:
             seconds = min(seconds, _HASTY_S)
         onwards = asked.drawn == there.drawn or (asked.drawn != self._here.drawn and self._crossfade.share >= 0.5)
+        if there.engine and there.drawn in self._in_vain:
+            onwards = False
         self._crossfade = replace(self._crossfade, onwards=onwards, seconds=seconds)
         if dt_s > 0:
             self._crossfade = self._crossfade.after(dt_s)
@@ -229,17 +240,21 @@ class Synths:
         self._crossfade = Crossfade(1 - self.at)
         config, seat = there.child.args
         # if it is started again everybody waits for it, and nothing is imported any more
-        there.child.args = (replace(config, joins=False, model=there.loaded["plays"]), seat)
+        there.child.args = (replace(config, joins=False, builds=False, model=there.loaded["plays"]), seat)
         there.child.starting_s = STARTING_S
         return [there.loaded, *({"kind": "warning", "text": text} for text in there.words)]
 
-    def _start(self, drawn: Drawn, now_s: float) -> None:
+    def _start(self, drawn: Drawn, now_s: float, engine: str = "") -> None:
+        """`engine` is built for what plays already."""
         seat = self._seats[1 - self.at]
         seat.turn["apart_s"] = _UNSEEN_S
-        child = self._make(replace(self._config, **drawn._asdict()), seat)
+        config = replace(self._config, **drawn._asdict())
+        if engine:
+            config = replace(config, model=self._here.loaded["plays"], backend=engine, builds=True)
+        child = self._make(config, seat)
         child.starting_s = _JOINING_S
         child.start(now_s)
-        self._players[1 - self.at] = _Player(drawn, child, seat)
+        self._players[1 - self.at] = _Player(drawn, child, seat, engine)
         self._started_s = now_s
 
     def _let_go(self, at: int) -> None:
@@ -287,6 +302,10 @@ class Synths:
 
     def _refusal(self, there: _Player, reason: str) -> Event:
         here, wanted = self._here.drawn, there.drawn
+        if there.engine:  # nobody has chosen it, so main has nothing to take back
+            self._in_vain.add(there.drawn)
+            text = f"{reason.rstrip('.')}; staying with {self._here.loaded['backend']} instead of {there.engine}"
+            return {"kind": "warning", "text": text}
         words = f"model {here.model} instead of {wanted.model}"
         if here.model == wanted.model:
             words = f"noise {here.noise} instead of {wanted.noise}"
