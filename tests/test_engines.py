@@ -22,9 +22,11 @@ from stylegan2_oracle import Synthesis
 from test_generate_backends import CLAMPED, faint_tensors, quiet_tensors
 from test_generate_library import write_small
 from test_stylegan2 import ARCHITECTURES, SMALL, relative_error, seeded_ws
+from torch.utils.flop_counter import FlopCounterMode
 from x_engines import Failing
 
 from live import Run
+from livelav.bench import engines
 from livelav.bench.engines import markdown
 from livelav.core.clock import FakeClock
 from livelav.core.errors import BackendError, MissingBackendError
@@ -40,7 +42,18 @@ from livelav.generate.onnx_graph import onnx_model
 from livelav.generate.openvino_graph import build_graph
 from livelav.generate.static import StaticNetwork, static_network
 from livelav.generate.torch_backend import Network
-from livelav.generate.yardsticks import PlainModule, device_of, flop, grown_mb, held_mb, random_tensors
+from livelav.generate.yardsticks import (
+    BATCH,
+    PEAK_FLOP,
+    PlainModule,
+    device_of,
+    flop,
+    grown_mb,
+    held_mb,
+    peak_gflops,
+    random_tensors,
+    torch_conv,
+)
 from livelav.live.presenter import PACE_FIELDS
 from livelav.live.relay import Relay
 from livelav.live.synth import IMAGE_FIELDS, SYNTH_FIELDS, TURN_FIELDS, SynthConfig, SynthShared, _Synth
@@ -491,3 +504,38 @@ def test_the_engines_table_has_no_figure_for_what_is_unknown() -> None:
     row = {"model": "m", "engine": "openvino gpu f16", "p50_ms": 1.0, "p99_ms": 2.0, "images_s": 3.0, "gflops": 4.0}
     row |= {"times_plain": 5.0, "memory_mb": None, "build_s": 6.0}
     assert list(markdown([row]))[-1] == "| m | openvino gpu f16 | 1.0 | 2.0 | 3.0 | 4 |  | 5.0 | - | 6.0 |"
+    assert list(markdown([row | {"p99_ms": None}]))[-1].startswith("| m | openvino gpu f16 | 1.0 | - | 3.0 |")
+
+
+def test_a_p99_is_given_of_a_hundred_images_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    builds = (("openvino", "f32"), ("torch cpu", "fp32"))
+    rows = engines._model("m", CLAMPED, random_tensors(CLAMPED), builds, 1, 0.0)
+    assert [(row["p99_ms"], row["runs"]) for row in rows] == [(None, engines.LEAST_RUNS)] * 3
+    monkeypatch.setattr(engines, "LEAST_RUNS", 100)
+    rows = engines._model("m", CLAMPED, random_tensors(CLAMPED), builds, 1, 0.0)
+    assert all(row["p99_ms"] >= row["p50_ms"] and row["runs"] >= 100 for row in rows)
+
+
+def test_with_a_card_its_engines_have_their_share_of_a_peak_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(_name: str, _config: Config, _tensors: Any, builds: Any, *_: Any) -> list[dict[str, Any]]:
+        return [{"peak_of": one, "gflops": 100.0} for one in builds]
+
+    monkeypatch.setattr(engines, "has_cuda", lambda: True)
+    monkeypatch.setattr(engines, "_model", rows)
+    monkeypatch.setattr(engines, "peak_gflops", lambda *_: 400.0)
+    table = engines.engines(large=False, seconds=0.0)
+    assert len(table) == 3 * len(engines.ON_CUDA + engines.BUILDS)
+    assert all((row["peak_gflops"], row["of_peak"]) == (400, 0.25) for row in table)
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_the_large_convolution_is_the_work_that_it_is_counted_as(batch: int) -> None:
+    work = torch_conv("fp16", "meta", batch)
+    with FlopCounterMode(display=False) as counted:
+        work()
+    assert counted.get_total_flops() == batch * PEAK_FLOP
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+def test_a_cards_peak_is_more_than_any_processors() -> None:
+    assert 2_000 < peak_gflops("torch cuda", "fp16", 1) < 10_000_000

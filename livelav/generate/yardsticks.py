@@ -19,6 +19,7 @@ from livelav.generate.layout import Config, Layer
 CHANNELS, SIZE = 512, 64  # of the large convolution: 3x3
 PEAK_FLOP = 2 * CHANNELS**2 * 9 * SIZE**2
 RUNS = 8
+BATCH, QUEUED = 16, 20  # on a card: enough to fill a large one, and to make setting off count for nothing
 
 
 def random_tensors(config: Config) -> dict[str, NDArray[np.float32]]:
@@ -99,14 +100,42 @@ def grown_mb(before: Mapping[str, float], after: Mapping[str, float], device: st
 
 
 def peak_gflops(engine: str, precision: str, threads: int) -> float:
-    """What the engine reaches in its best run of one large convolution on the processor, GFLOP/s."""
-    work = _openvino_conv(precision, threads) if engine == "openvino" else _torch_conv(precision, threads)
+    """What the engine reaches in its best run of one large convolution, GFLOP/s; of those on a card, what torch reaches
+    there in float16."""
+    if engine in ("torch cuda", "tensorrt"):
+        return _card_gflops()
+    if engine == "openvino":
+        work = _openvino_conv(precision, threads)
+    else:
+        import torch
+
+        torch.set_num_threads(threads)
+        work = torch_conv(precision)
     best_s = float("inf")
     for _ in range(RUNS):
         began_s = time.perf_counter()
         work()
         best_s = min(best_s, time.perf_counter() - began_s)
     return PEAK_FLOP / best_s / 1e9
+
+
+def _card_gflops() -> float:
+    """By the card's own clock, between two events around convolutions that wait in its queue."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        work = torch_conv("fp16", "cuda", BATCH)
+        work()  # the first picks an algorithm
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        best_ms = float("inf")
+        for _ in range(RUNS):
+            begin.record()
+            for _ in range(QUEUED):
+                work()
+            end.record()
+            end.synchronize()
+            best_ms = min(best_ms, begin.elapsed_time(end))
+    return BATCH * QUEUED * PEAK_FLOP / best_ms / 1e6
 
 
 def _openvino_conv(precision: str, threads: int) -> Callable[[], object]:
@@ -124,14 +153,16 @@ def _openvino_conv(precision: str, threads: int) -> Callable[[], object]:
     return lambda: request.infer(feed)
 
 
-def _torch_conv(precision: str, threads: int) -> Callable[[], object]:
+def torch_conv(precision: str, device: str = "cpu", batch: int = 1) -> Callable[[], object]:
+    """The large convolution, of `batch` pictures: PEAK_FLOP each."""
     import torch
 
     from livelav.generate.torch_backend import PRECISIONS
 
-    torch.set_num_threads(threads)
-    x = torch.ones(1, CHANNELS, SIZE, SIZE, dtype=PRECISIONS[precision]).contiguous(memory_format=torch.channels_last)
-    weight = torch.full((CHANNELS, CHANNELS, 3, 3), 1e-3, dtype=PRECISIONS[precision])
+    dtype = PRECISIONS[precision]
+    x = torch.ones(batch, CHANNELS, SIZE, SIZE, dtype=dtype, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    weight = torch.full((CHANNELS, CHANNELS, 3, 3), 1e-3, dtype=dtype, device=device)
     weight = weight.contiguous(memory_format=torch.channels_last)
 
     def work() -> object:
