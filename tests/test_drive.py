@@ -3,24 +3,29 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import Recall, SetDrive, Undo
+from livelav.control.commands import Recall, SetDrive, SetParam, Undo
 from livelav.core.drive import LONGEST, SHORTEST, SOURCES, WAVES, Drive, Pulse, checked, driven, value
 from livelav.core.errors import ParamError
 from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import check_preset, load_preset
 from livelav.core.running import Running, read_running, running_path
-from livelav.core.scene import Scene
+from livelav.core.scene import Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
+from livelav.core.values import Features, noise_factors
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs
 from livelav.desk.scenes import Scenes
+from livelav.encode.encoder import load_encoder
+from livelav.generate.library import load_generator
+from livelav.mapping.mapper import Mapper
 
 HUE = BY_NAME["show.hue"]
 BEAT = Tempo(120.0, 0.0)
@@ -192,6 +197,35 @@ def test_the_desk_plays_what_drives_add_and_hands_keep_the_middle() -> None:
     desk.apply(SetDrive("show.hue", None), 0.0)
     desk.take([], 0.75 * period_s)
     assert desk.played == desk.settings
+
+
+@pytest.mark.parametrize(("source", "group"), [("level", 0), ("onset", 2)])
+def test_noise_that_sound_drives_moves_its_group_of_the_picture_with_it(source: str, group: int) -> None:
+    """From the desk through the mapping to the image: an attack is seen and falls off, and no other group moves."""
+    generator, encoder = load_generator("default", threads=1), load_encoder("embedded")
+    desk, mapper = Desk(START, None, (), Inputs(), 0.0), Mapper(generator.stats, encoder)
+    name = ("noise.coarse", "noise.middle", "noise.fine")[group]
+    desk.apply(SetParam("mapping.noise", 0.0), 0.0)
+    desk.apply(SetDrive(name, checked(name, f"{source} 0.5")), 0.0)
+    heard = Features(np.zeros(128, np.float32), 0.0, np.full(12, 1 / 12, np.float32), 0.1, 0.0)
+    ws = np.tile(generator.stats.mean, (generator.num_ws, 1))
+    now_s, noises, images = 0.0, [], []
+    for level, seconds in ((0.0, 0.2), (1.0, 0.2), (0.0, 5.0)):
+        for _ in range(round(seconds * encoder.frame_rate)):
+            now_s += 1.0 / encoder.frame_rate
+            desk.take([], now_s, level, level)
+            wanted = Wanted.unpacked(desk.wanted.packed())
+            noise = mapper.step(heard, wanted.settings).noise
+        noises.append(noise)
+        images.append(generator.synthesize(ws, noise).astype(int))
+    calm, struck, after = noises
+    highest = BY_NAME[name].value(BY_NAME[name].knob(1.0) + 0.5)
+    assert calm == pytest.approx(noise_factors(1.0), abs=1e-3)
+    assert struck[0, group] == pytest.approx(highest, rel=0.02)
+    assert np.delete(struck, group, axis=1) == pytest.approx(np.delete(calm, group, axis=1))
+    assert after == pytest.approx(calm, abs=1e-3)
+    assert np.abs(images[1] - images[0]).max() > 5 and np.abs(images[2] - images[0]).max() <= 1
+    assert desk.settings[name] == 1.0, "the hand's own value is where it was"
 
 
 def test_keys_make_a_drive_change_it_and_end_it() -> None:
