@@ -16,7 +16,7 @@ from livelav.core.store import cache_dir, listing, write_atomic
 
 SUFFIX = ".engine"
 DIGEST = hashlib.sha256().digest_size
-MOST = 16  # engines kept; the one unused for longest goes
+MOST = 32  # files kept, one or two for each model; the one unused for longest goes
 LARGEST = 2**31  # bytes of one
 
 
