@@ -84,7 +84,7 @@ def test_any_opcodes_give_a_value_or_the_one_error(program: list[bytes]) -> None
         (b"K\x01", "damaged"),
         (b"\x85.", "takes more"),
         (b"h\x07.", "damaged"),
-        (b"r\xff\xff\xff\xff.", "out of order"),  # a memo index of 4 Gi with nothing to remember
+        (b"Nr\xff\xff\xff\xff.", "out of order"),  # a memo index of 4 Gi
     ],
 )
 def test_what_plain_data_does_not_need_is_refused(program: bytes, reason: str) -> None:
@@ -131,6 +131,34 @@ def colliding(n: int) -> bytes:
 def test_little_that_would_be_endless_work(program: bytes) -> None:
     with pytest.raises(PlainDataError):
         load(program, inert_torch.TORCH)
+
+
+@pytest.mark.parametrize(("empty", "add"), [(b"}", b"(K\x01Nu"), (b"\x8f", b"(K\x01\x90")], ids=["dictionary", "set"])
+def test_keys_are_few(empty: bytes, add: bytes) -> None:
+    """At once or one by one: numbers can be laid out so that each new one is compared with all that are there."""
+    each = [add.replace(b"K\x01", b"M" + n.to_bytes(2, "little")) for n in range(inert.MOST_KEYS + 1)]
+    assert len(load(empty + b"".join(each[:-1]) + b".")) == inert.MOST_KEYS
+    at_once = b"(" + b"".join(one[1:-1] for one in each) + add[-1:]
+    for program in (b"".join(each), at_once):
+        with pytest.raises(PlainDataError, match="more than 1000 keys"):
+            load(empty + program + b".")
+
+
+def test_what_is_remembered_is_numbered_in_order() -> None:
+    counted = b"".join(b"r" + n.to_bytes(4, "little") for n in range(1, 3000))
+    assert load(b"N" + counted + b".") is None, "as Python 2 does, from 1"
+    with pytest.raises(PlainDataError, match="out of order"):
+        load(b"N" + counted + b"r" + (1 << 20).to_bytes(4, "little") + b".")
+
+
+def test_a_storage_has_a_short_name() -> None:
+    """All that is said of it has that name."""
+    known = {"0": bytes(4), "k" * 1_000_000: bytes(4)}
+    resolve = inert_torch._storages(known.__getitem__)
+    good, long = (("storage", np.dtype("<f4"), key, "cpu", 1) for key in known)
+    assert resolve(good).array() == 0
+    with pytest.raises(PlainDataError, match="proper name"):
+        resolve(long)
 
 
 def test_what_is_nested_is_counted_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

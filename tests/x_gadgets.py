@@ -422,13 +422,11 @@ def _arrays() -> Iterator[tuple[str, bytes]]:
     yield "a bytearray of 4 GiB in 20 bytes", b"\x80\x05\x96" + struct.pack("<Q", 1 << 32) + b"x."
 
 
-def named_ema(value: bytes) -> bytes:
-    """That as the generator of a file of NVIDIA's."""
-    return PROTO + mapping((text("G_ema"), value)) + STOP
-
-
 def _networks() -> Iterator[tuple[str, bytes]]:
     """Trees that have no end, or another shape than a network."""
+
+    def named_ema(value: bytes) -> bytes:
+        return PROTO + mapping((text("G_ema"), value)) + STOP
 
     def children(*names: str) -> bytes:
         return mapping((text("_modules"), mapping(*((text(name), b"h\x02") for name in names))))
@@ -470,6 +468,8 @@ def _networks() -> Iterator[tuple[str, bytes]]:
     yield "a style of a number with 3 digits too many", rosinality((text("style.999999.weight"), number))
     filters = mapping((text("g_ema"), mapping((text("convs.0.blur.kernel"), vector(80 * HUGE)))))
     yield "a filter of 80 MiB", legacy_file(filters, 80 * HUGE)
+    truths = array((60 * HUGE,), bytes(60 * HUGE), dtype("b1", "|"))
+    yield "a bias of 60 MiB, to each of which 1 is to be added", variables(("synthesis/4x4/Conv/mod_bias", truths))
     yield "a block of 2^99 px", rosinality((text("convs.99.conv.weight"), number))
     yield "a tuple of nothing", PROTO + b"NNN\x87."
     yield "a discriminator alone", PROTO + mapping((text("D"), module(b"}"))) + STOP
@@ -477,13 +477,16 @@ def _networks() -> Iterator[tuple[str, bytes]]:
 
 
 def _crowds() -> Iterator[tuple[str, bytes]]:
-    """Little that is named so often that its names alone are much."""
+    """Little that is named so often that it would be much."""
     for length in (980, 80):
         what = f"a million tensors of {length} letters each"
         names = [f"{n:0{length}}" for n in range(1000)]
         leaf = module(mapping((text("_parameters"), mapping(*((text(name), b"\x88") for name in names)))))
         crowd = mapping((text("_modules"), b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(999)) + b"u"))
-        yield f"{what}, in a module named often", PROTO + leaf + b"q\x070" + named_ema(module(crowd))[2:]
+        yield (
+            f"{what}, in a module named often",
+            PROTO + leaf + b"q\x070" + mapping((text("G_ema"), module(crowd))) + STOP,
+        )
         leaf = network(*((name, b"N") for name in names)) + b"q\x07"
         crowd = b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(1000)) + b"u"
         state = mapping((text("variables"), b"]"), (text("components"), crowd))
@@ -492,7 +495,10 @@ def _crowds() -> Iterator[tuple[str, bytes]]:
     nothing = mapping(*((text(f"{n}"), b"N") for n in range(1000))) + b"q\x08"
     leaf = module(mapping((text("_parameters"), nothing), (text("_buffers"), b"h\x08")))
     crowd = mapping((text("_modules"), b"}(" + b"".join(text(f"m{n}") + b"h\x07" for n in range(999)) + b"u"))
-    yield "two million parameters that are none", PROTO + leaf + b"q\x070" + named_ema(module(crowd))[2:]
+    yield (
+        "two million parameters that are none",
+        PROTO + leaf + b"q\x070" + mapping((text("G_ema"), module(crowd))) + STOP,
+    )
 
 
 def _doubled(times: int) -> bytes:
@@ -544,16 +550,10 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     slots, last = _laid_out(17)
     for what, number in (("whole", integer), ("whole floating", lambda n: b"G" + struct.pack(">d", n))):
         keys = b"".join(number(n) + b"N" for n in slots)
-        again = b"h\x05Ns" * 90_000
-        yield (
-            f"{what} numbers as keys that lie in each other's way",
-            (PROTO + number(last) + b"q\x050}(" + keys + b"u" + again + STOP),
-        )
-    puts = b"".join(b"r" + struct.pack("<I", n) for n in slots)
-    yield (
-        "things remembered in each other's way",
-        PROTO + b"N" + puts + (b"r" + struct.pack("<I", last)) * 300_000 + STOP,
-    )
+        program = number(last) + b"q\x050}(" + keys + b"u" + b"h\x05Ns" * 90_000
+        yield f"{what} numbers as keys that lie in each other's way", PROTO + program + STOP
+    program = b"".join(b"r" + struct.pack("<I", n) for n in [*slots, *[last] * 300_000])
+    yield "things remembered in each other's way", PROTO + b"N" + program + STOP
     make = named("torch_utils.persistence", "_reconstruct_persistent_obj") + b"q\x01(" + b"N" * MANY + b"tq\x02"
     yield "a call with 10^5 arguments, again and again", PROTO + make + b"0" + b"h\x01h\x02R0" * MANY + b"N" + STOP
     items = named("builtins", "set") + b"q\x01](" + b"N" * MANY + b"eq\x02"
