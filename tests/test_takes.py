@@ -669,9 +669,10 @@ def test_a_take_of_a_resumed_show_knows_what_panic_comes_back_to(presets, tmp_pa
         before.apply(command, 1.0)
     stood = before.scenes.stands()
     live = Desk(stood.scene, stood.preset, every_preset(), Inputs(), 0.0, stood)
-    live.tape = Tape(stood.scene, live.scenes.recalled)
+    live.tape = Tape(stood.scene, live.scenes.recalled, "fade")
     live.tape.begin(LOADED, 0.0)
     (_, first), *words = live.tape.next()
+    assert json.loads(first)["dark"] == "fade"
     take = scene_of(json.loads(first))
     rendered = Desk(take, None, (), Inputs(), 0.0)
     for _, text in words:
@@ -760,6 +761,18 @@ def edited(take: Path, to: Path, **facts: Any) -> Path:
     head, *rest = (to / LINES).read_text().splitlines(keepends=True)
     (to / LINES).write_text(json.dumps(json.loads(head) | facts) + "\n" + "".join(rest))
     return to
+
+
+@pytest.mark.parametrize("dark", ["blackout", "fade"])
+def test_a_show_that_began_in_the_dark_is_dark_until_a_hand_brings_the_light(film_take, tmp_path, dark) -> None:
+    take = edited(film_take, tmp_path / "dark.take", dark=dark)
+    whole = (take / LINES).read_bytes()
+    written(take, {"at": RATE_HZ * 11 // 10, "do": "switch", "name": dark})
+    _, pictures = pictures_of(rendered(take, tmp_path / "dark.mkv"))
+    assert not pictures[:33].any() and pictures[-1].any()
+    (take / LINES).write_bytes(whole.replace(f'"dark": "{dark}"'.encode(), b'"dark": "moon"'))
+    with pytest.raises(TakeError, match="dark must be one of"):
+        Take(take)
 
 
 def test_a_model_that_is_not_here_or_another_is_said(film_take, tmp_path, capfd) -> None:

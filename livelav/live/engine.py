@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from livelav import IMPORTED_S
-from livelav.control.commands import ACTIONS, Quit, Toggle
+from livelav.control.commands import Quit, Toggle
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
@@ -77,9 +77,7 @@ class Live:
         inputs = Inputs(config.banks, config.osc, config.osc_out)
         self.desk = Desk(config.scene, config.preset, config.songs, inputs, now_s, config.stood, config.set_list)
         if config.take:
-            self.desk.tape = Tape(config.scene, self.desk.scenes.recalled)
-            if self.desk.state.dark:
-                self.desk.tape.note(ACTIONS[self.desk.state.dark], now_s)
+            self.desk.tape = Tape(config.scene, self.desk.scenes.recalled, self.desk.state.dark)
         self._unprepared = iter(self.desk.scenes.whole_set())
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None

@@ -19,6 +19,7 @@ import numpy as np
 from livelav.audio.ingress import to_stereo
 from livelav.chain import Chain, Frame
 from livelav.control.commands import FadeTo, Taken
+from livelav.control.switches import ShowState
 from livelav.core.params import Settings
 from livelav.core.scene import MappingKey, Scene
 from livelav.core.tempo import Tempo
@@ -62,16 +63,18 @@ class Script:
         done: Iterable[tuple[float, Taken]] = (),
         heard: Iterable[Heard] | None = None,
         others: Others | None = None,
+        dark: str = "",
     ) -> None:
         """`track`: statistics of the whole sound's embeddings, for mapping.mode `track`; see `track_stats`.
 
         `done`: what hands do meanwhile, and when in seconds of the sound, in order. `heard`: by which settings the
         stages before the generator hear what; None: by those that hands set. `others`: which generator it is that the
-        picture goes over to, see Casting; None: there are none.
+        picture goes over to, see Casting; None: there are none. `dark`: the switch that keeps the light off at first.
         """
         self._encoder, self._fps, self._hop_s = encoder, fps, 1.0 / encoder.frame_rate
         self._frame_rate = Fraction(encoder.frame_rate).limit_denominator(1000)
         self._desk = Desk(scene, None, (), Inputs(), 0.0)
+        self._desk.state = ShowState.begun(dark)
 
         def mapper(stats: WStats, key: MappingKey) -> Mapper:
             words: dict[str, Any] = asdict(key)  # checked in the scene

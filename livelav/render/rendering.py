@@ -162,7 +162,9 @@ def _make(
     film = Film(path, order.size, order.fps, sound, order.lossless, made_of.as_json())
     done = order.take.commands(whole.rate_hz) if order.take else ()
     heard = order.take.heard() if order.take else None
-    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard, cast.others if cast else None)
+    dark = order.take.dark if order.take else ""
+    others = cast.others if cast else None
+    script = Script(encoder, generator.stats, scene, order.fps, track, done, heard, others, dark)
     streams = 1 if draws_noise else generator.streams
     try:
         _draw(order, _with_sound(script, whole, order), pictures, streams, film, before, progress)

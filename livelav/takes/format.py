@@ -2,7 +2,7 @@
 
     show.take/sound.flac      what was heard, gaps as silence
     show.take/take.jsonl      a line for the show as it began, then one for each thing that was done, in order:
-        {"livelav_take": 2, "model": "default", "seed": 0, "settings": {...}, ...}
+        {"livelav_take": 2, "model": "default", "dark": "", "seed": 0, "settings": {...}, ...}
         {"at": 96000, "do": "set", "name": "mapping.norm", "value": 1.5}
         {"at": 144000, "do": "play", "name": "calm", "preset": {...}}
         {"at": 158400, "do": "fade", "model": "lava", "noise": "const", "sha256": "...", "seconds": 2.0}
@@ -54,6 +54,7 @@ from livelav.core.errors import LivelavError, StorageError, TakeError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, CHOICES, Settings
 from livelav.core.presets import SCHEMA as PRESET_SCHEMA
 from livelav.core.presets import SEEDS, Preset, preset_of
+from livelav.core.running import DARK
 from livelav.core.scene import HEARD as HEARD_PARAMS
 from livelav.core.scene import MappingKey, Scene, Wanted
 from livelav.core.scene_json import known_words, scene_of, scene_tree
@@ -102,13 +103,15 @@ def checked_take_path(path: Path) -> Path:
     return path
 
 
-def head(scene: Scene, loaded: Mapping[str, Any]) -> str:
-    """The first line: the show as it began; `loaded` is what the synth said of model and encoder."""
+def head(scene: Scene, loaded: Mapping[str, Any], dark: str = "") -> str:
+    """The first line: the show as it began; `loaded` is what the synth said of model and encoder, and `dark` one of
+    DARK."""
     choices = {c.name: scene.choices[c.name] for c in CHOICES if c.scene or c.name in _START_CHOICES}
     facts = {
         "livelav_take": SCHEMA,
         "version": __version__,
         **{fact: loaded[fact] for fact in ("model", "sha256", "encoder")},
+        "dark": dark,
         **scene_tree(scene),
         "binds": [],  # nobody holds a controller when it is rendered
         "choices": choices,
@@ -305,6 +308,9 @@ class Take:
             raise self._wrong(number, _said(error)) from error
         if self.scene.key.mode == "track":
             raise self._wrong(number, "no live show is normalised by a whole track")
+        if (dark := facts.get("dark", "")) not in DARK:
+            raise self._wrong(number, f"dark must be one of {', '.join(map(repr, DARK))}")
+        self.dark = str(dark)
 
     def _at(self, number: int, facts: Mapping[str, Any], path: Path | None = None) -> int:
         at = facts.get("at")

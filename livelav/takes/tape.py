@@ -24,9 +24,11 @@ _MOST_BYTES = 16 << 10  # at once: with the longest line besides, less than a pi
 class Tape:
     """`note` what was done, in order; `next` what is to be handed on."""
 
-    def __init__(self, scene: Scene, recalled: Scene | None = None) -> None:
-        """`scene`: with which the show begins; `recalled`: what panic comes back to then, where that is another."""
+    def __init__(self, scene: Scene, recalled: Scene | None = None, dark: str = "") -> None:
+        """`scene`: with which the show begins; `recalled`: what panic comes back to then, where that is another;
+        `dark`: the switch that keeps its light off."""
         self._scene, by_hand = _since(recalled or scene, scene)
+        self._dark = dark
         self._waiting = deque[Words]()
         self._tempo: tuple[Tempo, bool] | None = None  # as it was noted last
         self._fade: FadeTo | None = None  # the same of the generator that is seen
@@ -38,7 +40,7 @@ class Tape:
         """Sound is heard from now on, by what the synth says is `loaded`. What was done before counts from here."""
         if not self._begun:
             self._begun = True
-            self._waiting.appendleft((now_s, head(self._scene, loaded)))
+            self._waiting.appendleft((now_s, head(self._scene, loaded, self._dark)))
             noise = self._scene.choices["generate.noise"]
             self._fade = FadeTo(loaded["model"], noise, loaded["sha256"], 0.0)
 
