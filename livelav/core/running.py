@@ -15,7 +15,7 @@ from livelav.core.store import config_dir
 
 SCHEMA = 1
 _LARGEST = 1 << 20  # bytes: two scenes, each of which may carry bindings
-_DARK = ("", "blackout", "fade")
+DARK = ("", "blackout", "fade")  # the switch that keeps the light off; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Running:
     number: int | None = None  # of the preset in the list, counted from 0
     set_list: str | None = None  # the list's name, or its file; None: all presets
     added: tuple[str, ...] = ()  # presets that were saved since and follow in the list
-    dark: str = ""  # the switch that keeps the light off: blackout or fade
+    dark: str = ""  # one of DARK
 
     def as_json(self) -> bytes:
         """The file's content."""
@@ -107,9 +107,11 @@ def _checked(facts: Any) -> Running:
         raise ValueError("preset or set_list")
     if not (number is None or (type(number) is int and number >= 0)):
         raise ValueError("number")
-    if (dark := facts.get("dark", "")) not in _DARK:
+    if (dark := facts.get("dark", "")) not in DARK:
         raise ValueError("dark")
     recalled = scene_of(facts["recalled"]) if facts.get("recalled") is not None else None
+    if recalled and recalled.key.mode == "track":
+        raise ValueError("no live show is normalised by a whole track")
     named, added = _texts(facts, "named"), _texts(facts, "added")
     if not all(map(is_preset_name, added)):
         raise ValueError("added")
