@@ -192,6 +192,15 @@ def test_late_images_and_too_few_pictures_are_alarms_in_words(live: Live) -> Non
     assert ("LATE", "30 of 60 pictures a second", True) in list(alarms(live, watched.now_s))
 
 
+def test_a_frozen_picture_is_not_late_whatever_it_was_before(live: Live) -> None:
+    watched = Watched(live)
+    live.shared.main["latency_ms"] = 450.0
+    assert watched.after(3.0) == {"LATE"}
+    live.desk.press(["Z"], watched.now_s)
+    watched.images = 0.0
+    assert watched.after(0.1) == set() == watched.after(5.0)
+
+
 def test_before_the_first_picture_nothing_is_late(live: Live) -> None:
     watched = Watched(live)
     live.shared.main["first_s"] = live.shared.capture["live"] = watched.fps = 0.0

@@ -124,7 +124,7 @@ class Lasting:
         images, self._images = self._images, board["presented"] - board["repeated"]
         has_new = images != self._images
         self._pictures = self._shown.step(board["presented"], now_s)
-        was_late = "LATE" in self._since and not has_new  # between two images: as the last one
+        was_late = "LATE" in self._since and not live.desk.state.freeze  # between two images: as the last one
         amiss = {
             "RECONNECTING": plays and not capture["live"],
             "NO IMAGES": plays and not has_new and not live.desk.state.freeze,
