@@ -24,6 +24,7 @@ from livelav.control.commands import (
     Tap,
     Toggle,
     Undo,
+    VaryTo,
 )
 from livelav.control.messages import Control
 from livelav.control.osc import LARGEST, LOOPBACK, MOST, SHOWS, Message, OscIn, pack, parse
@@ -287,6 +288,19 @@ def test_panic_lets_go_of_all_that_is_held_and_tells_lights_anew() -> None:
     assert not desk.state.blackout and desk.settings["show.brightness"] == 0.9, "hands may leave now, or press again"
     desk.take([{"kind": "midi", "messages": [("box", bytes((0x90, 0, 100)))]}], 6.0)
     assert desk.state.blackout
+
+
+def test_what_is_held_while_a_preset_fades_in_goes_back_to_what_that_preset_wants() -> None:
+    pad = Binding(Control("note", 0, 0), "show.zoom", "momentary", port="box", lo=0.0, hi=1.0)
+    desk = new_desk(Inputs([Bank("box", "box", "", (pad,))]))
+    desk.apply(VaryTo({"show.zoom": 1.5}), 1.0)
+    for at_s in (1.0, 2.0):  # half of the default morph
+        desk.take([], at_s)
+    assert 1.1 < desk.settings["show.zoom"] < 1.4
+    desk.take([pads((0, 100))], 2.0)
+    assert desk.settings["show.zoom"] == 2.0
+    desk.take([pads((0, 0))], 9.0)
+    assert desk.settings["show.zoom"] == 1.5
 
 
 def test_with_shift_held_a_presets_pad_saves_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,38 +1,23 @@
 """The hands on the controllers: MIDI messages to commands, by the bindings.
 
-Remembers where each control stands. The settings are passed in, for a knob without ends has to know where its
-parameter stands, and so has one that must pick up a value which something else has moved. It is the passing that
-counts there and not the meeting: a quick hand skips the equal position. What still stands where the show began is
-nobody's yet: the first knob that is moved has it. After a controller was unplugged and came back its knobs pick up,
-but those that move by their own way. Runs in main.
+Remembers where each control stands, which of them are held down, and which ports were away: after a controller was
+unplugged and came back its knobs pick up, but those that move by their own way. What still stands where the show began
+is nobody's yet: the first knob that is moved has it. What one move comes to says moving.py. The settings are passed in.
+Runs in main.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from livelav.control.banks import Bank
-from livelav.control.bindings import NOTHING, RELATIVE, SHIFT, Binding, Takeover, numbers, speaks_of, steps
+from livelav.control.bindings import NOTHING, SHIFT, Binding, Takeover, numbers, speaks_of
 from livelav.control.commands import ACTIONS, Action, Command, Panic, Put, RecallNumber, Save, SetParam, Toggle
-from livelav.control.messages import COARSE_TOP, FINE_TOP, Control, Decoder, Moved
-from livelav.core.params import BY_NAME, Param, Settings
-
-NEAR = 1.5 / COARSE_TOP  # knob travel at which a value counts as picked up
+from livelav.control.messages import COARSE_TOP, Control, Decoder, Moved
+from livelav.control.moving import Memory, gone_back, moved_to, pressed
+from livelav.core.params import BY_NAME, Settings
 
 _STATEFUL = (6, 38, *range(98, 102))  # controllers whose meaning hangs on what came before: see messages.py
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is known of one binding's control."""
-
-    travel: float | None = None  # where it stands; None until it was moved
-    holds: bool = True  # whether it moves its parameter, or waits to pick it up
-    value: float | None = None  # what it set last
-    coarse: int = 0  # the halves of a 14-bit pair
-    fine: int = 0
-    down: bool = False  # a button, for what counts is the pressing
-    before: float | None = None  # where its parameter stood when it went down; for what is momentary
 
 
 class Hands:
@@ -46,12 +31,12 @@ class Hands:
         """
         self._takeover: Takeover = takeover
         self._begun: Settings | None = None  # where the show began; None: nobody has said
-        self._memory: dict[tuple[Binding, str, int | None], _Memory] = {}  # by binding, port and channel
-        self._moved: dict[tuple[str, Control], list[tuple[Binding, _Memory]]] = {}  # what `_moved_by` has found
+        self._memory: dict[tuple[Binding, str, int | None], Memory] = {}  # by binding, port and channel
+        self._moved: dict[tuple[str, Control], list[tuple[Binding, Memory]]] = {}  # what `_moved_by` has found
         # what `_is_plain` has found
-        self._plain: dict[tuple[str, bytes], list[tuple[Binding, _Memory]] | None] = {}
+        self._plain: dict[tuple[str, bytes], list[tuple[Binding, Memory]] | None] = {}
         self._known = Counter[str]()  # by parameter, how many controls' memories are of it
-        self._left: list[tuple[Binding, _Memory]] = []  # what was held down when its control or its binding went
+        self._left: list[tuple[Binding, Memory]] = []  # what was held down when its control or its binding went
         self._wary: set[str] = set()  # ports whose controls may stand anywhere, for they were away
         self._decoders: dict[str, Decoder] = defaultdict(Decoder)
         self.bind(banks, defaults)
@@ -121,7 +106,7 @@ class Hands:
             return False
         return all(self._has(binding, memory, settings[binding.target]) for binding, memory in known)
 
-    def _has(self, binding: Binding, memory: _Memory, now: float) -> bool:
+    def _has(self, binding: Binding, memory: Memory, now: float) -> bool:
         """Whether a knob with ends has its parameter, whatever else is moved in a turn."""
         match self._takeover_of(binding):
             case "jump":
@@ -133,8 +118,13 @@ class Hands:
     def _takeover_of(self, binding: Binding) -> Takeover:
         return binding.takeover or self._takeover
 
-    def follow(self, moves: Iterable[tuple[str, Moved]], settings: Settings) -> list[Command]:
-        """Moves in order, to commands; of a parameter's values between two presses the last is left."""
+    def follow(
+        self, moves: Iterable[tuple[str, Moved]], settings: Settings, goals: Settings | None = None
+    ) -> list[Command]:
+        """Moves in order, to commands; of a parameter's values between two presses the last is left.
+
+        `goals` is where the settings are going to, where a preset fades in: what is held only for a while goes back
+        there. None: they go nowhere."""
         values: dict[str, float] = {}
         commands: list[Command] = []
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
@@ -152,9 +142,10 @@ class Hands:
                     continue
                 param = BY_NAME[binding.target]
                 now = values.get(param.name, settings[param.name])
+                goal = values.get(param.name, (goals or settings)[param.name])
                 if memory.value is None and self._begun and now == self._begun[param.name]:
                     memory.value = now
-                value = moved_to(binding, param, memory, moved, now, self._takeover_of(binding))
+                value = moved_to(binding, param, memory, moved, now, goal, self._takeover_of(binding))
                 if value is not None:
                     values[param.name] = value
                     if param.name in since:
@@ -164,7 +155,7 @@ class Hands:
                         commands.append(SetParam(param.name, value))
         return commands
 
-    def _acted(self, binding: Binding, action: Action, memory: _Memory, moved: Moved) -> Command | None:
+    def _acted(self, binding: Binding, action: Action, memory: Memory, moved: Moved) -> Command | None:
         """What a button of an action comes to now."""
         was = memory.down
         went_down = pressed(memory, moved)
@@ -232,7 +223,7 @@ class Hands:
                 action = ACTIONS.get(binding.target)
                 if isinstance(action, Toggle):
                     commands.append(Put(action.switch, False))
-                elif (value := _let_go(memory, settings[binding.target])) is not None:
+                elif (value := gone_back(memory, settings[binding.target])) is not None:
                     commands.append(SetParam(binding.target, value))
         self._left.clear()
         return commands
@@ -257,7 +248,7 @@ class Hands:
         self._moved.clear()
         self._plain.clear()
 
-    def _moved_by(self, port: str, control: Control) -> list[tuple[Binding, _Memory]]:
+    def _moved_by(self, port: str, control: Control) -> list[tuple[Binding, Memory]]:
         """What that control of that port moves, and what is known of it."""
         found = self._moved.get((port, control))
         if found is None:
@@ -267,10 +258,10 @@ class Hands:
                 self._moved[port, control] = found
         return found
 
-    def _memory_of(self, binding: Binding, port: str, channel: int | None) -> _Memory:
+    def _memory_of(self, binding: Binding, port: str, channel: int | None) -> Memory:
         key = binding, port, channel
         if key not in self._memory:
-            self._memory[key] = _Memory(holds=port not in self._wary)
+            self._memory[key] = Memory(holds=port not in self._wary)
             self._known[binding.target] += 1
         return self._memory[key]
 
@@ -287,88 +278,3 @@ class Hands:
             for (binding, _, _), memory in self._memory.items()
             if memory.travel is not None and not memory.holds and self._takeover_of(binding) != "relative"
         }
-
-
-def pressed(memory: _Memory, moved: Moved) -> bool:
-    """Whether this is the moment in which a button went down. A note that begins is one: its end may have been lost."""
-    is_note = moved.control.kind == "note"
-    down = moved.value > 0 if is_note else 2 * moved.value > moved.top
-    was, memory.down = memory.down, down and moved.control.kind != "program"  # which nobody lets go
-    return down and (is_note or not was)
-
-
-def moved_to(
-    binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float, takeover: Takeover
-) -> float | None:
-    """The parameter's new value in units; None where it stays. `now` is the one that it has."""
-    if binding.mode in RELATIVE:
-        by = steps(binding.mode, moved.value) * max(1.0 / COARSE_TOP, param.notch)
-        return param.value(_stepped(binding, param.knob(now), by))
-    if binding.mode in ("toggle", "momentary", "set"):
-        return _switched(binding, param, memory, moved, now)
-    travel = _travel(binding, memory, moved)
-    before, memory.travel = memory.travel, travel
-    if takeover == "relative" and not param.steps:  # from step to step no share of the way leads
-        if before is None or before == travel:
-            return None
-        return param.value(binding.knob(_drawn(binding.travel(param.knob(now)), before, travel)))
-    if takeover != "jump" and memory.value != now:
-        memory.holds = False  # something else has moved it
-    if not memory.holds:
-        wanted = binding.travel(param.knob(now))
-        passed = before is not None and (before - wanted) * (travel - wanted) <= 0.0
-        if not passed and abs(travel - wanted) > NEAR:
-            return None
-        memory.holds = True
-    memory.value = param.value(binding.knob(travel))
-    return memory.value
-
-
-def _drawn(at: float, before: float, travel: float) -> float:
-    """Where a value that stands `at` goes while its knob goes from `before` to `travel`; all of them 0..1.
-
-    0 ------ at ---------------- 1        the value
-    0 ------------ before ------ 1        the knob: half of its way down takes the value half of its own
-    """
-    if travel < before:
-        return at * travel / before
-    return 1.0 - (1.0 - at) * (1.0 - travel) / (1.0 - before)
-
-
-def _travel(binding: Binding, memory: _Memory, moved: Moved) -> float:
-    if binding.mode != "fine":
-        return moved.value / moved.top
-    if moved.control.number == binding.control.number:
-        memory.coarse = moved.value
-    else:
-        memory.fine = moved.value
-    return (memory.coarse << 7 | memory.fine) / FINE_TOP
-
-
-def _switched(binding: Binding, param: Param, memory: _Memory, moved: Moved, now: float) -> float | None:
-    was = memory.down
-    went_down = pressed(memory, moved)
-    if binding.mode == "momentary":
-        if not memory.down:
-            return _let_go(memory, now)
-        if not was:
-            memory.before, memory.value = now, param.value(binding.hi)
-        return memory.value
-    if not went_down:
-        return None
-    if binding.mode == "set":
-        return param.value(binding.hi)
-    return param.value(binding.lo if binding.is_high(param.knob(now)) else binding.hi)
-
-
-def _let_go(memory: _Memory, now: float) -> float | None:
-    """Where a momentary parameter goes back to; None where something else, like a recall, has moved it meanwhile."""
-    before, memory.before = memory.before, None
-    return before if now == memory.value else None
-
-
-def _stepped(binding: Binding, knob: float, by: float) -> float:
-    """So much travel on, within the binding's part of it."""
-    lo, hi = sorted((binding.lo, binding.hi))
-    direction = 1 if binding.hi > binding.lo else -1
-    return min(max(knob + direction * by, lo), hi)

@@ -133,7 +133,7 @@ class Desk:
                     self.teaching.hear(self.inputs.moves(event["messages"], now_s), now_s)
             events = [event for event in events if event["kind"] != "midi"]
             self.teaching.step(now_s)
-        commands = self.inputs.take(events, self.settings, now_s)
+        commands = self.inputs.take(events, self.settings, now_s, goals=self.scenes.scene.settings)
         for kind, some in itertools.groupby(commands, key=type):
             if kind is SetParam:
                 self._set([one for one in some if isinstance(one, SetParam)], now_s)

@@ -68,8 +68,12 @@ class Inputs:
             self.troubles.append(str(error))
             return None
 
-    def take(self, events: Iterable[Event], settings: Settings, now_s: float) -> list[Command]:
-        """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last."""
+    def take(
+        self, events: Iterable[Event], settings: Settings, now_s: float, goals: Settings | None = None
+    ) -> list[Command]:
+        """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last.
+
+        `goals`: see Hands.follow."""
         commands = self.hands.left_behind(settings)
         ours = (event for event in events if event["kind"] in ("midi", "ports"))
         for kind, some in itertools.groupby(ours, key=lambda event: event["kind"]):
@@ -80,7 +84,7 @@ class Inputs:
             else:  # together, for an encoder's steps go on from each other
                 messages = itertools.chain.from_iterable(event["messages"] for event in some)
                 newest = self.hands.newest(messages, settings, self.feedback.awaits)
-                commands += self.hands.follow(self.moves(newest, now_s), settings)
+                commands += self.hands.follow(self.moves(newest, now_s), settings, goals)
         for command in self.osc.take() if self.osc else ():
             if isinstance(command, Panic):
                 commands += self.hands.let_go(settings)
