@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 import x_session
@@ -17,11 +18,22 @@ from livelav.flags import first_scene
 TURN_S = 1 / 60
 
 
-def test_played_again_in_no_time_it_ends_as_it_did_live() -> None:
+def _put_bank(folder: Path) -> None:
+    """The session's controller, among the user's."""
+    (folder / "config" / "banks").mkdir(parents=True)
+    (folder / "config" / "banks" / "session.toml").write_text(x_session.bank())
+
+
+def test_played_again_in_no_time_it_ends_as_it_did_live(own_folders: Path) -> None:
     sent, ended = x_session.read()
     assert len(sent) > 1_000 and sent[-1][0] > 150
-    scene = first_scene(None, None, {argument("tempo.hearing"): "0", argument("midi.takeover"): "jump"})
-    desk = Desk(scene, None, every_preset(), Inputs(load_banks()[0]), 0.0)
+    _put_bank(own_folders)
+    flags = {"tempo.hearing": "0", "preset.morph": str(x_session.MORPH_S), "midi.takeover": "pickup"}
+    scene = first_scene(None, None, {argument(name): word for name, word in flags.items()})
+    banks, troubles = load_banks()
+    assert not troubles
+    desk = Desk(scene, None, every_preset(), Inputs(banks), 0.0)
+    waited, moved = set[str](), set[str]()
     ports = {"kind": "ports", "names": [x_session.PORT], "outputs": {}, "came": [x_session.PORT], "went": []}
     desk.take([ports], 0.0)
     waiting = iter([*sent, (float("inf"), b"")])
@@ -31,7 +43,12 @@ def test_played_again_in_no_time_it_ends_as_it_did_live() -> None:
         while at_s <= turn * TURN_S:
             due.append((x_session.PORT, message))
             at_s, message = next(waiting)
+        before = desk.settings.as_dict()
         desk.take([{"kind": "midi", "messages": due}], turn * TURN_S)
+        waited |= set(desk.inputs.hands.ghosts())
+        moved |= {name for name, value in desk.settings.as_dict().items() if due and value != before[name]}
+    assert len(waited) > 5, "knobs had to come past their values"
+    assert moved >= x_session.TURNED, "every control moved what it is for"
     assert desk.scenes.preset == ended["preset"]
     assert desk.settings.as_dict() == pytest.approx(ended["settings"], abs=1e-9)
 
@@ -41,11 +58,12 @@ def test_played_again_in_no_time_it_ends_as_it_did_live() -> None:
 @pytest.mark.skipif("LIVELAV_SESSION" not in os.environ, reason="takes three minutes: LIVELAV_SESSION=play or record")
 def test_played_again_live_it_ends_as_it_did(tmp_path, own_folders, rig) -> None:
     rtmidi = pytest.importorskip("rtmidi")
+    _put_bank(own_folders)
     box = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=x_session.PORT)
     box.open_virtual_port("out")
     run = Run(tmp_path, *x_session.ARGUMENTS)
     is_new = os.environ["LIVELAV_SESSION"] == "record"
-    sent = x_session.improvised(1) if is_new else x_session.read()[0]
+    sent = x_session.improvised(6) if is_new else x_session.read()[0]
     try:
         run.wait_for(lambda s: s["midi"]["ports"], "it hears the controller")
         played = x_session.play(sent, box.send_message)
