@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def import_model(
         raise ModelError(f"{source} is a model of livelav's already: play it as it is, `livelav --model {source}`")
     sha256 = _remembered(before) or _sha256(source, before.st_size, progress)
     with _folder(on_wait) as folder:
-        if known := _known(folder, sha256, licence):
+        if known := _known(folder, sha256, licence, seen):
             return known
         wanted = name or _name_for(source, sha256)
         if wanted in names():
@@ -260,16 +260,20 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _known(folder: Path, sha256: str, licence: str | None) -> Imported | None:
-    """The model that was made of this very file, if there is one; its card takes on a licence that is stated now."""
+def _known(folder: Path, sha256: str, licence: str | None, seen: Sequence[int] | None) -> Imported | None:
+    """The model that was made of this very file, if there is one. Its card takes on a licence that is stated now, and
+    as whom the file was `seen`, so that it need not be read the next time."""
     for path in listing(folder, SUFFIX):
         card = read_card(path)
         source = card.get("source")
         if not (isinstance(source, dict) and source.get("sha256") == sha256 and is_generator(path)):
             continue
         if path.stat().st_size == card.get("bytes"):
-            if licence and licence != card.get("licence"):
-                write_json(path.with_suffix(".json"), {**card, "licence": licence})
+            anew = {**card, **({"licence": licence} if licence else {})}
+            if seen:
+                anew["source"] = {**source, "seen": list(seen)}
+            if anew != card:
+                write_json(path.with_suffix(".json"), anew)
             return Imported(path.stem, path, False)
     return None
 
