@@ -105,9 +105,19 @@ def render(
     _check_output(output, sound, force or resume)
     choices: dict[str, Any] = {**order.scene.choices}  # every word was checked against its options
 
+    said = ""
+
+    def say_progress(text: str) -> None:  # an engine may be built for minutes
+        nonlocal said
+        if text != said:
+            said = text
+            tell(text)
+
     def load(drawn: Drawn) -> Generator:
         noise: Any = drawn.noise  # checked, wherever it came from
-        made = load_generator(drawn.model, backend=choices["backend"], noise_mode=noise, streams=STREAMS)
+        made = load_generator(
+            drawn.model, backend=choices["backend"], noise_mode=noise, on_progress=say_progress, streams=STREAMS
+        )
         for warning in made.warnings:
             tell(warning)
         return made
