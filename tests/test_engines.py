@@ -29,7 +29,7 @@ from live import Run
 from livelav.bench import engines
 from livelav.bench.engines import markdown
 from livelav.core.clock import FakeClock
-from livelav.core.errors import BackendError, MissingBackendError
+from livelav.core.errors import BackendError, MissingBackendError, UnbuiltBackendError
 from livelav.core.scene import PACKED
 from livelav.core.shm import Board, Histogram, Latest, SampleRing, StopFlag
 from livelav.core.values import Block, Bytes, noise_factors
@@ -362,6 +362,51 @@ def test_where_the_engine_cannot_be_built_the_one_that_plays_stays(tmp_path: Pat
     stats = run.wait_for(lambda _: f"!: {reason}" in hud.read_text(), "the reason is shown")
     run.wait_for(lambda s: s["generate"]["images"] > stats["generate"]["images"] + 60, "it plays on")
     assert ended(run).count(reason) == 1, "it is not tried again"
+
+
+def test_an_engine_that_takes_the_process_along_is_followed_by_openvino_and_not_by_another_model(
+    tmp_path: Path, show: Callable[..., Run]
+) -> None:
+    run = show("dies")
+    assert run.playing()["backend"].startswith("openvino cpu")
+    err = ended(run)
+    assert err.count("going on with openvino") == 1 and "embedded model" not in err, err
+
+
+def test_a_model_that_takes_the_process_along_on_every_engine_is_followed_by_the_embedded_one(
+    tmp_path: Path, show: Callable[..., Run]
+) -> None:
+    run = show("dies", "--model", str(write_small(tmp_path / "x.safetensors")))
+    stats = run.playing()
+    assert stats["model"]["name"] == "default" and stats["restarts"]["synth"] == 6
+    err = ended(run)
+    assert err.index("going on with openvino") < err.index("going on with the embedded model"), err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
+def test_an_engine_that_nobody_asked_for_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that is built for a show is built alone: what plays already is not loaded again where that fails."""
+    path, build, tried = "default", library.build, list[str]()
+
+    def built(network: StaticNetwork, engine: str, *args: Any) -> Backend:
+        tried.append(engine)
+        if engine == "tensorrt" and not args[-1]:
+            raise UnbuiltBackendError("it has to be built first")
+        if engine in ("tensorrt", "torch", "torch cuda"):
+            raise BackendError("no memory is left on the card")
+        return build(network, engine, *args)
+
+    monkeypatch.setattr(library, "build", built)
+    monkeypatch.setattr(library, "has_cuda", lambda: True)
+    assert load_generator(path, "auto", threads=1).unbuilt == "tensorrt"
+    assert load_generator(path, "tensorrt", threads=1, building="never").unbuilt == "tensorrt"
+    tried.clear()
+    generator = load_generator(path, "torch", threads=1)
+    assert generator.unbuilt == "" and tried == ["torch", "tensorrt", "openvino"]
+    tried.clear()
+    with pytest.raises(BackendError, match="no memory"):
+        load_generator(path, "tensorrt", threads=1, building="alone")
+    assert tried == ["tensorrt"]
 
 
 NO_GPU = not any(name.startswith("GPU") for name in ov.Core().available_devices)

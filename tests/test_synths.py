@@ -58,6 +58,9 @@ class PretendedChild:
         events, self.events = self.events, []
         return events
 
+    def forgive(self):
+        self.deaths = 0
+
     def crashes(self, now_s):
         return self.deaths
 
@@ -389,6 +392,20 @@ def test_an_engine_that_dies_while_it_is_faded_to_is_faded_back_from():
     assert [event["text"] for event in show.kinds("warning")] == [
         "synth ended with code -9; staying with b instead of tensorrt"
     ]
+
+
+@pytest.mark.parametrize("fades", [False, True])
+def test_what_stands_in_for_a_model_that_keeps_dying_is_not_taken_over_by_its_engine(fades):
+    show = Show(loading_turns=100 if fades else 10_000)
+    building(show)
+    if fades:
+        show.until(lambda s: s.synths.balance > 0.2)
+    show.model = "default"
+    show.synths.stand_in(SynthConfig("default", "openvino", "embedded", "const"))
+    assert show.synths.coming is None and show.synths.balance == 0.0
+    show.turn(300)
+    assert show.synths.drawn == Drawn("default", "const") and len(show.children) == 2
+    assert show.log[-1] == ("dismiss", "first") and show.children[0].model == "default"
 
 
 def test_how_far_a_long_import_is_can_be_seen_and_what_came_of_it_is_what_starts_again():

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,7 @@ OPENVINO_ON = ("openvino gpu", "openvino cpu")
 NAMES = ("openvino", "torch", "tensorrt")  # what can be asked for; torch takes the card where there is one
 
 OnProgress = Callable[[str], None]
+Building = Literal["first", "never", "alone"]
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 LONGEST_NAME = 64
@@ -96,7 +97,7 @@ def load_generator(
     noise_mode: NoiseMode = "const",
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
-    builds: bool = True,
+    building: Building = "first",
 ) -> Generator:
     """Reads a model and builds it on an engine, which has made an image then: the next takes no longer than any later.
 
@@ -106,13 +107,14 @@ def load_generator(
     `threads` is the number of CPU threads for one image; None takes the physical cores. `noise_mode` is const (the
     model's own maps), random (drawn anew for every image) or none. `on_progress` is told in words how far an engine is
     that takes minutes to build: one call at a time, from any thread. `streams`: how many images are to be made at a
-    time, where the engine can: more of them in all, each of them later. `builds`: whether an engine asked for by name
-    is built where that takes minutes; auto never does. Where not, the next one runs it, and `unbuilt` names that one.
+    time, where the engine can: more of them in all, each of them later. `building`: what comes of an engine that takes
+    minutes to build: one asked for by name is built `first`, as auto never does; it is `never` built, so that the next
+    one runs the model and `unbuilt` names that one; or it is built `alone`, and where it fails no other is tried.
     Raises ModelError for a model that is missing or unreadable, BackendError where no engine runs it, of which
     MissingBackendError where that one is not installed.
     """
     path, threads = find_model(name_or_path), threads or physical_cores()
-    return _load(path, backend, threads, noise_mode, on_progress, streams, builds)
+    return _load(path, backend, threads, noise_mode, on_progress, streams, building)
 
 
 def step_down(generator: Generator, error: BackendError) -> Generator:
@@ -142,7 +144,7 @@ def _load(
     noise_mode: NoiseMode,
     on_progress: OnProgress = lambda _text: None,
     streams: int = 1,
-    builds: bool = False,
+    building: Building = "never",
     failed: tuple[str, ...] = (),
     reasons: tuple[str, ...] = (),
 ) -> Generator:
@@ -155,19 +157,22 @@ def _load(
     while names := (*asked, *_left((*failed, *beyond))):
         engine, is_asked, asked = names[0], bool(asked), ()
         try:
-            built = build(network, engine, threads, noise_mode, None, on_progress, streams, builds and is_asked)
+            builds = is_asked and building != "never"
+            built = build(network, engine, threads, noise_mode, None, on_progress, streams, builds)
             engine = _place(engine, built)
             begin_s = time.perf_counter()
             built.warmup()
             first_s = time.perf_counter() - begin_s
             break
         except UnbuiltBackendError:
-            failed, unbuilt = (*failed, engine), engine
+            failed = (*failed, engine)
+            if is_asked or backend == "auto":  # else nobody wants it
+                unbuilt = engine
         except BackendError as error:
             is_missing = isinstance(error, MissingBackendError)
-            if is_asked and is_missing:
+            if is_asked and (is_missing or building == "alone"):
                 raise
-            failed = (*failed, engine)
+            failed = (*failed, _torch_on() if engine == "torch" else engine)
             if engine != "tensorrt" or not is_missing:  # which livelav does without unless somebody installs it
                 reasons = (*reasons, str(error))
     else:
@@ -285,6 +290,11 @@ def remove_model(name: str) -> None:
 def preference() -> tuple[str, ...]:
     """The engines that this machine prefers, best first."""
     return PREFERENCE_WITH_CUDA if has_cuda() else PREFERENCE
+
+
+def _torch_on() -> str:
+    """Which of its devices torch takes where it may choose."""
+    return "torch cuda" if has_cuda() else "torch cpu"
 
 
 def _place(engine: str, built: Backend) -> str:

@@ -46,6 +46,7 @@ _HANDS_S = 0.004  # between two looks at the controllers, while the next picture
 _STOP_S = 1.2
 _LAST_WORD_S = 0.1  # for so long controllers are waited for at the end, that their lights may go out
 _CRASHES_TO_FALL_BACK = 3
+_STEADY = "openvino"  # the engine that has least to fail on
 _CRASHES_TO_REST, _RESTS_S = 5, 30.0  # of the MIDI or Link process in a minute: its library cannot live here now
 _SILENT_S = 3.0
 _WATCH_S, _NOTE_S, _STATS_S = 0.05, 0.5, 1.0
@@ -343,14 +344,20 @@ class Live:
         return [text for when_s, text in self._warnings if now_s - when_s < _WARNING_S]
 
     def _fall_back(self, now_s: float) -> None:
-        """The generator keeps dying: the embedded model on the processor has least to fail on.
+        """The generator keeps dying: its engine may be at fault, so the same model goes on upon the processor; where it
+        was there, the embedded model has least to fail on.
 
         Raises LivelavError where it was on that already, and there never was a picture.
         """
         config, _seat = self.synth.args
-        safe = replace(config, model="default", encoder="embedded", backend="openvino")
-        if config != safe:
-            self._warn("the generator failed three times in a minute: going on with the embedded model", now_s)
+        steady = replace(config, backend=_STEADY)
+        safe = replace(steady, model="default", encoder="embedded")
+        failed = "the generator failed three times in a minute: going on with"
+        if config.backend != _STEADY and not str(self.loaded.get("backend", "")).startswith(_STEADY):
+            self._warn(f"{failed} {_STEADY}", now_s)
+            self.synths.stand_in(steady)
+        elif config != safe:
+            self._warn(f"{failed} the embedded model", now_s)
             self.desk.scenes.stay_with(Drawn(safe.model, safe.noise), self.synths.drawn)
             self.synths.stand_in(safe)
         elif not self.synth.was_live:

@@ -153,6 +153,10 @@ class Child:
         self._crashes.clear()
         self.start(now_s)
 
+    def forgive(self) -> None:
+        """What it will be from its next start on has not died so far."""
+        self._crashes.clear()
+
     def rest(self) -> None:
         """Whatever becomes of it, it is not started again before `begin`; to end is for the child itself."""
         self.start_at_s = math.inf

@@ -152,10 +152,8 @@ class _Synth:
             config.backend,
             noise_mode=config.noise,
             on_progress=self._on_progress,
-            builds=config.builds,
+            building="alone" if config.builds else "never",
         )
-        if config.builds and self._generator.reasons:  # others play it as well as what stepped in
-            raise BackendError(self._generator.reasons[0])
         self._wanted, self._wanted_seen = self._read_wanted(0) or (Wanted(Settings()), 0)
         self._told = tuple(self._wanted.packed())
         self._blend = self._make_blend(encoder, self._wanted.key)

@@ -108,9 +108,15 @@ class Synths:
         return self._here.seat.board
 
     def stand_in(self, config: SynthConfig) -> None:
-        """From its next start on the one that plays is this one: what it was keeps dying."""
-        here = self._here
+        """From its next start on the one that plays is this one: what it was keeps dying. No engine is built for what
+        was left, and none that is there already takes over from what is safe."""
+        here, there = self._here, self._there
         here.drawn, here.child.args = _drawn(config), (config, here.seat)
+        here.loaded = {fact: word for fact, word in here.loaded.items() if fact != "unbuilt"}
+        here.child.forgive()
+        if there and there.engine:
+            self._is_fading, self._crossfade = False, Crossfade(self.at)
+            self._let_go(1 - self.at)
 
     @property
     def at(self) -> int:
