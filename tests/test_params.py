@@ -1,6 +1,8 @@
 """The table of parameters: knobs invert, ranges hold, every name can be a flag."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,15 @@ knobs = st.floats(0.0, 1.0)
 def test_knob_inverts_value(p: Param, knob: float) -> None:
     assert p.knob(p.value(knob)) == pytest.approx(knob, abs=p.notch / 2 + 1e-9)
     assert p.value(p.knob(p.value(knob))) == pytest.approx(p.value(knob), rel=1e-9)
+
+
+@pytest.mark.parametrize("curve", ["lin", "log"])
+@given(st.floats(-100, 100), st.floats(1e-3, 100), knobs)
+def test_so_does_every_travel_of_a_range_that_a_user_wrote(curve: Any, lo: float, span: float, knob: float) -> None:
+    lo = abs(lo) + 0.1 if curve == "log" else lo
+    param = replace(BY_NAME["mapping.norm"], lo=lo, hi=lo + span, default=lo, curve=curve)
+    for travel in (knob, 0.0, 1.0):
+        assert param.checked(param.value(travel)) == param.value(travel)
 
 
 @given(params, knobs, knobs)

@@ -60,7 +60,7 @@ class Param:
             return min(max(self.lo * math.pow(self.hi / self.lo, knob), self.lo), self.hi)
         if self.curve == "count":
             return min(math.expm1(knob * math.log1p(self.hi)), self.hi)
-        return self.lo + (self.hi - self.lo) * knob
+        return min(max(self.lo + (self.hi - self.lo) * knob, self.lo), self.hi)  # which rounding may pass
 
     def knob(self, value: float) -> float:
         """The inverse of `value`."""
