@@ -39,6 +39,16 @@ def config_dir() -> Path:
     return Path(os.environ.get("LIVELAV_CONFIG") or platformdirs.user_config_dir("livelav", appauthor=False))
 
 
+def _umask() -> int:
+    """What others may not do with new files. Can only be read by setting it, which is not for threads."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
 def listing(folder: Path, suffix: str) -> list[Path]:
     """The files in `folder` that end so, in order; none where it is missing or may not be read."""
     try:
@@ -63,9 +73,7 @@ def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
                 file.write(content)
                 file.flush()
                 if os.name == "posix":  # mkstemp lets nobody else read; this is no secret
-                    umask = os.umask(0)
-                    os.umask(umask)
-                    os.fchmod(file.fileno(), 0o666 & ~umask)
+                    os.fchmod(file.fileno(), 0o666 & ~_UMASK)
                 if durable:
                     os.fsync(file.fileno())
             os.replace(temporary, path)
