@@ -351,6 +351,19 @@ def test_a_state_of_a_livelav_that_kept_less_can_be_gone_on_from(tmp_path: Path)
     assert read_running(path) == Running(START, "calm")
 
 
+def test_what_a_newer_livelav_wrote_is_not_saved_over() -> None:
+    path = config_dir() / "presets" / "calm.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    newer = preset_text(START, "calm").replace("schema = 1", "schema = 2")
+    path.write_text(newer)
+    kept = Kept(songs=[Song("calm")])
+    kept.desk.ask(Save(number=1), 1.0)
+    assert any("newer livelav" in text for text in kept.desk.news())
+    kept.done()
+    assert path.read_text() == newer
+    assert kept.desk.scenes.preset == "calm-1" and check_preset(path.with_name("calm-1.toml")) == []
+
+
 SET = tuple(Song(name, "a note") for name in ("calm", "pulse", "calm", "storm"))
 
 

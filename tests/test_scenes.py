@@ -232,6 +232,18 @@ def test_swap_goes_between_two_scenes_and_both_keep_what_hands_do() -> None:
         assert one.scene == there
     one.perform(Undo(), 5.0, BEAT)
     assert one.scene == ours
+    for moment, there in ((6.0, calm), (7.0, ours)):  # both sides are still there
+        one.perform(Swap(), moment, BEAT)
+        assert one.scene == there
+
+
+def test_a_name_that_is_twice_in_the_list_means_the_next_from_here_on() -> None:
+    one = scenes(tuple(Song(name) for name in ("calm", "pulse", "calm", "storm")), preset__morph=0.0)
+    numbers = []
+    for name in ("calm", "pulse", "calm", "calm", "storm", "calm"):
+        one.perform(Recall(name), 1.0, BEAT)
+        numbers.append(one.number)
+    assert numbers == [1, 2, 3, 3, 4, 1]
 
 
 @given(st.integers(0, 1000), st.floats(0.0, 1.0))

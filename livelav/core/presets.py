@@ -123,6 +123,15 @@ def preset_source(path: Path) -> str | None:
     return None
 
 
+def is_of_newer(text: str | None) -> bool:
+    """Whether a preset's text says that a newer livelav wrote it."""
+    try:
+        schema = tomllib.loads(text or "").get("schema")
+    except (ValueError, RecursionError):
+        return False
+    return type(schema) is int and schema > SCHEMA
+
+
 def check_preset(path: Path) -> list[str]:
     """All that is wrong with a file, one line each with file and line number; empty where it is good."""
     try:

@@ -34,7 +34,7 @@ from livelav.core.drive import Drive, Driven
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
-from livelav.core.presets import is_preset_name, list_presets, preset_source, recall_preset
+from livelav.core.presets import is_of_newer, is_preset_name, list_presets, preset_source, recall_preset
 from livelav.core.running import Running
 from livelav.core.scene import Drawn, Fade, Scene, Wanted
 from livelav.core.setlists import Song
@@ -75,6 +75,7 @@ class _Cue:
 
 
 _Stand = tuple[_Place, _Place]  # what is played, and what panic comes back to
+_Left = tuple[_Stand, _Stand | None]  # what was left, and what it was left for by A/B, which is then the other side
 
 
 class Scenes:
@@ -102,7 +103,7 @@ class Scenes:
             self._recalled = replace(self._place, scene=recalled)
             if recalled.drawn.model not in self.models:  # no file is opened because a file says so
                 self._recalled = self._recalled.with_drawn(scene.drawn.model, recalled.drawn.noise)
-        self._before: list[_Stand] = []
+        self._before: list[_Left] = []
         self._other: _Stand | None = None  # B, while A is played
         self._chance = chance or Random()
         self._cued: _Cue | None = None
@@ -207,6 +208,9 @@ class Scenes:
     def to_save(self, new: bool) -> tuple[Path, str]:
         """(file, its new text) of what is played as a preset; panic comes back to that from now on."""
         path = self._path(new)
+        if is_of_newer(preset_source(path)):
+            self.troubles.append(f"{path.name} is of a newer livelav and stays as it is: saved as another")
+            path, new = self._path(new=True), True
         name, number = self._place.preset, self._place.number
         if new or not (name and self._is_file(name)):
             name = path.stem
@@ -320,8 +324,7 @@ class Scenes:
         """
         match command:
             case Recall(name):
-                number = next((i for i, song in enumerate(self.songs) if song.preset == name), None)
-                return self._recall(number, name, now_s, tempo)
+                return self._recall(self._nearest(name), name, now_s, tempo)
             case RecallNumber(number):
                 known = 1 <= number <= len(self.songs)
                 return self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
@@ -335,11 +338,13 @@ class Scenes:
                 self._cued = None
             case Undo():
                 if self._before:
-                    self._go(*self._before.pop(), now_s, self._morph_s(tempo))
+                    stand, other = self._before.pop()
+                    self._other = other or self._other
+                    self._go(*stand, now_s, self._morph_s(tempo))
             case Swap():
                 there, self._other = self._other, (self._place, self._recalled)
                 if there:
-                    self._leave()
+                    self._leave(there)
                     self._go(*there, now_s, self._morph_s(tempo))
                 else:
                     self.troubles.append("this is A now; go on from it, and swap goes between the two")
@@ -419,6 +424,11 @@ class Scenes:
             now = -1 if steps > 0 else 0
         return (now + steps) % len(self.songs)
 
+    def _nearest(self, name: str) -> int | None:
+        """The first entry of that preset from the one on that plays, and round: a list may have it twice."""
+        count, now = len(self.songs), self._place.number or 0
+        return next((i % count for i in range(now, now + count) if self.songs[i % count].preset == name), None)
+
     def _recall(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> Play | None:
         if number is None:
             self.troubles.append(f"no preset {name!r} in this set of {len(self.songs)}")
@@ -459,9 +469,9 @@ class Scenes:
         self._cued = _Cue(place, self.due_s(now_s, tempo), self._morph_s(tempo), tempo)
         self.step(now_s, tempo)
 
-    def _leave(self) -> None:
-        """What is played can be come back to."""
-        self._before = [*self._before, (self._place, self._recalled)][-_UNDONE:]
+    def _leave(self, other: _Stand | None = None) -> None:
+        """What is played can be come back to; `other` is the side of A/B that it is left for."""
+        self._before = [*self._before, ((self._place, self._recalled), other)][-_UNDONE:]
 
     def _go(self, place: _Place, recalled: _Place, now_s: float, seconds: float) -> None:
         """To `place`; panic comes back to `recalled`."""
