@@ -11,7 +11,7 @@ from livelav.control.commands import NAMED_ACTIONS, Recall, Save, SetParam, Undo
 from livelav.control.hands import Hands
 from livelav.control.messages import Control
 from livelav.core.generations import generation
-from livelav.core.params import BY_NAME, PARAMS
+from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS
 from livelav.core.presets import load_preset
 from livelav.core.running import Running, read_running, running_path
 from livelav.core.setlists import Song
@@ -30,6 +30,32 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(first_scene(None, None, {}), None, (), Inputs(), 0.0)
     made.take([{"kind": "ports", "names": [BOX], "outputs": {}, "came": [BOX], "went": []}], 0.0)
     return made
+
+
+def test_the_picked_effect_goes_past_those_that_act_and_says_so(desk: Desk) -> None:
+    for name in ("kaleidoscope.amount", "contrast.amount", "grain.amount", "bloom.amount", "displace.amount"):
+        desk.apply(SetParam(name, 0.5), 0.0)
+
+    def acting() -> list[str]:
+        found = desk.scenes.scene.choices["chain.order"].split()
+        return [name for name in found if name in ("kaleidoscope", "contrast", "grain", "bloom", "displace")]
+
+    pick(desk, "contrast.amount")
+    desk.press(["CTRL+SHIFT+LEFT"], 1.0)
+    assert acting() == ["bloom", "displace", "contrast", "kaleidoscope", "grain"]
+    assert desk.news() == ["effects act in this order: bloom, displace, contrast, kaleidoscope, grain"]
+    desk.press(["CTRL+SHIFT+LEFT"], 1.1)
+    assert acting()[2] == "contrast", "bloom and displacement work on the image, which comes first"
+    desk.press(["CTRL+SHIFT+RIGHT"] * 3, 1.2)
+    assert acting() == ["bloom", "displace", "kaleidoscope", "grain", "contrast"]
+    pick(desk, "bloom.amount")
+    desk.press(["CTRL+SHIFT+RIGHT"], 1.3)
+    assert acting()[:2] == ["displace", "bloom"]
+    assert sorted(desk.scenes.scene.choices["chain.order"].split()) == sorted(CHOICE_BY_NAME["chain.order"].options)
+    pick(desk, "mapping.norm")
+    desk.news()
+    desk.press(["CTRL+SHIFT+RIGHT"], 1.4)
+    assert "belongs to no effect" in desk.news()[0]
 
 
 def turns(number: int, *values: int, port: str = BOX) -> list[dict[str, object]]:

@@ -239,6 +239,13 @@ class TurnDrive:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveEffect:
+    """The picked parameter's effect acts so many places later among those that act; below 0 earlier."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Learn:
     """The control that is moved next moves what is picked from now on; a second time: none does."""
 
@@ -252,7 +259,7 @@ ShowCommand = Toggle | LeaveFullscreen | AskQuit | Quit
 Settled = Play | Begin | VaryTo | PlayModel | Keep  # what was done, in words that need no file, no list and no chance
 SceneCommand = Recall | RecallNumber | StepPreset | Undo | Swap | Vary | Panic | Settled
 BeatCommand = Tap | Resync | ScaleTempo | Nudge | Hear | Follow
-PickCommand = Pick | PickNamed | Turn | TurnDrive | Learn | Forget
+PickCommand = Pick | PickNamed | Turn | TurnDrive | MoveEffect | Learn | Forget
 Action = ShowCommand | SceneCommand | StepModel | BeatCommand | StepCue | Save | PickCommand
 Command = SetParam | SetDrive | SetChoice | Put | Action
 Taken = Command | FadeTo  # what a take tells of
@@ -277,6 +284,8 @@ NAMED_ACTIONS: Mapping[str, Action] = {
     "vary": Vary(),
     "panic": Panic(),
     "cue": StepCue(),
+    "effect-earlier": MoveEffect(-1),
+    "effect-later": MoveEffect(1),
     "next-model": StepModel(1),
     "previous-model": StepModel(-1),
     "tap": Tap(),

@@ -54,6 +54,8 @@ KEYS: Mapping[str, Key] = {
     "CTRL+LEFT": Key(TurnDrive("amount", -1), "drive it less, or the other way"),
     "CTRL+UP": Key(TurnDrive("beats", -1), "drive it twice as fast"),
     "CTRL+DOWN": Key(TurnDrive("beats", 1), "drive it half as fast"),
+    "CTRL+SHIFT+LEFT": Key(ACTIONS["effect-earlier"], "its effect acts earlier"),
+    "CTRL+SHIFT+RIGHT": Key(ACTIONS["effect-later"], "its effect acts later"),
     "L": Key(Learn(), "learn: move the control that is to move it"),
     "DELETE": Key(Forget(), "forget what was learnt for it"),
     "Q": Key(AskQuit(), "quit, pressed twice"),

@@ -219,7 +219,7 @@ class Desk:
             self.keeper.save(path, text.encode(errors="replace"))
             return Keep()
         elif isinstance(command, PickCommand):
-            if turned := self.teaching.perform(command, self.settings, self.scenes.scene.drives, now_s):
+            if turned := self.teaching.perform(command, self.settings, self.scenes.scene, now_s):
                 self.apply(turned, now_s)
             return None
         elif isinstance(command, SetDrive):

@@ -15,9 +15,11 @@ from livelav.control.commands import (
     Command,
     Forget,
     Learn,
+    MoveEffect,
     Pick,
     PickCommand,
     PickNamed,
+    SetChoice,
     SetDrive,
     SetParam,
     Turn,
@@ -25,9 +27,11 @@ from livelav.control.commands import (
 )
 from livelav.control.learn import Learning
 from livelav.control.messages import Moved
-from livelav.core.drive import Drives, turned
+from livelav.core.chain_order import effect_of, moved_effect
+from livelav.core.drive import turned
 from livelav.core.errors import MidiError
 from livelav.core.params import BY_NAME, Settings
+from livelav.core.scene import Scene
 from livelav.desk.inputs import Inputs
 from livelav.desk.keeper import Keeper
 
@@ -52,7 +56,7 @@ class Teaching:
         """Whether the control that is moved next will be bound to what is picked."""
         return self._learning is not None
 
-    def perform(self, command: PickCommand, settings: Settings, drives: Drives, now_s: float) -> Command | None:
+    def perform(self, command: PickCommand, settings: Settings, scene: Scene, now_s: float) -> Command | None:
         """Picks, learns, forgets. Returns what a turn of the picked row is: another command."""
         match command:
             case Pick(steps):
@@ -68,13 +72,24 @@ class Teaching:
                 return NAMED_ACTIONS[self.picked] if steps > 0 else None
             case TurnDrive(part, steps) if self.picked in BY_NAME:
                 if BY_NAME[self.picked].scope == "song":
-                    return SetDrive(self.picked, turned(drives.get(self.picked), part, steps))
+                    return SetDrive(self.picked, turned(scene.drives.get(self.picked), part, steps))
                 self.news.append(f"{self.picked} belongs to the evening and not to a song: it cannot be driven")
+            case MoveEffect(steps):
+                return self._moved(steps, settings, scene)
             case Learn():
                 self._learning = None if self._learning else Learning(self.picked, now_s)
             case Forget():
                 self._forget()
         return None
+
+    def _moved(self, steps: int, settings: Settings, scene: Scene) -> Command | None:
+        """The effect of the picked row goes to another place."""
+        if (effect := effect_of(self.picked)) is None:
+            self.news.append(f"{self.picked} belongs to no effect: pick one that does, like echo.zoom, to move it")
+            return None
+        order, acting = moved_effect(effect, scene.choices["chain.order"], settings, steps)
+        self.news.append(f"effects act in this order: {', '.join(acting)}")
+        return SetChoice("chain.order", order)
 
     def hear(self, moves: Iterable[tuple[str, Moved]], now_s: float) -> None:
         """What hands move on which port while it waits."""
