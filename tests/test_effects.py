@@ -411,7 +411,7 @@ def test_what_follows_an_echo_works_on_what_it_left(surface: HeadlessSurface) ->
     assert np.abs(before - before[::-1]).mean() > 1, "trails turn out of the mirrors"
 
 
-@pytest.mark.parametrize("aspect", ["fit", "fill"])
+@pytest.mark.parametrize("aspect", ["fit", "fill", "stretch"])
 def test_all_at_once_in_any_order_are_drawn(surface: HeadlessSurface, renderer: Renderer, aspect: str) -> None:
     names = [effect.name for effect in EFFECTS]
     for order in ("", " ".join(reversed(names))):

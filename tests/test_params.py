@@ -104,5 +104,5 @@ def test_flags_are_plain_and_distinct() -> None:
 def test_an_unknown_name_is_told_the_nearest() -> None:
     with pytest.raises(ParamError, match=r"no parameter 'mapping.nrom' \(did you mean 'mapping.norm'"):
         Settings().with_values({"mapping.nrom": 1.0})
-    with pytest.raises(ParamError, match=r"one of fit, fill \(did you mean 'fill'"):
+    with pytest.raises(ParamError, match=r"one of fit, fill, stretch \(did you mean 'fill'"):
         CHOICE_BY_NAME["show.aspect"].checked("fil")

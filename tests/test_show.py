@@ -118,10 +118,21 @@ def test_fit_shows_the_whole_square_between_black_bars(surface: HeadlessSurface,
     assert shown[:, 160].min() == 255
 
 
+def test_stretch_shows_all_of_the_image_all_over_the_window(surface: HeadlessSurface, renderer: Renderer) -> None:
+    quarters = np.zeros((32, 32, 4), np.uint8)
+    quarters[:16, :16, 0] = quarters[:16, 16:, 1] = quarters[16:, :16, 2] = quarters[16:, 16:, :3] = 255
+    renderer.set_image(image(quarters))
+    shown = drawn(renderer, surface, Moment(PLAIN, 0.0, aspect="stretch"))
+    corners = [shown[y, x, :3] > 128 for y in (20, 160) for x in (20, 300)]
+    colours = {(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)}
+    assert {tuple(corner.astype(int)) for corner in corners} == colours
+
+
 def test_fill_cuts_the_longer_way() -> None:
     wide, tall = framing((1280, 720), "fill"), framing((720, 1280), "fill")
     assert (wide.cover, wide.edge, wide.inwards) == ((1.0, 1.0), (1280 / 720, 1.0), 0.28125)
     assert (tall.cover, tall.edge, tall.inwards) == ((1.0, 1.0), (1.0, 1280 / 720), 0.28125)
+    assert framing((1280, 720), "stretch") == framing((720, 720), "fit"), "all of the image, all over the window"
     wide, tall = framing((1280, 720), "fit"), framing((720, 1280), "fit")
     assert (wide.cover, wide.edge, wide.inwards) == ((0.5625, 1.0), (1.0, 1.0), 0.5)
     assert (tall.cover, tall.edge, tall.inwards) == ((1.0, 0.5625), (1.0, 1.0), 0.5)

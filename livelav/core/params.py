@@ -238,7 +238,9 @@ _CHOICES: tuple[Choice, ...] = (
         scope="song",
         help="ws of a tick: newest, or between two",
     ),
-    Choice("show.aspect", "fill", ("fit", "fill"), scope="song", help="how a square picture meets a wide window"),
+    Choice(
+        "show.aspect", "fill", ("fit", "fill", "stretch"), scope="song", help="how a square picture meets a wide window"
+    ),
 )
 
 

@@ -34,6 +34,8 @@ _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a
 _LIKELY = 256, 512  # pixels of an image's side, the likelier first; a processor prepares both: its memory comes slowly
 _PREPARING = 30, 18  # of a picture; some drivers make other programs for sizes that are powers of two
 
+Aspect = Literal["fill", "fit", "stretch"]
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -44,7 +46,7 @@ class Moment:
     rms: float = 0.0  # linear, of the sound heard now
     onset: float = 0.0  # about 1 at a clear attack
     light: float = 1.0  # 1 shown, 0 black: blackout
-    aspect: Literal["fill", "fit"] = "fill"
+    aspect: Aspect = "fill"
     order: str = ""  # of effects: `chain.order`
     pattern: bool = False  # the test pattern instead
     shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
@@ -302,8 +304,11 @@ def _pixel(size: Size) -> float:
     return min(size) / 720.0
 
 
-def framing(size: Size, aspect: Literal["fill", "fit"]) -> Framing:
-    """fill: the window is full and the image's longer way is cut; fit: the image is whole and the rest is black."""
+def framing(size: Size, aspect: Aspect) -> Framing:
+    """fill: the window is full and the image's longer way is cut; fit: the image is whole and the rest is black;
+    stretch: both, and it is no square any more."""
+    if aspect == "stretch":
+        return Framing((1.0, 1.0), (1.0, 1.0), 0.5)
     width, height = size
     short, long = min(size), max(size)
     if aspect == "fill":
