@@ -69,6 +69,7 @@ def rms_error(image: NDArray[np.floating], reference: NDArray[np.floating]) -> f
         (by_torch, "bf16", rms_error, CLOSE),
         (by_openvino, "f32", relative_error, EXACT),
         (by_openvino, "bf16", rms_error, CLOSE),
+        (by_openvino, "f16", rms_error, CLOSE),
     ],
 )
 def test_engines_draw_what_the_file_draws_at_home(
@@ -82,6 +83,8 @@ def test_engines_draw_what_the_file_draws_at_home(
     mapping = StyleGAN2.from_tensors(found.config, found.tensors).mapping
     network = static_network(found.config, found.tensors)
     row = None if label is None else torch.from_numpy(label).float()[None]
+    if precision == "f16" and not found.config.fits_half:
+        pytest.skip("nobody computes this one in float16: its activations have no bounds")
     for noise_mode, noise in NOISES.items():
         picture = engine(network, noise_mode, precision)
         for psi in (1.0, 0.7):
