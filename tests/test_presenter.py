@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from livelav.control.commands import Toggle
 from livelav.control.switches import ShowState
 from livelav.core.clock import FakeClock
 from livelav.core.params import Settings
@@ -43,7 +44,7 @@ class Stage:
         self.balance = 0.0
         self.pace, self.board, self.latency = Board(PACE_FIELDS), Board(MAIN_FIELDS), Histogram()
         self.presenter = Presenter(self.display, self.streams, self.pace, self.board, self.latency, self.clock, FPS)
-        self.state, self.settings = ShowState(), Settings()
+        self.state, self.settings, self.choices = ShowState(), Settings(), CHOICES
 
     def publish(self, seed, onset=0.0, stream=0, side=64):
         soft = np.random.default_rng(seed).integers(0, 255, (4, 4, 4)).astype(np.uint8)
@@ -61,7 +62,7 @@ class Stage:
         """Pixels after n pictures."""
         for _ in range(n):
             self.clock.sleep(self.presenter.left_s())
-            self.presenter.present(self.settings, CHOICES, self.state, list, 0.0, self.balance)
+            self.presenter.present(self.settings, self.choices, self.state, list, 0.0, self.balance)
         return np.frombuffer(self.display.fbo.read(), np.uint8).copy()
 
 
@@ -100,6 +101,45 @@ def test_frozen_nothing_moves_whatever_comes(stage):
     assert np.abs(frozen.astype(int) - before).max() < 30, "it is the picture that was frozen"
     stage.state = ShowState()
     assert np.abs(stage.present().astype(int) - frozen).max() > 30, "the newest image is shown at once"
+
+
+OTHERWISE = {"show.zoom": 2.0, "show.hue": 120.0, "show.contour": 0.0, "show.density": 9.0, "kaleidoscope.amount": 1.0}
+
+
+def test_frozen_nothing_moves_whatever_drives_and_recalls_do_to_settings_and_choices(stage):
+    stage.publish(1)
+    stage.present(TRIAL + 1)
+    stage.state = ShowState(freeze=True)
+    frozen = stage.present()
+    stage.settings = Settings().with_values(OTHERWISE)
+    stage.choices = {"show.aspect": "fit", "chain.order": "grain kaleidoscope"}
+    assert np.array_equal(frozen, stage.present(3))
+    stage.state = ShowState()
+    assert np.abs(stage.present().astype(int) - frozen).max() > 30, "what was moved meanwhile is seen at once"
+
+
+def test_frozen_the_light_still_obeys(stage):
+    stage.settings = bright = Settings().with_values({"show.flash_limit": 60.0})
+    stage.publish(1)
+    stage.present(TRIAL + 1)
+    stage.state = ShowState(freeze=True)
+    frozen = stage.present()
+    stage.settings = bright.with_values({"show.brightness": 0.5})
+    assert np.abs(stage.present() - 0.5 * frozen).max() <= 2
+    stage.settings, stage.state = bright, ShowState(freeze=True, pattern=True)
+    assert np.abs(stage.present().astype(int) - frozen).max() > 30, "the test pattern"
+    stage.state = ShowState(freeze=True).apply(Toggle("blackout"), stage.clock.now_s())
+    assert stage.present(50).max() <= 1
+    stage.state = stage.state.apply(Toggle("blackout"), stage.clock.now_s())
+    assert np.array_equal(stage.present(50), frozen)
+
+
+def test_a_show_that_begins_frozen_stands_as_it_began(stage):
+    stage.state = ShowState(freeze=True)
+    stage.publish(1)
+    began = stage.present()
+    stage.settings = Settings().with_values(OTHERWISE)
+    assert np.array_equal(began, stage.present(3))
 
 
 def test_pictures_are_evenly_spaced_and_late_ones_are_counted(stage):

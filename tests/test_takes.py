@@ -290,6 +290,33 @@ def test_what_the_audience_saw_of_switches_is_seen_again(tmp_path, encoder, stat
     assert at[2.4].moment.light == 1 and not at[2.4].moment.pattern and at[2.6].moment.pattern
 
 
+def test_frozen_no_drive_and_no_recall_is_seen_again_but_light_is(tmp_path, encoder, stats, music) -> None:
+    folder = config_dir() / "presets"
+    folder.mkdir(parents=True)
+    (folder / "other.toml").write_text(
+        'schema = 1\n[choices]\nshow.aspect = "fit"\nchain.order = "grain"\n[params]\nshow.contour = 0.1\n'
+    )
+    script: list[Done] = [
+        (0.1, SetDrive("show.hue", Drive("sine", 0.5, 1.0))),
+        (0.5, Toggle("freeze")),
+        (0.6, Recall("other")),
+        (0.7, SetParam("show.brightness", 0.25)),
+        (1.0, Toggle("freeze")),
+    ]
+    show = LiveShow(music[: 2 * RATE_HZ], encoder, stats, script, preset_morph="0")
+    steps, _ = again(show.take_to(tmp_path / "show.take"), encoder, stats, fps=30)
+    moments = [step.moment for step in steps]
+    assert len({moment.settings["show.hue"] for moment in moments[5:14]}) > 5, "the drive moves it"
+    frozen = [moment for step, moment in zip(steps, moments, strict=True) if 0.51 < step.time_s < 0.99]
+    before = next(step.moment for step in reversed(steps) if step.time_s < 0.5)
+    assert frozen[-1].settings["show.brightness"] == 0.25
+    for moment in frozen:
+        light = {"show.brightness": moment.settings["show.brightness"]}
+        assert moment.settings == before.settings.with_values(light)
+        assert (moment.aspect, moment.order) == (before.aspect, before.order)
+    assert (moments[-1].aspect, moments[-1].order, moments[-1].settings["show.contour"]) == ("fit", "grain", 0.1)
+
+
 # ---- what is written
 
 

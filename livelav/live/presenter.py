@@ -59,6 +59,7 @@ class Presenter:
         self._tell_pace()
         now_s = self._pace.begun_s
         self._picture_s = now_s  # the picture's own time: it stands while the show is frozen
+        self._unfrozen: Moment | None = None  # the last: by that it is drawn meanwhile
         self._seen = [0, 0]  # the number of either stream's newest image
         self._heard = 0.0, 0.0  # rms and onset that belong to the image shown
         self._heard_s = now_s
@@ -108,6 +109,10 @@ class Presenter:
             shown_s=begin_s,
             balance=balance,
         )
+        if state.freeze and self._unfrozen is not None:
+            moment = self._unfrozen.frozen(moment)
+        else:
+            self._unfrozen = moment
         board["scale"] = self._governor.scale if self._governor else 1.0
         self._draw(moment, board["scale"])
         if board["first_s"]:

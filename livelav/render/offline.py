@@ -93,7 +93,7 @@ class Script:
         self._done = itertools.groupby(done, key=lambda one: one[0])
         self._next = next(self._done, None)
         self._parts: tuple[Part, ...] = ()  # of the last picture
-        self._balance = 0.0  # of it
+        self._unfrozen: Moment | None = None  # the last
         self._stood = 0  # pictures that were frozen: their own time stands still
 
     def steps(self, sound: Iterator[Floats], rate_hz: int) -> Iterator[Step]:
@@ -184,13 +184,13 @@ class Script:
         desk = self._desk
         features, choices = self._frames[-1].frame.features, desk.scenes.scene.choices
         onset, self._onset = self._onset, 0.0
-        if desk.state.freeze and self._parts:
+        aspect: Any = choices["show.aspect"]  # checked in the scene
+        stands = self._unfrozen if desk.state.freeze else None
+        if stands:
             self._stood += 1
         else:
             share = time_s / self._hop_s - (made - 1) if choices["generate.between"] != "newest" else 1.0
             self._parts = self._casting.see(self._frames[0], self._frames[-1], share, float(1 / self._fps))
-            self._balance = self._casting.balance
-        aspect: Any = choices["show.aspect"]  # checked in the scene
         moment = Moment(
             desk.played,
             float((number - self._stood) / self._fps),
@@ -201,8 +201,12 @@ class Script:
             order=choices["chain.order"],
             pattern=desk.state.pattern,
             shown_s=time_s,
-            balance=self._balance,
+            balance=self._casting.balance,
         )
+        if stands:
+            moment = stands.frozen(moment)
+        else:
+            self._unfrozen = moment
         return Step(number, time_s, self._parts, moment)
 
 

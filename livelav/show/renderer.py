@@ -16,7 +16,7 @@ import moderngl
 import numpy as np
 
 from livelav.core.effects import Effect
-from livelav.core.params import EFFECTS, Settings
+from livelav.core.params import EFFECTS, PARAMS, Settings
 from livelav.core.values import Bytes, Image
 from livelav.show.chain import MOVING, Acting, EffectChain, hand_over
 from livelav.show.crossfade import Crossfade, Seen
@@ -29,6 +29,7 @@ from livelav.show.targets import Size, make_target, release_target, texture_of
 SPREADS = 4.0  # show.density counts the lines within two standard deviations of the level, either way
 _LINE = 1.4  # half of a line's width, to the middle of its edge, in pixels of a picture of 720 lines
 FRAME_HZ = 60.0  # what effects do with every picture is said for this rate
+_EVENING = tuple(p.name for p in PARAMS if p.scope != "song")  # settings that move also while the picture stands
 _TIME_S = 3600.0  # after which effects' time begins again: float32 would lose a long night's fractions
 
 _LIKELY = 256, 512  # pixels of an image's side, the likelier first; a processor prepares both: its memory comes slowly
@@ -51,6 +52,12 @@ class Moment:
     pattern: bool = False  # the test pattern instead
     shown_s: float | None = None  # when it is presented, where time_s stands still: while the show is frozen
     balance: float = 0.0  # between the two streams of images: 0 the first alone, 1 the second
+
+    def frozen(self, now: "Moment") -> "Moment":
+        """This moment, as it stands while the show is frozen: of `now` it has what is not the picture's own, as light,
+        the master's brightness and the test pattern."""
+        settings = self.settings.with_values({name: now.settings[name] for name in _EVENING})
+        return replace(self, settings=settings, light=now.light, pattern=now.pattern, shown_s=now.shown_s)
 
 
 class Renderer:
