@@ -208,6 +208,20 @@ def test_what_is_due_within_half_a_picture_of_the_next_one_belongs_to_it(stage):
     assert stage.presenter.ahead_s == pytest.approx(1.5 / 144, rel=0.01)
 
 
+@pytest.mark.parametrize("refresh_s", [0.0, 1 / 144])
+def test_a_display_that_hung_makes_what_is_due_come_hardly_earlier(stage, refresh_s):
+    stage.publish(1)
+    stage.display.refresh_s = refresh_s
+    stage.present(1000)
+    stage.clock.sleep(stage.presenter.left_s())
+    before_s = stage.presenter.ahead_s
+    stage.display.refresh_s = 1.0
+    stage.present()
+    stage.display.refresh_s = refresh_s
+    stage.clock.sleep(stage.presenter.left_s())
+    assert stage.presenter.ahead_s == pytest.approx(before_s, abs=0.12 / FPS)
+
+
 def test_a_crossfade_is_continuous_from_the_one_stream_to_the_other_whatever_their_sizes(stage):
     stage.settings = Settings().with_values({"show.drift": 0.0})
     stage.publish_waves(0, 64, 0.7)

@@ -65,8 +65,9 @@ class Pace:
     def shown(self, now_s: float) -> float:
         """What drawing and presenting took of the processor's time, in seconds, waiting left out."""
         draw_s, show_s = self._drawn_s - self.begun_s, now_s - self._asked_s
-        self._draw_s += (min(draw_s, self._pacer.period_s) - self._draw_s) / _PICTURES  # a stall says nothing of others
-        self._show_s += (show_s - self._show_s) / _PICTURES
+        # a stall says nothing of others; a display of half the pace that was asked for takes two periods
+        self._draw_s += (min(draw_s, self._pacer.period_s) - self._draw_s) / _PICTURES
+        self._show_s += (min(show_s, 2.0 * self.period_s) - self._show_s) / _PICTURES
         return draw_s + show_s
 
     @property
