@@ -198,6 +198,42 @@ def test_a_display_that_only_says_it_waits_is_paced_by_the_clock(stage):
     assert stage.clock.now_s() - begin_s == pytest.approx(1.0, rel=0.05)
 
 
+@pytest.mark.parametrize("covered", [25, 400])
+def test_a_display_that_did_not_wait_for_a_while_sets_the_pace_again(stage, covered):
+    stage.publish(1)
+    stage.display.refresh_s = 1 / 144
+    stage.present(500)
+    stage.display.refresh_s = 1e-6
+    stage.present(covered)
+    stage.display.refresh_s = 1 / 144
+    stage.present(600)
+    late = stage.board["late"]
+    stage.present(144)
+    assert stage.pace["period_s"] == pytest.approx(1 / 144, rel=0.01)
+    assert np.diff(stage.display.shown_s[-144:]).max() < 1.01 / 144
+    assert stage.board["late"] == late
+
+
+def test_a_display_that_never_waits_is_seldom_tried_and_not_for_long(stage):
+    stage.publish(1)
+    chance = np.random.default_rng(0)
+
+    class Laboured(ShowState):
+        def light(self, now_s):
+            stage.clock.sleep(chance.uniform(0.0005, 0.004))
+            return super().light(now_s)
+
+    stage.display.refresh_s = 1e-6
+    stage.present(40)
+    stage.state = Laboured()
+    begin_s = stage.clock.now_s()
+    stage.present(40 * int(FPS))
+    seconds = stage.clock.now_s() - begin_s
+    assert seconds > 0.95 * 40
+    shown_s = np.array(stage.display.shown_s[-40 * int(FPS) :])
+    assert all(np.sum((shown_s >= at) & (shown_s < at + 1.0)) < FPS + 10 for at in shown_s)
+
+
 def test_what_is_due_within_half_a_picture_of_the_next_one_belongs_to_it(stage):
     stage.publish(1)
     stage.present(100)

@@ -7,6 +7,8 @@ next too late. Knows no display and no picture.
 from livelav.core.clock import Clock, Pacer
 
 _TOO_QUICK = 30  # presents in a row that did not wait as they should have
+_QUICK_S = 0.002  # from one picture to the next: nothing waited
+_TRIED_S, _TRIED = 5.0, 6  # after so long so many pictures try whether it waits by now: some do not while covered
 _PICTURES = 20  # over which it is judged how long one takes
 _SPARE_S = 0.002  # one that takes so much longer than others is shown in time
 
@@ -21,7 +23,8 @@ class Pace:
         self._pacer = Pacer(fps, self.begun_s)
         self.period_s = self._pacer.period_s
         self._waits = False  # whether presenting waits for the display
-        self._quick = 0
+        self._quick, self._quick_s = 0, _QUICK_S
+        self._tried_s = self.begun_s  # when it was found not to wait, or tried
         self._drawn_s = self._asked_s = self.begun_s
         self._draw_s = self._show_s = 0.0  # what either takes, as a rule
 
@@ -43,16 +46,27 @@ class Pace:
         `waits`: the display says that presenting waits for it. Some drivers say so and do not.
         """
         step_s, self.begun_s = now_s - self.begun_s, now_s
-        late = self._pacer.advance(now_s)
+        late, waited = self._pacer.advance(now_s), self._waits
+        if waited:
+            self._judge(step_s, now_s)
+        elif self._quick >= _TOO_QUICK and now_s - self._tried_s > _TRIED_S:
+            self._quick = _TOO_QUICK - _TRIED
         self._waits = waits and self._quick < _TOO_QUICK
         if not self._waits:
             self.period_s = self._pacer.period_s
             return step_s, late
         late = int(step_s > 1.5 * self.period_s)  # a period is what the display takes, not what was asked for
-        self._quick = self._quick + 1 if step_s < 0.002 else 0
-        if not late:
+        if not late and step_s >= self._quick_s:
             self.period_s += 0.05 * (step_s - self.period_s)
         return step_s, late
+
+    def _judge(self, step_s: float, now_s: float) -> None:
+        """Whether presenting waited, as the display says. One that was caught once is believed less: it must not draw
+        as fast as it can whenever it is tried."""
+        self._quick = self._quick + 1 if step_s < self._quick_s else 0
+        if self._quick == _TOO_QUICK:
+            self._tried_s = now_s
+            self._quick_s = max(_QUICK_S, 0.25 * self._pacer.period_s)
 
     def wait(self) -> None:
         """From the moment a picture is drawn until it is to be shown."""
