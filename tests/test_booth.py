@@ -387,6 +387,20 @@ def follows_main(config, shared, events):
     events.send({"kind": "ended"})
 
 
+def is_closed_once(config, shared, events):
+    """Its cross is clicked the first time."""
+    shared.board["live"] = 1.0
+    shared.board["drawn"] += 1
+    if shared.board["drawn"] > 1:
+        follows_main(config, shared, events)
+    events.send({"kind": "ended"})
+
+
+def has_no_window(config, shared, events):
+    events.send({"kind": "warning", "text": "no window for the operator"})
+    events.send({"kind": "ended"})
+
+
 def dies(config, shared, events):
     shared.board["live"] = 1.0
     raise RuntimeError("no luck")
@@ -424,6 +438,24 @@ def test_hands_there_move_the_show_and_closing_it_turns_its_switch_off(live: Liv
     turns(live, lambda: not live.desk.state.operator)
     assert live.desk.scenes.preset == "pulse"
     assert live.booth.child.restarts == 0
+
+
+def test_while_keys_are_locked_its_cross_leaves_it_open(live: Live) -> None:
+    with_child(live, is_closed_once)
+    live.desk.press(["O", "SPACE"], 1.0)
+    news = turns(live, lambda: live.shared.operator["drawn"] == 2)
+    assert live.desk.state.operator and live.booth.child.restarts == 0
+    assert any("Space unlocks" in text for text in news)
+    live.desk.press(["SPACE", "O"], 2.0)
+    turns(live, lambda: live.booth.child.finished)
+    assert not live.desk.state.operator
+
+
+def test_a_window_that_cannot_be_had_is_not_tried_again_while_keys_are_locked(live: Live) -> None:
+    with_child(live, has_no_window)
+    live.desk.press(["O", "SPACE"], 1.0)
+    news = turns(live, lambda: not live.desk.state.operator)
+    assert news == ["no window for the operator", "ended"]
 
 
 def test_its_key_closes_it_and_opens_it_again(live: Live) -> None:

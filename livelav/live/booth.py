@@ -115,6 +115,11 @@ class Booth:
             else:
                 news.append(event)
         gone = any(event["kind"] == "ended" for event in news)
+        if gone and desk.state.operator and desk.state.lock and self.child.board["live"]:  # its key would do nothing
+            gone = False
+            self._open(live, now_s)
+            text = "keys are locked, and the operator's window opens again: Space unlocks"
+            news.append({"kind": "warning", "text": text})
         if self.child.crashes(now_s) >= _CRASHES_TO_REST and self._is_open:
             news.append({"kind": "warning", "text": "the operator's window keeps dying: press O to try again"})
             gone = True
@@ -134,9 +139,12 @@ class Booth:
         if not wanted:
             self.child.rest()
         else:
-            config, shared = self.child.args
-            self.child.args = (replace(config, picture=live.surface.place), shared)
-            self.child.begin(now_s)
+            self._open(live, now_s)
+
+    def _open(self, live: Live, now_s: float) -> None:
+        config, shared = self.child.args
+        self.child.args = (replace(config, picture=live.surface.place), shared)
+        self.child.begin(now_s)
 
     def _tell(self, live: Live, now_s: float) -> None:
         self._told_s = now_s
