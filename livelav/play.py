@@ -100,20 +100,23 @@ def _checked_folder(flag: str, path: Path) -> None:
         raise StorageError(f"{flag} {path}: the folder {folder} does not exist or cannot be written; choose another")
 
 
-def _before(resume: bool, preset: str | None) -> Running | None:
-    """Where the last show stood, if this one is to begin there. Raises ParamError, StorageError."""
+def _before(resume: bool, preset: str | None) -> tuple[Running | None, str]:
+    """Where the last show stood, if this one is to begin there, and what the terminal is told of it, for those to see
+    who look at the picture. Raises ParamError, StorageError."""
     if resume and preset is not None:
         raise ParamError("--resume and --preset both say how to begin: give one of them")
+    last, notice = None, ""
     if resume:
         last = last_show()
         if last.ended:  # in the dark, as shows do
-            return replace(last, dark="")
+            last = replace(last, dark="")
         if last.dark:
-            tell(f"it was dark where the show was cut off, and still is: {last.dark} brings the light back")
-        return last
-    if put_aside():
-        tell("the last show was cut off; `livelav --resume` begins where it stood")
-    return None
+            notice = f"it was dark where the show was cut off, and still is: {last.dark} brings the light back"
+    elif put_aside():
+        notice = "the last show was cut off; `livelav --resume` begins where it stood"
+    if notice:
+        tell(notice)
+    return last, notice
 
 
 def _songs(set_list: str | None, before: Running | None) -> tuple[Song, ...]:
@@ -160,7 +163,7 @@ def play(
         raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
     if link:
         check_link()
-    before = _before(resume, preset)
+    before, notice = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
     set_list = absolute(set_list) or (before.set_list if before else None)
     songs = _songs(set_list, before)
@@ -196,6 +199,7 @@ def play(
         set_list=set_list,
         stood=before,
         banks=tuple(banks),
+        notice=notice,
         synth=replace(config.synth, model=model, trace=trace),
         link=link,
         size=size,

@@ -29,6 +29,7 @@ from livelav.show.hud import _fits
 from livelav.show.operator import OPERATOR_FIELDS
 
 DEADLINE_S = 20.0
+NOTICE = "the last show was cut off"
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     """A show that is not started: all that it knows, without its processes."""
     monkeypatch.setenv("LIVELAV_CONFIG", str(tmp_path))
     config = live_config("demo", scene=first_scene(None, None, {"osc": "off"}))
-    made = Live(replace(config, songs=tuple(Song(name) for name in ("calm", "pulse", "storm"))))
+    songs = tuple(Song(name) for name in ("calm", "pulse", "storm"))
+    made = Live(replace(config, songs=songs, notice=NOTICE))
     made.shared.main["first_s"], made.shared.pace["period_s"] = 1.0, 1 / 60
     made._surface = HeadlessSurface((16, 16))
     yield made
@@ -258,6 +260,20 @@ def test_alarms_stand_before_warnings_and_the_newest_warning_comes_first(live: L
     alarms = live.booth.view(live, 10.0)["alarms"]
     assert [label for label, _text, _warns in alarms] == ["SILENT", "DISK", "quit?", "!", "!", "!"]
     assert [text for label, text, _warns in alarms if label == "!"] == ["third", "second", "first"]
+
+
+def test_what_the_terminal_was_told_is_seen_after_the_first_picture_and_not_told_again(live: Live, capsys) -> None:
+    for child in live.children:
+        child.rest()
+    live.shared.main["first_s"] = 0.0
+    live._watch(5.0)
+    assert not [row for row in alarms(live, 5.0) if row[0] == "!"]
+    live.shared.main["first_s"] = 6.0
+    for now_s in (6.1, 6.2, 7.0):
+        live._watch(now_s)
+    assert [row for row in alarms(live, 25.0) if row[0] == "!"] == [("!", NOTICE, True)]
+    assert not live.recent_warnings(27.0)
+    assert not capsys.readouterr().err
 
 
 def test_a_small_window_keeps_alarms_and_switches(live: Live) -> None:

@@ -5,12 +5,16 @@ import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_scenes import BEAT, START
 
+from livelav import play
+from livelav.cli import cli
 from livelav.control.commands import Panic, Recall, Save, SetParam
 from livelav.core import generations
 from livelav.core.errors import PresetError, StorageError
@@ -25,6 +29,7 @@ from livelav.core.setlists import Song, every_preset, load_set_list
 from livelav.core.store import config_dir
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs
+from livelav.live.crew import LiveConfig
 from livelav.play import _songs
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -260,6 +265,23 @@ def test_a_show_that_was_cut_off_can_be_resumed_also_after_the_next_one_was_begu
     assert not put_aside()
     running_path().write_bytes(Running(START, "later", ended=True).as_json())
     assert last_show().preset == "later"
+
+
+def test_that_a_show_can_be_resumed_is_said_once_to_the_terminal_and_once_to_who_plays(monkeypatch) -> None:
+    said: list[str] = []
+
+    def run_live(config: LiveConfig, _open: object) -> object:
+        said.append(config.notice)
+        return SimpleNamespace(shared=SimpleNamespace(main={"presented": 1}))
+
+    monkeypatch.setattr(play, "run_live", run_live)
+    config_dir().mkdir(parents=True, exist_ok=True)
+    for ended, dark, flags in ((False, "", []), (True, "", []), (False, "fade", ["--resume"])):
+        running_path().write_bytes(Running(START, "calm", ended=ended, dark=dark).as_json())
+        done = CliRunner().invoke(cli, ["--headless", *flags])
+        assert done.exit_code == 0 and done.output.count("cut off") == (said[-1] != "")
+    offer, nothing, dark = said
+    assert "livelav --resume" in offer and not nothing and "fade brings the light back" in dark
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class LiveConfig:
     set_list: str | None = None  # the list that these are from
     stood: Running | None = None  # where the show stood that this one goes on from
     banks: tuple[Bank, ...] = ()
+    notice: str = ""  # what the terminal was told, for those who look at the picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class Live:
         self._warnings: list[tuple[float, str]] = []  # (when, what)
         self.hud_text, self.lasting = statistics.HudText(), statistics.Lasting()
         self.final: dict[str, Any] = {}  # the last statistics, once it is closed
-        self._fallback = config.fallback
+        self._fallback, self._notice = config.fallback, config.notice
         self._memory = PeakMemory()
         self._asked_to_end = self._is_fullscreen = self._ended = False
         self._ends_s = math.inf
@@ -301,6 +301,9 @@ class Live:
             self._warn(news, now_s)
         if self.shared.main["first_s"]:
             self.desk.keep(now_s)
+            if self._notice:
+                self._show_warning(self._notice, now_s)
+                self._notice = ""
         if self._config.stats and now_s - self._stats_s > _STATS_S and self.shared.main["first_s"]:
             self._stats_s = now_s
             try:
@@ -336,8 +339,11 @@ class Live:
                 self._warn(event["text"], now_s)
 
     def _warn(self, text: str, now_s: float) -> None:
-        self._warnings = [*self._warnings, (now_s, text)][-3:]
+        self._show_warning(text, now_s)
         tell(text)
+
+    def _show_warning(self, text: str, now_s: float) -> None:
+        self._warnings = [*self._warnings, (now_s, text)][-3:]
 
     def recent_warnings(self, now_s: float) -> list[str]:
         """Those that the operator should still see."""
