@@ -7,6 +7,7 @@ import mmap
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -160,14 +161,32 @@ def test_a_damaged_engine_is_a_miss() -> None:
     assert engine_cache.read(KEY) == bytes(range(200))
 
 
-def test_the_oldest_engine_goes() -> None:
-    keys = [replace(KEY, device=f"card {i}") for i in range(engine_cache.MOST + 3)]
+def kept_of(keys: list[Key]) -> list[Key]:
+    """Which are still there, after each was written a second after the one before it. Uses none of them."""
+    now_s = time.time() - len(keys)
     for i, key in enumerate(keys):
         engine_cache.write(key, b"engine")
-        if key.path.exists():
-            os.utime(key.path, (i, i))
-    kept = [key for key in keys if engine_cache.read(key)]
-    assert len(kept) == engine_cache.MOST and kept[-1] == keys[-1]
+        os.utime(key.path, (now_s + i, now_s + i))
+    return [key for key in keys if key.path.exists()]
+
+
+def test_the_engine_unused_for_longest_goes_when_they_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [replace(KEY, device=f"card {i}") for i in range(6)]
+    size = engine_cache.DIGEST + len(b"engine")
+    monkeypatch.setattr(engine_cache, "MOST_BYTES", 4 * size + 1)
+    assert kept_of(keys) == keys[2:]
+    assert engine_cache.read(keys[2]) is not None, "which counts as use"
+    engine_cache.write(KEY, b"engine")
+    assert [key for key in keys if key.path.exists()] == [keys[2], *keys[4:]]
+
+
+def test_notes_of_a_few_bytes_push_no_engine_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model and each number of threads has one; an engine takes minutes to build."""
+    keys = [replace(KEY, device=f"card {i}") for i in range(100)]
+    with monkeypatch.context() as bounded:
+        bounded.setattr(engine_cache, "MOST", 60)
+        assert kept_of(keys) == keys[40:], "yet they do not grow without end"
+    assert kept_of(keys) == keys
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,11 @@ from livelav.core.store import cache_dir, listing, write_atomic
 
 SUFFIX = ".engine"
 DIGEST = hashlib.sha256().digest_size
-MOST = 32  # files kept, one or two for each model; the one unused for longest goes
+# What is kept in all; the one unused for longest goes. The weights of a model of 1024 px are 60 MB in float16 and 120
+# in float32, so that the engines of some seventy such models stay. Beside them lie notes of a few bytes, which no disk
+# feels: their number only keeps a listing quick.
+MOST_BYTES = 8 << 30
+MOST = 1024
 LARGEST = 2**31  # bytes of one
 
 
@@ -56,15 +60,24 @@ def read(key: Key) -> bytes | None:
 
 
 def write(key: Key, engine: bytes) -> None:
-    """Keeps an engine, and no more than MOST of them."""
+    """Keeps an engine, and no more than MOST of them and MOST_BYTES in all."""
     with contextlib.suppress(StorageError, OSError):
         write_atomic(key.path, hashlib.sha256(engine).digest() + engine)
-        kept = sorted(listing(key.path.parent, SUFFIX), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in kept[MOST:]:
-            path.unlink(missing_ok=True)
+        _bound(key.path.parent)
 
 
 def forget(key: Key) -> None:
     """Of one that its engine refused."""
     with contextlib.suppress(OSError):
         key.path.unlink(missing_ok=True)
+
+
+def _bound(folder: Path) -> None:
+    """Removes what was unused for longest. Raises OSError."""
+    files = [(path, path.stat()) for path in listing(folder, SUFFIX)]
+    files.sort(key=lambda file: file[1].st_mtime, reverse=True)
+    total = 0
+    for number, (path, figures) in enumerate(files, 1):
+        total += figures.st_size
+        if number > MOST or total > MOST_BYTES:
+            path.unlink(missing_ok=True)
