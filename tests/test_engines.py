@@ -189,6 +189,30 @@ def test_notes_of_a_few_bytes_push_no_engine_out(monkeypatch: pytest.MonkeyPatch
     assert kept_of(keys) == keys
 
 
+def test_what_killed_writers_left_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        for name in ("replace", "unlink"):  # as at the moment before it has its name
+
+            def end(*_: object) -> None:
+                raise OSError
+
+            killed.setattr(f"livelav.core.store.os.{name}", end)
+        engine_cache.write(KEY, b"engine")
+        engine_cache.write(replace(KEY, device="other"), b"engine")
+    old, new = KEY.path.parent.iterdir()
+    then_s = time.time() - engine_cache.STALE_S - 1.0
+    os.utime(old, (then_s, then_s))
+    engine_cache.write(KEY, b"engine")
+    assert set(KEY.path.parent.iterdir()) == {new, KEY.path}, "one of now may be another's at work"
+
+
+def test_an_engine_that_is_kept_waits_for_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    engine_cache.write(KEY, b"engine")
+    assert engine_cache.read(KEY) == b"engine" and not waited
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("LIVELAV_CACHE", str(tmp_path / "file" / "cache"))

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ DIGEST = hashlib.sha256().digest_size
 MOST_BYTES = 8 << 30
 MOST = 1024
 LARGEST = 2**31  # bytes of one
+STALE_S = 600.0  # no write rests for that long: what it left is of a writer that was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def read(key: Key) -> bytes | None:
 def write(key: Key, engine: bytes) -> None:
     """Keeps an engine, and no more than MOST of them and MOST_BYTES in all."""
     with contextlib.suppress(StorageError, OSError):
-        write_atomic(key.path, hashlib.sha256(engine).digest() + engine)
+        _sweep(key.path.parent)  # before anything is written: a full disk may be full of these
+        # on the way to the first picture, which waits for no disk: one that a crash cuts off is a miss
+        write_atomic(key.path, hashlib.sha256(engine).digest() + engine, durable=False)
         _bound(key.path.parent)
 
 
@@ -70,6 +74,14 @@ def forget(key: Key) -> None:
     """Of one that its engine refused."""
     with contextlib.suppress(OSError):
         key.path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed writers left behind: a synth that is to join is ended at any moment."""
+    for left in folder.glob(f".*{SUFFIX}.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink()
 
 
 def _bound(folder: Path) -> None:
