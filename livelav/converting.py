@@ -19,17 +19,20 @@ from typing import Any
 import psutil
 
 from livelav import __version__
-from livelav.core.errors import LivelavError, StorageError
+from livelav.core.errors import BackendError, LivelavError, StorageError
 from livelav.core.processor import BESIDES, physical_cores, stand_behind
 from livelav.core.store import write_json
+from livelav.generate.backend import Backend
 from livelav.generate.checkpoint import Foreign, read_foreign
-from livelav.generate.files import SUFFIX, write_checkpoint
-from livelav.generate.library import load_generator
+from livelav.generate.files import SUFFIX, read_checkpoint, write_checkpoint
+from livelav.generate.library import build
+from livelav.generate.static import static_network
 from livelav.generate.statistics import COUNT, WSpread, figures, label_count, shown_ws, spread_of_w, use_one_thread
 from livelav.importing import PAINTING_BYTES, Request
 from livelav.show.sheet import contact_sheet
 
 SHOWN, COLUMNS, SHOWN_PX = 16, 4, 256  # pictures of the contact sheet
+PAINTERS = {"openvino cpu": "f32", "torch cpu": "fp32"}  # in float32, which every processor computes in
 MOST_THREADS = 4  # each one's stack and heap count as memory
 LOOKS_S = 0.01  # between two looks at how much memory is taken
 
@@ -81,13 +84,29 @@ def convert(request: Request, tell: Tell, memory: "Memory") -> None:
     path = folder / f"{name}{SUFFIX}"
     write_checkpoint(path, config, tensors, spread.mean, spread.std, spread.by_label)
     tell("pictures", 0.0)
-    generator = load_generator(path, threads=min(physical_cores(), MOST_THREADS))  # whatever it is, it can be played
+    painter = paints(path)  # whatever it is, it can be played
     pictures = []
     for ws in shown_ws(config, tensors, spread, SHOWN):
-        pictures.append(generator.synthesize(ws))
+        pictures.append(painter.synthesize(ws))
         tell("pictures", len(pictures) / SHOWN)
     contact_sheet(pictures, folder / f"{name}.png", SHOWN, COLUMNS, SHOWN_PX)
     write_json(folder / f"{name}.json", card(request, foreign, spread))
+
+
+def paints(path: Path) -> Backend:
+    """The model on the processor, for its pictures. What it computes best in is not weighed: this process stands behind
+    all others and may take little memory, and shows keep what was measured. Raises ModelError, BackendError."""
+    checkpoint = read_checkpoint(path)
+    network = static_network(checkpoint.config, checkpoint.tensors)  # of no file: engines keep nothing of it
+    reasons = []
+    for engine, precision in PAINTERS.items():
+        try:
+            painter = build(network, engine, min(physical_cores(), MOST_THREADS), precision=precision)
+            painter.warmup()
+            return painter
+        except BackendError as error:
+            reasons.append(str(error))
+    raise BackendError(f"no engine runs this generator: {' | '.join(reasons)}")
 
 
 def card(request: Request, foreign: Foreign, spread: WSpread) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from test_generate_library import without_openvino
 from test_mapping import Encoder, features, off
 from x_foreign import (
     CODE,
@@ -34,8 +35,9 @@ import livelav
 from live import gone
 from live import livelav as run_livelav
 from livelav import importing
-from livelav.core.errors import LivelavError, ModelError, StorageError
-from livelav.core.store import models_dir
+from livelav.converting import paints
+from livelav.core.errors import BackendError, LivelavError, ModelError, StorageError
+from livelav.core.store import cache_dir, models_dir
 from livelav.generate.checkpoint import read_foreign
 from livelav.generate.files import SUFFIX, read_card, read_checkpoint
 from livelav.generate.library import find_model, list_models, load_generator, model_info, remove_model
@@ -168,6 +170,26 @@ def test_the_card_is_shown_and_the_sheet_has_sixteen_pictures(source: Path, tmp_
         cell = pixels[top : top + cell_px - GAP_PX, left_px : left_px + cell_px - GAP_PX]
         blocks = cell.reshape(32, 8, 32, 8, 3).mean(axis=(1, 3))
         assert np.abs(blocks - generator.synthesize(w)[..., :3]).mean() < 5, number
+
+
+def test_an_import_leaves_to_shows_what_a_model_is_computed_best_in(source: Path) -> None:
+    """It stands behind all others and is short of memory: what it measured would hold for every show after it."""
+    imported = import_model(source)
+    assert not (cache_dir() / "engines").exists()
+    load_generator(imported.name, "openvino", threads=1)
+    assert list((cache_dir() / "engines").iterdir()), "as shows do"
+
+
+def test_the_pictures_are_painted_without_openvino_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = np.zeros((read_checkpoint(find_model("default")).stats.num_ws, 512), np.float32)
+    first = paints(find_model("default"))
+    without_openvino(monkeypatch)
+    second = paints(find_model("default"))
+    assert (first.name, second.name) == ("openvino cpu f32", "torch cpu fp32")
+    assert np.abs(first.synthesize(ws).astype(int) - second.synthesize(ws)).max() <= 1
+    monkeypatch.setitem(sys.modules, "livelav.generate.torch_backend", None)
+    with pytest.raises(BackendError, match=r"no engine runs this generator: openvino .* torch "):
+        paints(find_model("default"))
 
 
 def test_labels_move_the_pictures(source: Path) -> None:
