@@ -474,6 +474,35 @@ def test_what_a_network_computes_best_in_is_measured_once(monkeypatch: pytest.Mo
     assert len(measured) == 2, "of another model nothing is known, nor of one without a file"
 
 
+@pytest.mark.parametrize("change", ["OPTIMIZATION_CAPABILITIES", *openvino_backend.LIMITS])
+def test_what_is_best_is_measured_anew_where_the_processor_may_do_other_things(
+    monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """One run with oneDNN held to an older CPU must not decide for all later ones."""
+
+    class Lesser(CountingCore):
+        def get_property(self, device: str, name: str) -> object:
+            return ["FP32", "EXPORT_IMPORT"] if name == change else self.core.get_property(device, name)
+
+    network, core = network_of(CLAMPED, "c" * 64), Lesser()
+    with monkeypatch.context() as held:
+        if change in openvino_backend.LIMITS:
+            held.setenv(change, "AVX2")
+        held.setattr(openvino_backend.ov, "Core", lambda: core)
+        openvino_backend.OpenVINOBackend(network, 1)
+    measured: list[Any] = []
+
+    def seconds(built: Any) -> dict[str, float]:
+        measured.append(built)
+        return dict.fromkeys(built, 1.0)
+
+    monkeypatch.setattr(openvino_backend, "seconds", seconds)
+    openvino_backend.OpenVINOBackend(network, 1)
+    assert len(measured) == 1
+    openvino_backend.OpenVINOBackend(network, 1)
+    assert len(measured) == 1
+
+
 @pytest.mark.parametrize("noise_mode", ["const", "random", "none"])
 def test_once_it_is_known_what_is_best_its_engine_is_kept_too(
     monkeypatch: pytest.MonkeyPatch, noise_mode: NoiseMode

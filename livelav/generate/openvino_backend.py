@@ -10,6 +10,7 @@ package itself.
 
 import contextlib
 import io
+import os
 from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -36,6 +37,7 @@ except ImportError as error:
     ) from error
 
 NOISE_SEED = 0
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # set on oneDNN, which has a CPU do less than OpenVINO says of it
 
 
 class OpenVINOBackend:
@@ -196,14 +198,21 @@ def _devices(core: Any) -> list[str]:
 
 
 def _names(core: Any) -> str:
-    """Of the devices, as their drivers have them."""
+    """Of the devices, and what they compute in."""
     names = []
     for device in _devices(core):
         try:
-            names.append(str(core.get_property(device, "FULL_DEVICE_NAME")))
+            names.append(_described(core, device))
         except RuntimeError:  # a driver that is broken
             names.append(f"{device} unknown")
     return ", ".join(names)
+
+
+def _described(core: Any, device: str) -> str:
+    """A device as its driver has it, with all that decides what it computes in. Raises RuntimeError."""
+    able = sorted(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    limits = [os.environ.get(name) for name in LIMITS]
+    return f"{device} {core.get_property(device, 'FULL_DEVICE_NAME')} {able} {limits}"
 
 
 def _precisions(core: Any, device: str, network: StaticNetwork) -> list[str]:
@@ -236,12 +245,11 @@ def compile_cached(
     core: Any, graph: Any, network: StaticNetwork, device: str, options: dict[str, Any], noise_mode: NoiseMode
 ) -> Any:
     """The engine from the cache folder, or built and put there. Raises RuntimeError."""
-    able = sorted(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
     key = Key(
         sha256=network.sha256,
         resolution=network.config.resolution,
         engine=f"openvino {ov.get_version()} form {FORM}",
-        device=f"{device} {core.get_property(device, 'FULL_DEVICE_NAME')} {able} {sorted(options.items())}",
+        device=f"{_described(core, device)} {sorted(options.items())}",
         precision=options["INFERENCE_PRECISION_HINT"],
         noise_mode=noise_mode,
     )
