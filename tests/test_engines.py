@@ -242,7 +242,7 @@ def test_openvino_engines_are_read_back_and_damaged_ones_built_anew() -> None:
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
     def pixels() -> Bytes:
-        compiled = openvino_backend.compile_cached(core, graph, network, "CPU", options, "const")
+        compiled, _key = openvino_backend.compile_cached(core, graph, network, "CPU", options, "const")
         return openvino_backend._Compiled(compiled, network, "const").synthesize(ws, OWN_NOISE)
 
     first = pixels()
@@ -516,6 +516,57 @@ def test_once_it_is_known_what_is_best_its_engine_is_kept_too(
         compiled.append(core.compiled - before)
     assert compiled[0] >= 1 and compiled[1:] == [1, 0, 0]
     assert all(np.array_equal(pixels[0], other) for other in pixels)
+
+
+class Refusing:
+    """What OpenVINO read back, which fails at one of its methods."""
+
+    def __init__(self, real: Any, at: str) -> None:
+        self._real, self._at = real, at
+
+    def create_infer_request(self) -> "Refusing":
+        if self._at == "create_infer_request":
+            raise RuntimeError("the driver knows it no more")
+        return Refusing(self._real.create_infer_request(), self._at)
+
+    def infer(self, feed: object) -> object:
+        if self._at == "infer":
+            raise RuntimeError("the driver knows it no more")
+        return self._real.infer(feed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@pytest.mark.parametrize("at", ["create_infer_request", "infer"])
+def test_what_was_kept_and_fails_before_its_first_image_is_built_anew(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    class Misread(CountingCore):
+        def import_model(self, *args: Any) -> Any:
+            return Refusing(self.core.import_model(*args), at)
+
+    network, ws, core = network_of(CLAMPED, "9" * 64), seeded_ws(CLAMPED), Misread()
+    monkeypatch.setattr(openvino_backend.ov, "Core", lambda: core)
+    for _ in range(2):
+        pixels = openvino_backend.OpenVINOBackend(network, 1).synthesize(ws)
+    if at == "infer":
+        with pytest.raises(BackendError, match="knows it no more"):
+            openvino_backend.OpenVINOBackend(network, 1).warmup()
+    assert np.array_equal(openvino_backend.OpenVINOBackend(network, 1).synthesize(ws), pixels)
+
+
+def test_what_was_kept_and_fails_later_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thing is wrong than the engine, which has made images."""
+    network, core = network_of(CLAMPED, "8" * 64), CountingCore()
+    monkeypatch.setattr(openvino_backend.ov, "Core", lambda: core)
+    for _ in range(3):
+        backend = openvino_backend.OpenVINOBackend(network, 1)
+        backend.warmup()
+    backend._compiled._free.put(Refusing(backend._compiled._free.get(), "infer"))
+    with pytest.raises(BackendError, match="knows it no more"):
+        backend.warmup()
+    compiled = core.compiled
+    openvino_backend.OpenVINOBackend(network, 1).warmup()
+    assert core.compiled == compiled, "read back"
 
 
 @pytest.mark.skipif(not NO_GPU, reason="there is an Intel GPU")

@@ -123,21 +123,25 @@ class _Weighed:
                 continue
             for one in precisions:
                 options = _options(name, one, self._threads, self._streams)
+                key: Key | None = None
                 try:
                     graph = build_graph(network, noise_mode, one)
                     if network.sha256 and (keeps or name != "CPU"):
-                        compiled = compile_cached(core, graph, network, name, options, noise_mode)
+                        compiled, key = compile_cached(core, graph, network, name, options, noise_mode)
                     else:
                         compiled = core.compile_model(graph, name, options)
+                    took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+                    requests = self._streams if name == "CPU" else 1
+                    ready = _Compiled(compiled, network, noise_mode, requests, key)
                 except RuntimeError as error:  # some CPUs, and limits set on oneDNN, promise more than they keep
+                    if key is not None:
+                        engine_cache.forget(key)
                     failures.append(error)
                     continue
-                took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
                 if precision and took != precision:  # limits set on oneDNN: it computes in another without a word
                     failures.append(RuntimeError(f"it computes in {took} instead of {precision}"))
                     continue
-                requests = self._streams if name == "CPU" else 1
-                built[f"{name.lower()} {took}"] = _Compiled(compiled, network, noise_mode, requests)
+                built[f"{name.lower()} {took}"] = ready
                 if one != "f16" or name != "CPU":  # the CPU's float16 is weighed against the next
                     break
         return built, failures
@@ -158,8 +162,12 @@ class _Weighed:
 class _Compiled:
     """One network on one device in one precision."""
 
-    def __init__(self, compiled: Any, network: StaticNetwork, noise_mode: NoiseMode, streams: int = 1) -> None:
+    def __init__(
+        self, compiled: Any, network: StaticNetwork, noise_mode: NoiseMode, streams: int = 1, key: Key | None = None
+    ) -> None:
+        """`key`: of the cache folder, where it was read back from there. Raises RuntimeError."""
         self.streams = streams
+        self._untried = key  # until it has made an image
         self._free: SimpleQueue[Any] = SimpleQueue()  # requests that nobody waits for
         for _ in range(streams):
             self._free.put(compiled.create_infer_request())
@@ -182,7 +190,10 @@ class _Compiled:
         try:
             request.infer(feed)
             image: Bytes = request.get_output_tensor().data[0].copy()
+            self._untried = None
         except RuntimeError as error:
+            if self._untried is not None:  # the next start builds it anew rather than fail for ever
+                engine_cache.forget(self._untried)
             raise BackendError(f"openvino failed ({_line(error)}); try --backend torch") from error
         finally:
             self._free.put(request)
@@ -243,8 +254,9 @@ def cpu_options(precision: str, threads: int, streams: int = 1) -> dict[str, Any
 
 def compile_cached(
     core: Any, graph: Any, network: StaticNetwork, device: str, options: dict[str, Any], noise_mode: NoiseMode
-) -> Any:
-    """The engine from the cache folder, or built and put there. Raises RuntimeError."""
+) -> tuple[Any, Key | None]:
+    """(the engine, its key where it was read back from the cache folder); else it was built and put there. Raises
+    RuntimeError."""
     key = Key(
         sha256=network.sha256,
         resolution=network.config.resolution,
@@ -255,7 +267,7 @@ def compile_cached(
     )
     if (kept := engine_cache.read(key)) is not None:
         try:
-            return core.import_model(io.BytesIO(kept), device, options)
+            return core.import_model(io.BytesIO(kept), device, options), key
         except RuntimeError:  # of another driver, say, though it calls itself the same
             engine_cache.forget(key)
     compiled = core.compile_model(graph, device, options)
@@ -263,7 +275,7 @@ def compile_cached(
         engine = io.BytesIO()
         compiled.export_model(engine)
         engine_cache.write(key, engine.getvalue())
-    return compiled
+    return compiled, None
 
 
 def _line(error: Exception) -> str:
