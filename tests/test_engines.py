@@ -2,15 +2,18 @@
 
 import gc
 import hashlib
+import importlib
 import importlib.util
 import mmap
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -284,6 +287,110 @@ def test_tensorrt_without_package_or_card_is_one_line() -> None:
             load_generator("default", backend="tensorrt", threads=1)
         text = str(caught.value)
     assert "tensorrt" in text and "\n" not in text
+
+
+class Card:
+    """What livelav asks of TensorRT for RTX and of a card, without either: how often it built, and what it raises in
+    `fails`, at what was `kernels`, `context` or `image`."""
+
+    def __init__(self) -> None:
+        self.built, self.at, self.fails = 0, "", RuntimeError("the driver knows it no more")
+
+    def comes_to(self, at: str) -> None:
+        if at == self.at:
+            raise self.fails
+
+    def build(self, *_: object) -> bytes:
+        self.built += 1
+        return b"engine"
+
+    def record(self, *_: object) -> Callable[..., Bytes]:
+        def call(*_: object) -> Bytes:
+            self.comes_to("image")
+            return np.zeros((32, 32, 4), np.uint8)
+
+        return call
+
+    def module(self) -> Any:
+        """As `import tensorrt_rtx` gives it."""
+        kernels = SimpleNamespace(deserialize=lambda _: self.comes_to("kernels"), serialize=lambda: b"kernels")
+        options = SimpleNamespace(create_runtime_cache=lambda: kernels, set_runtime_cache=lambda _: None)
+        engine = SimpleNamespace(
+            create_runtime_config=lambda: options,
+            create_execution_context=lambda _: None if self.at == "context" else SimpleNamespace(),
+        )
+        module = ModuleType("tensorrt_rtx")
+        vars(module).update(
+            __version__="1.0",
+            ILogger=type("ILogger", (), {}),
+            IProgressMonitor=type("IProgressMonitor", (), {}),
+            Runtime=lambda _: SimpleNamespace(deserialize_cuda_engine=lambda _: engine),
+        )
+        return module
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Card:
+    card = Card()
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", card.module())
+    monkeypatch.delitem(sys.modules, "livelav.generate.tensorrt_backend", raising=False)
+    monkeypatch.setattr("livelav.generate.tensorrt_backend", None, raising=False)  # as it was, afterwards
+    backend = importlib.import_module("livelav.generate.tensorrt_backend")
+    cpu = SimpleNamespace(
+        device=lambda *_: torch.device("cpu"),
+        cuda=SimpleNamespace(current_device=lambda: 0),
+        **{name: getattr(torch, name) for name in ("zeros", "uint8", "OutOfMemoryError")},
+    )
+    monkeypatch.setattr(backend, "torch", cpu)
+    monkeypatch.setattr(backend, "Recording", card.record)
+    monkeypatch.setattr(backend, "build_engine", card.build)
+    monkeypatch.setattr(backend, "_card", lambda: "a card")
+    return card
+
+
+def test_tensorrts_kernels_that_it_refuses_are_compiled_anew(card: Card) -> None:
+    network = network_of(CLAMPED, "7" * 64)
+    library.build(network, "tensorrt", 1).warmup()
+    (kept,) = [path for path in KEY.path.parent.iterdir() if "kernels" in path.name]
+    then_ns = kept.stat().st_mtime_ns
+    card.at = "kernels"
+    library.build(network, "tensorrt", 1).warmup()
+    assert kept.stat().st_mtime_ns > then_ns, "and kept in their place"
+    assert card.built == 1, "the engine is as good as before"
+
+
+@pytest.mark.parametrize("at", ["context", "image"])
+def test_tensorrts_engine_that_was_kept_and_fails_before_its_first_image_is_built_anew(card: Card, at: str) -> None:
+    network = network_of(CLAMPED, "7" * 64)
+    library.build(network, "tensorrt", 1).warmup()
+    library.build(network, "tensorrt", 1).warmup()
+    assert card.built == 1, "read back"
+    card.at = at
+    with pytest.raises(BackendError):
+        library.build(network, "tensorrt", 1).warmup()
+    assert not [path for path in KEY.path.parent.iterdir() if "-kernels-" in path.name], "which may be what fails"
+    card.at = ""
+    library.build(network, "tensorrt", 1).warmup()
+    assert card.built == 2
+
+
+@pytest.mark.parametrize("why", ["a later image", "memory"])
+def test_tensorrts_engine_stays_where_another_thing_is_wrong(card: Card, why: str) -> None:
+    """It takes minutes to build, and the card is others' too."""
+    network = network_of(CLAMPED, "7" * 64)
+    library.build(network, "tensorrt", 1).warmup()
+    backend = library.build(network, "tensorrt", 1)
+    if why == "memory":
+        card.fails = torch.OutOfMemoryError("no memory is left")
+    else:
+        backend.warmup()
+    card.at = "image"
+    with pytest.raises(BackendError):
+        backend.warmup()
+    card.at = ""
+    library.build(network, "tensorrt", 1).warmup()
+    assert card.built == 1
 
 
 # Stepping down

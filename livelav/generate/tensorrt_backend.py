@@ -72,11 +72,13 @@ class TensorRTBackend:
             )
         self._num_ws = network.config.num_ws
         self._log = Log()
+        self._untried: list[Key] = []  # of what was read from the cache folder, until an image was made with it
         try:
             self._device = torch.device("cuda", torch.cuda.current_device())
             engine = self._engine(network, noise_mode, on_progress, builds)
             self._play(engine, network, noise_mode)
         except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+            self._forget_untried(error)
             raise BackendError(f"tensorrt cannot run this generator ({_line(error)}); try --backend torch") from error
         self.name = f"{trt.__name__.replace('_', '-')} cuda {PRECISION}"
 
@@ -84,13 +86,22 @@ class TensorRTBackend:
     def synthesize(self, ws: Floats, noise: Floats = OWN_NOISE) -> Bytes:
         """See backend.Backend."""
         try:
-            return self._recording(ws, noise)
+            image = self._recording(ws, noise)
         except RuntimeError as error:
+            self._forget_untried(error)
             raise BackendError(f"tensorrt failed ({_line(error)}); try --backend torch") from error
+        self._untried = []
+        return image
 
     def warmup(self) -> None:
         """See backend.Backend."""
         self.synthesize(torch.zeros(self._num_ws, W_DIM).numpy())
+
+    def _forget_untried(self, error: Exception) -> None:
+        """The next start builds them anew rather than fail for ever."""
+        if not isinstance(error, torch.OutOfMemoryError):  # which tells of the card's other users
+            for key in self._untried:
+                engine_cache.forget(key)
 
     def _engine(self, network: StaticNetwork, noise_mode: NoiseMode, on_progress: OnProgress, builds: bool) -> Any:
         """The engine, ready to be given a context. Raises RuntimeError."""
@@ -98,6 +109,7 @@ class TensorRTBackend:
         self._runtime = trt.Runtime(self._log)
         if (kept := engine_cache.read(key)) is not None:
             if (engine := self._runtime.deserialize_cuda_engine(kept)) is not None:
+                self._untried.append(key)
                 return engine
             engine_cache.forget(key)
         if not builds:
@@ -119,8 +131,14 @@ class TensorRTBackend:
         if IS_RTX:  # which compiles its kernels at the first image, and can keep them
             options = engine.create_runtime_config()
             runtime_cache = options.create_runtime_cache()
-            if (kept := engine_cache.read(_kernels_key(network, noise_mode))) is not None:
-                runtime_cache.deserialize(kept)
+            kernels = _kernels_key(network, noise_mode)
+            if (kept := engine_cache.read(kernels)) is not None:
+                try:
+                    runtime_cache.deserialize(kept)
+                    self._untried.append(kernels)
+                except RuntimeError:  # of another driver, say: they are compiled anew
+                    engine_cache.forget(kernels)
+                    runtime_cache = options.create_runtime_cache()
             options.set_runtime_cache(runtime_cache)
             context = engine.create_execution_context(options)
         else:
