@@ -1,7 +1,7 @@
 """What controllers are told: the truth, once, not too often, and never against a hand; and what is no hand."""
 
 import itertools
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import replace
 
 import pytest
@@ -386,6 +386,88 @@ def test_no_press_is_lost_on_a_box_that_does_not_send_back(pause_s: float) -> No
         assert desk.shown.state.blackout == (press % 2 == 0), f"press {press}"
         desk.receive(note(0))
         desk.run(0.05)
+
+
+def taps_heard(desk: Desk, offset_s: float, count: int, bpm: float = 120.0, button: str = "note") -> list[int]:
+    """How many messages of each tap were heard. The beat's light flashes meanwhile; a hand taps so late each time."""
+    press, release = (cc(127, 41), cc(0, 41)) if button == "cc" else (note(127, 37), note(0, 37))
+    period_s, first = 60.0 / bpm, int(desk.now_s * bpm / 60.0) + 2
+    due = deque(
+        (beat * period_s + offset_s + later_s, message)
+        for beat in range(first, first + count)
+        for later_s, message in ((0.0, press), (0.1, release))
+    )
+    heard, until_s = [], (first + count) * period_s
+    while desk.now_s < until_s:
+        desk.shown = replace(desk.shown, quarter=int(desk.now_s / period_s * 4) % 4)
+        desk.run(TURN_S)
+        while due and due[0][0] <= desk.now_s:
+            before = desk.moves
+            desk.receive(due.popleft()[1])
+            heard.append(desk.moves - before)
+    return [one + other for one, other in zip(heard[::2], heard[1::2], strict=True)]
+
+
+@pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0])
+@pytest.mark.parametrize("offset_s", [-0.06, -0.01, 0.01, 0.04, 0.08])
+@pytest.mark.parametrize("button", ["note", "cc"])
+def test_every_tap_counts_on_a_pad_whose_light_flashes(bpm: float, offset_s: float, button: str) -> None:
+    """It went on flashing while nobody tapped; the pad sends a fixed 127, which is what its light is told."""
+    tap = pad(37, "tap") if button == "note" else Binding(Control("cc", 41, 0), "tap", "press")
+    desk = Desk(bank(tap, pad(36, "blackout")))
+    for _ in range(3):
+        for _ in range(8):  # nobody is at it
+            taps_heard(desk, 0.0, 0, bpm)
+        assert taps_heard(desk, offset_s, 16, bpm, button) == [2] * 16
+
+
+@pytest.mark.parametrize("offset_s", [-0.06, -0.01, 0.01, 0.04, 0.08])
+def test_every_tap_counts_right_after_its_pad_was_learnt(offset_s: float) -> None:
+    """On a box without a bank: it was told nothing before."""
+    for quarter_s in (0.0, 0.125, 0.25, 0.375):
+        desk = Desk()
+        desk.run(2.0 + quarter_s)
+        desk.receive(note(127, 37), note(0, 37))  # which teaches it
+        desk.run(0.5)
+        desk.hands.bind([bank(pad(37, "tap"))], default_bindings())
+        desk.feedback.rebind()
+        assert taps_heard(desk, offset_s, 16) == [2] * 16
+
+
+@pytest.mark.parametrize("offset_s", [-0.06, 0.01, 0.04])
+def test_every_tap_counts_though_presets_bring_bindings_of_their_own(offset_s: float) -> None:
+    desk = Desk(everything())
+    desk.run(3.0)
+    for _ in range(10):
+        desk.feedback.rebind()
+        assert taps_heard(desk, offset_s, 2) == [2] * 2
+
+
+@pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0])
+def test_a_box_that_sends_back_the_beats_flash_taps_nothing(bpm: float) -> None:
+    """Also where it has no other light; and where a preset's bindings come while a flash is on its way back."""
+    light = bank(pad(37, "tap"))
+    opened, learnt = Desk(light, echoes=True), Desk(echoes=True)
+    learnt.run(2.0)
+    learnt.hands.bind([light], default_bindings())
+    learnt.feedback.rebind()
+    for desk in (opened, learnt):
+        for _ in range(20):
+            taps_heard(desk, 0.0, 0, bpm)
+        for _ in range(40):
+            taps_heard(desk, 0.0, 0, bpm)
+            desk.run(0.01)
+            desk.feedback.rebind()
+        assert desk.moves == 0
+
+
+def test_a_press_that_was_taken_for_an_echo_is_soon_the_last() -> None:
+    """Who presses what has just been lit on a new port is not told from an echo; the next presses are."""
+    desk = Desk(bank(pad(37, "tap")))
+    desk.run(TURN_S)
+    desk.receive(note(127, 37))
+    assert desk.moves == 0
+    assert taps_heard(desk, 0.04, 16)[2:] == [2] * 14
 
 
 def test_a_box_may_begin_to_send_back_and_stop_again() -> None:

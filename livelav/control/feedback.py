@@ -8,7 +8,7 @@
   themselves.
 - What a device only sends back is no hand. For a knob with ends that is safe to say, since it changes nothing. For a
   pad or an encoder it is not: who taps on the beat sends what the beat's flash sent. So a port is taken for an echo
-  only as long as what it is told does come back.
+  only as long as what it is told does come back, all of it, and at once. Where a hand has just been, it proves nothing.
 - The parameter table's own controllers hold for any box, also for a synthesiser whose sound they might be. So of
   these a port is told only what a hand has moved on it; and never a note, for which it takes a bank or learning.
 
@@ -30,8 +30,11 @@ EVERY_S = 0.02  # between two tellings of one port
 MOST = 20  # controls that are told at once: with EVERY_S what a cable of 31,250 baud carries
 AGAIN_S = 1.5  # after it was told, without anything new, it is told once more
 BACK_S = 1.0  # what has not come back by then does not
-_APART_S = 1.0  # from a hand's last message: what comes back is not the hand again
+_LIGHT_BACK_S = 0.3  # the same of lights: less than a beat, or who taps just before it would be the last flash's echo
+_AT_ONCE_S = 0.2  # what comes back later, by more than a slow machine's turn, is no proof of an echo
+_APART_S = 2.5  # nor what is told so soon after a hand's last message: it may tap slowly
 _TRUST, _MOST_TRUST = 3, 8  # from how many echoes on a port is one, and how many are remembered
+_FIRST_TRUST = _TRUST - 1  # of a port that nothing is known of: the first echo is one, the first silence is not
 
 
 @dataclass(slots=True)
@@ -44,12 +47,17 @@ class _Indicator:
     told_s: float = -math.inf
     is_twice: bool = True  # whether it was told that twice
     heard_s: float = -math.inf
-    awaited: deque[tuple[Moved, float, bool]] = field(default_factory=deque)  # what may come back, since when, as proof
+    awaited: deque[tuple[Moved, float]] = field(default_factory=deque)  # what may come back, and when it was told
 
     @property
     def is_echo_safe(self) -> bool:
         """Whether it does no harm to take a hand for an echo: it would have changed nothing."""
         return not is_light(self.binding) and self.binding.mode not in RELATIVE
+
+    @property
+    def back_s(self) -> float:
+        """How long it may take until what it was told comes back."""
+        return _LIGHT_BACK_S if is_light(self.binding) else BACK_S
 
     def is_due_again(self, now_s: float) -> bool:
         return not self.is_twice and now_s - self.told_s > AGAIN_S
@@ -73,7 +81,7 @@ class _Output:
         self._indicators: list[_Indicator] = []
         self._by_control: dict[Control, _Indicator] = {}
         self._decoder = Decoder()  # what comes back will be read like that
-        self._trust = _TRUST
+        self._trust = _FIRST_TRUST
         self._shown: Shown | None = None
         self._unsettled = True
         self._next_s = -math.inf
@@ -108,19 +116,19 @@ class _Output:
         indicator = self._by_control.get(moved.control)
         if indicator is None:
             return True
-        if self._came_back(indicator, moved):
+        if self._came_back(indicator, moved, now_s):
             return False
         indicator.heard_s, indicator.told, self._unsettled = now_s, None, True
         return True
 
-    def _came_back(self, indicator: _Indicator, moved: Moved) -> bool:
-        for place, (awaited, _, is_proof) in enumerate(indicator.awaited):
+    def _came_back(self, indicator: _Indicator, moved: Moved, now_s: float) -> bool:
+        for place, (awaited, told_s) in enumerate(indicator.awaited):
             if awaited == moved:
-                is_echo = indicator.is_echo_safe or self._trust >= _TRUST
-                self._trust = min(self._trust + is_proof, _MOST_TRUST)
                 for _ in range(place + 1):  # what is sent comes back in order
                     indicator.awaited.popleft()
-                return is_echo
+                is_proof = told_s - indicator.heard_s > _APART_S and now_s - told_s < _AT_ONCE_S
+                self._trust = min(max(self._trust - place, 0) + is_proof, _MOST_TRUST)  # those before it did not
+                return indicator.is_echo_safe or self._trust >= _TRUST
         return False
 
     def step(self, shown: Shown, now_s: float) -> list[bytes]:
@@ -154,8 +162,12 @@ class _Output:
         return list(self._hello)
 
     def take_over(self, other: "_Output") -> None:
-        """Greets as the one would have gone on to do in whose place it stands: the box is the same."""
+        """Goes on as the one would have done in whose place it stands: the box is the same, and so is the hand."""
         self._hello, self._greet_s = other._hello, other._greet_s
+        self._trust = other._trust
+        for indicator in self._indicators:
+            if before := other._by_control.get(indicator.control):
+                indicator.heard_s, indicator.awaited = before.heard_s, before.awaited
 
     def dark(self) -> list[bytes]:
         """Puts out the lights that were put on."""
@@ -164,7 +176,7 @@ class _Output:
 
     def _forget(self, indicator: _Indicator, now_s: float) -> None:
         """What did not come back."""
-        while indicator.awaited and now_s - indicator.awaited[0][1] > BACK_S:
+        while indicator.awaited and now_s - indicator.awaited[0][1] > indicator.back_s:
             indicator.awaited.popleft()
             self._trust = max(self._trust - 1, 0)
 
@@ -172,10 +184,9 @@ class _Output:
         indicator.is_twice = indicator.told == shows
         indicator.told, indicator.told_s, self._unsettled = shows, now_s, True
         messages = telling(indicator.binding, indicator.control, shows)
-        is_proof = now_s - indicator.heard_s > _APART_S
         for message in messages:
             if isinstance(event := self._decoder.step(message), Moved):
-                indicator.awaited.append((event, now_s, is_proof))
+                indicator.awaited.append((event, now_s))
         return messages
 
 
