@@ -120,6 +120,7 @@ def test_a_switch_is_on_while_its_pad_is_held() -> None:
     hands = Hands((), [Binding(PAD, "blackout", mode="momentary"), Binding(Control("cc", 50), "freeze", "momentary")])
     assert hands.follow([note(100), note(90), note(0), note(0)], START) == [
         Put("blackout", True),
+        Put("blackout", True),  # the first one's end was lost
         Put("blackout", False),
     ]
     assert hands.follow([cc(v, 50) for v in (10, 127, 0)], START) == [Put("freeze", True), Put("freeze", False)]
@@ -141,6 +142,30 @@ def test_a_button_performs_an_action_once_a_press() -> None:
     hands = Hands((), [Binding(PAD, "blackout", mode="press"), Binding(Control("cc", 50), "freeze", mode="press")])
     assert hands.follow([note(100), note(0), note(1)], START) == [ACTIONS["blackout"]] * 2
     assert hands.follow([cc(v, 50) for v in (10, 64, 100, 127, 0, 127)], START) == [ACTIONS["freeze"]] * 2
+
+
+def test_a_button_that_sends_127_with_every_press_and_never_0_works_each_time() -> None:
+    presses = [cc(127, 50)] * 3
+    assert Hands((), [Binding(Control("cc", 50), "tap", "press")]).follow(presses, START) == [ACTIONS["tap"]] * 3
+    toggle = Hands((), [Binding(Control("cc", 50), "show.feedback", "toggle")])
+    feedback = BY_NAME["show.feedback"]
+    assert after(toggle, START, *presses)["show.feedback"] == feedback.hi
+    assert after(toggle, START.with_values({"show.feedback": feedback.hi}), *presses)["show.feedback"] == feedback.lo
+    assert (
+        Hands((), [Binding(Control("cc", 50), "freeze", "momentary")]).follow(presses, START)
+        == [Put("freeze", True)] * 3
+    ), "one that something else has put off is put on again"
+    hold = Hands((), [Binding(KNOB, "mapping.norm", "momentary", hi=0.5)])
+    held = after(hold, START, cc(127), cc(127))
+    assert held["mapping.norm"] == NORM.value(0.5) and after(hold, held, cc(0)) == START
+    recalled = after(hold, START, cc(127)).with_values({"mapping.norm": 3.0})
+    assert after(hold, recalled, cc(127), cc(0)) == recalled, "the first one's end was lost"
+
+
+@given(st.lists(st.integers(64, 126), min_size=1, unique=True))
+def test_a_fader_that_is_pressed_against_its_end_presses_once(way: list[int]) -> None:
+    hands = Hands((), [Binding(Control("cc", 50), "freeze", mode="press")])
+    assert hands.follow([cc(v, 50) for v in (10, *way, 127, 127, 127)], START) == [ACTIONS["freeze"]]
 
 
 def test_every_action_can_be_bound_and_none_ends_the_show() -> None:

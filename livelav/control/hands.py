@@ -161,7 +161,7 @@ class Hands:
         went_down = pressed(memory, moved)
         if binding.mode == "momentary":
             assert isinstance(action, Toggle), "a binding sees to it"
-            return Put(action.switch, memory.down) if memory.down != was else None
+            return Put(action.switch, memory.down) if went_down or memory.down != was else None
         if not went_down:
             return None
         is_pad = moved.control.kind != "program"  # which a sequencer sends

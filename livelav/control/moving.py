@@ -24,15 +24,21 @@ class Memory:
     coarse: int = 0  # the halves of a 14-bit pair
     fine: int = 0
     down: bool = False  # a button, for what counts is the pressing
+    sent: int | None = None  # all that it has sent since it went down; None: it sent this and that, as a knob does
     before: float | None = None  # where its parameter goes back to when it is let go; for what is momentary
 
 
 def pressed(memory: Memory, moved: Moved) -> bool:
-    """Whether this is the moment in which a button went down. A note that begins is one: its end may have been lost."""
+    """Whether this is the moment in which a button went down. A note that begins is one: its end may have been lost.
+
+    So is a controller that sends once more what it went down with: foot controllers send 127 with every press and
+    never 0. A knob or fader comes past the middle with another value than it ends with."""
     is_note = moved.control.kind == "note"
     down = moved.value > 0 if is_note else 2 * moved.value > moved.top
     was, memory.down = memory.down, down and moved.control.kind != "program"  # which nobody lets go
-    return down and (is_note or not was)
+    is_again = is_note or (moved.control.kind == "cc" and moved.value == memory.sent)
+    memory.sent = moved.value if down and (is_again or not was) else None
+    return down and (is_again or not was)
 
 
 def moved_to(
@@ -90,7 +96,7 @@ def _switched(binding: Binding, param: Param, memory: Memory, moved: Moved, now:
     if binding.mode == "momentary":
         if not memory.down:
             return gone_back(memory, now)
-        if not was:
+        if not was or (went_down and now != memory.value):  # else it goes back to what was before the first press
             memory.before, memory.value = goal, param.value(binding.hi)
         return memory.value
     if not went_down:
