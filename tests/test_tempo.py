@@ -137,6 +137,54 @@ def test_a_clock_that_changes_speed_is_followed_within_two_bars() -> None:
     assert ticked(follower, 140.0, 8, 4.0 + 60 / 140 / 24)[-1].bpm == pytest.approx(140.0, rel=0.01)
 
 
+def beat_after(times_s: list[float], jitter_s: float = 0.0) -> Tempo:
+    """What is told last where ticks come at these times, each up to `jitter_s` late."""
+    follower, rng = ClockFollower(), np.random.default_rng(3)
+    late_s = sorted(at_s + rng.uniform(0.0, jitter_s) for at_s in times_s)
+    return [tempo for at_s in late_s if (tempo := follower.step("clock", at_s))][-1]
+
+
+def steady(bpm: float, count: int, start_s: float = 0.0) -> list[float]:
+    return [start_s + i * 60.0 / bpm / TICKS_A_BEAT for i in range(count)]
+
+
+BEATS = 16
+TICKS = BEATS * TICKS_A_BEAT + 1
+
+
+@pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0, 240.0])
+@pytest.mark.parametrize(
+    "lost", [(100,), (95, 96, 97), (30, 31, 150, 157, 158, 240), (24, 48, 72), (20, 21, 22, 23, 24, 25)]
+)
+def test_the_beat_stays_where_it_is_though_ticks_are_lost(bpm: float, lost: tuple[int, ...]) -> None:
+    times_s = steady(bpm, TICKS)
+    told = beat_after([at_s for i, at_s in enumerate(times_s) if i not in lost], jitter_s=0.004)
+    assert told.bpm == pytest.approx(bpm, rel=0.003)
+    assert told.beats(times_s[-1]) == pytest.approx(BEATS, abs=0.02)
+
+
+@pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0, 240.0])
+@pytest.mark.parametrize("held", [2, 3, 6])
+def test_ticks_that_come_late_together_are_not_taken_for_lost(bpm: float, held: int) -> None:
+    times_s = steady(bpm, TICKS)
+    for first in (50, 120, 230):
+        times_s[first : first + held] = [times_s[first + held - 1]] * held
+    assert beat_after(times_s, jitter_s=0.004).beats(times_s[-1]) == pytest.approx(BEATS, abs=0.02)
+
+
+@pytest.mark.parametrize("bpm", [150.0, 100.0, 70.0, 60.0, 45.0])
+def test_a_slower_clock_has_lost_no_ticks(bpm: float) -> None:
+    before_s = steady(120.0, 4 * TICKS_A_BEAT)
+    after_s = steady(bpm, TICKS, before_s[-1] + 60.0 / bpm / TICKS_A_BEAT)
+    assert beat_after(before_s + after_s, jitter_s=0.002).beats(after_s[-1]) == pytest.approx(4 + BEATS, abs=0.02)
+
+
+def test_a_sequencer_that_pauses_has_lost_no_ticks() -> None:
+    before_s = steady(120.0, 4 * TICKS_A_BEAT)
+    after_s = steady(120.0, TICKS, before_s[-1] + 0.3)
+    assert beat_after(before_s + after_s).beats(after_s[-1]) == pytest.approx(4 + BEATS, abs=0.02)
+
+
 def test_a_clock_that_was_stopped_and_started_begins_a_bar() -> None:
     follower = ClockFollower()
     ticked(follower, 120.0, 5, 0.0)
