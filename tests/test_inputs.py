@@ -34,6 +34,7 @@ from livelav.core.scene import Scene
 from livelav.core.setlists import Song
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs, _condensed
+from livelav.takes.format import line
 from livelav.takes.tape import Tape
 
 NORM = BY_NAME["mapping.norm"]
@@ -213,12 +214,51 @@ def test_a_hand_that_holds_the_dark_and_leaves_lets_no_light_into_a_dark_show(da
     desk.apply(Toggle(dark), 0.0)
     for at_s, on in ((60.0, True), (70.0, False)):
         desk.apply(Put(held, on), at_s)
-        assert desk.state.light(at_s + 60.0) == 0.0 or (held == dark and not on), "its own switch it turns off"
+        assert desk.state.light(at_s + 60.0) == 0.0
+    assert desk.state.dark == dark, "its own key makes it light"
     desk = new_desk()
     desk.apply(Put(held, True), 0.0)
     assert desk.state.light(60.0) == 0.0
     desk.apply(Put(held, False), 60.0)
     assert desk.state.light(120.0) == 1.0
+
+
+@given(st.lists(st.sampled_from(DARKENING), max_size=12))
+@example([Put("fade", True), Put("blackout", True), Put("fade", False), Put("blackout", False)])
+@example([Put("blackout", True), Toggle("blackout"), Toggle("blackout"), Put("blackout", False)])
+@example([Put("fade", True), Toggle("blackout"), Put("fade", False)])
+def test_hands_that_leave_bring_light_where_hands_alone_made_it_dark(presses: list[Toggle | Put]) -> None:
+    desk, hands_alone = new_desk(), True
+    desk.tape = Tape(desk.scenes.scene)
+    desk.tape.begin({"model": "default", "sha256": "", "encoder": "embedded"}, 0.0)
+    left: list[Toggle | Put] = [Put("fade", False), Put("blackout", False)]
+    for one in [*presses, *left]:
+        before = desk.state.dark
+        desk.apply(one, 0.0)
+        hands_alone = (hands_alone or not before) and isinstance(one, Put)
+        if isinstance(one, Put) and not one.on:
+            assert desk.state.dark or not before or hands_alone
+    assert not desk.state.dark or not hands_alone, "nobody holds it dark any more"
+    switches = {line(one): one for one in (Toggle("blackout"), Toggle("fade"))}
+    taken = new_desk()
+    for _, text in desk.tape.next():
+        if text in switches:
+            taken.apply(switches[text], 0.0)
+    assert taken.state.dark == desk.state.dark, "a take has the same light"
+
+
+@pytest.mark.parametrize("dark", ["blackout", "fade"])
+@pytest.mark.parametrize("what", ["pulled out", "panic"])
+def test_a_dark_show_stays_dark_where_a_hand_can_hold_it_no_more(dark: str, what: str) -> None:
+    pad = Binding(Control("note", 0, 0), dark, "momentary", port="box")
+    desk = new_desk(Inputs([Bank("box", "box", "", (pad,))]))
+    desk.apply(Toggle(dark), 0.0)  # type: ignore[arg-type]
+    desk.take([ports("box", came=("box",)), pads((0, 100))], 1.0)
+    if what == "panic":
+        desk.ask(Panic(), 2.0)
+    else:
+        desk.take([ports(went=("box",))], 2.0)
+    assert desk.state.dark == dark
 
 
 def test_a_tap_and_a_recall_in_one_turn_are_both_done() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from livelav.control.commands import AskQuit, Command, LeaveFullscreen, Put, Quit, ShowCommand, Toggle
 
 FADE_S = 0.3  # blackout fades: a hard cut at a gig looks like a fault
+_DARKENING = ("blackout", "fade")
 QUIT_AGAIN_S = 1.0  # within this a second quit key counts: no single accidental press ends a show
 
 
@@ -22,6 +23,7 @@ class ShowState:
     operator: bool = False  # the operator's own window
     quit: bool = False
     covers_fade: bool = False  # blackout began while it was faded
+    held: frozenset[str] = frozenset()  # what is dark only for as long as a hand holds it: blackout, fade
     fade_from: float = 1.0  # light level when blackout or fade was last switched
     faded_s: float = float("-inf")  # when that was
     travel_s: float = FADE_S  # how long the light takes from there for its whole range
@@ -41,11 +43,11 @@ class ShowState:
         """The state after `command`, given at `now_s` (monotonic seconds). `fade_s`: how long a fade to black takes."""
         match command:
             case Toggle("blackout"):  # where it was fading, it is black at once, and not light again
-                return self._switched(now_s, FADE_S, "" if self.blackout else "blackout")
+                return self._switched("blackout", now_s, FADE_S, "" if self.blackout else "blackout")
             case Toggle("fade"):
-                return self._switched(now_s, fade_s, "" if self.dark else "fade")
+                return self._switched("fade", now_s, fade_s, "" if self.dark else "fade")
             case Toggle(switch):
-                return replace(self, **{switch: not getattr(self, switch)})
+                return replace(self, **{switch: not getattr(self, switch)})  # type: ignore[arg-type]
             case LeaveFullscreen():
                 return replace(self, fullscreen=False)
             case AskQuit():
@@ -59,16 +61,29 @@ class ShowState:
         switch = command.switch
         if getattr(self, switch) == command.on or (switch == "fade" and command.on and self.dark):
             return ()
+        if switch in _DARKENING and not command.on and switch not in self.held:
+            return ()
         if switch == "blackout" and not command.on and self.covers_fade:
             return Toggle("blackout"), Toggle("fade")
         return (Toggle(switch),)
 
-    def _switched(self, now_s: float, travel_s: float, dark: str) -> "ShowState":
+    def noted(self, command: Put, before: "ShowState") -> "ShowState":
+        """With who keeps it dark, once all is pressed that `command` came to in the state `before`."""
+        switch = command.switch
+        if switch not in _DARKENING:
+            return self
+        if command.on:
+            return replace(self, held=before.held | {switch} if before.presses(command) else before.held)
+        is_covered = switch == "fade" and switch in before.held  # no hand holds any more what blackout covers
+        return replace(self, held=before.held - {switch}, covers_fade=self.covers_fade and not is_covered)
+
+    def _switched(self, switch: str, now_s: float, travel_s: float, dark: str) -> "ShowState":
         return replace(
             self,
             blackout=dark == "blackout",
             fade=dark == "fade",
             covers_fade=self.fade and dark == "blackout",
+            held=self.held - {switch},  # whoever presses it, it is nobody's who only holds it
             fade_from=self.light(now_s),
             faded_s=now_s,
             travel_s=travel_s,

@@ -160,8 +160,10 @@ class Desk:
     def apply(self, command: Command, now_s: float) -> None:
         """Performs one command, whoever sent it. Raises ParamError for a value out of range."""
         if isinstance(command, Put):
-            for toggle in self.state.presses(command):
+            before = self.state
+            for toggle in before.presses(command):
                 self.apply(toggle, now_s)
+            self.state = self.state.noted(command, before)
             return
         if isinstance(command, Panic):
             self.teaching.give_up()
@@ -239,7 +241,7 @@ class Desk:
 
     def refuse(self, switch: Literal["fullscreen", "operator"]) -> None:
         """A window could not do what the switch says, or did otherwise."""
-        self.state = replace(self.state, **{switch: not getattr(self.state, switch)})
+        self.state = replace(self.state, **{switch: not getattr(self.state, switch)})  # type: ignore[arg-type]
 
     def news(self) -> list[str]:
         """What the operator should be told, once."""
