@@ -7,12 +7,11 @@ and started again, with the same shared memory, while main goes on showing pictu
 import contextlib
 import math
 import os
-import signal
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
@@ -20,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from livelav.core.child import deaf_children
 from livelav.core.errors import one_line
 from livelav.core.processor import call_forward
 from livelav.core.shm import Board
@@ -33,25 +33,6 @@ _CRASH_MEMORY_S = 60.0
 _STALL_S = 0.3
 _BACKOFF_S = (0.0, 0.2, 0.5, 1.0)  # at most: a hung synth, too, is to be back within 5 s
 _LOADING_STOP_S = 0.3  # one that is still loading has nothing to finish, and may not hear for seconds
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started meanwhile never hear Ctrl-C, SIGTERM or SIGHUP: those reach the whole group, and main alone
-    says when to stop, so that nobody dies in the middle of an import or a recording."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    ours = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
-    try:
-        resource_tracker.ensure_running()  # now, for starting it ends the blocking
-        signal.pthread_sigmask(signal.SIG_BLOCK, ours)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_with_parent() -> None:
@@ -123,7 +104,7 @@ class Child:
         self._process = self._ctx.Process(
             target=_child_main, args=(self._target, self.args, *theirs), name=f"livelav-{self.name}", daemon=True
         )
-        with _deaf_children():
+        with deaf_children():
             self._process.start()
         for end in theirs:
             end.close()
