@@ -41,6 +41,7 @@ from livelav.show.headless import HeadlessSurface
 from livelav.show.provenance import Provenance, read_provenance
 from livelav.show.renderer import Renderer
 from livelav.takes.format import SUFFIX
+from livelav.trying import try_all
 
 INSTALL = "pip install librosa"
 MOST_S = 12 * 3600.0  # of a video; the rest is left out
@@ -164,7 +165,9 @@ def _drawn(
     seen = PictureFeatures()
     lead = min(round(_LEAD_S * rate), len(steps))
     try:
-        pictures = Pictures(by(generator), Renderer(surface.ctx, surface.software), surface.fbo, size)
+        renderer = Renderer(surface.ctx, surface.software)
+        try_all(renderer.chain)
+        pictures = Pictures(by(generator), renderer, surface.fbo, size)
         with closing(
             mapped(pictures.images, iter(random_steps(steps, rate, lead, _SEED)), generator.streams)
         ) as images:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as quick
 from hypothesis import strategies as st
 from test_show import PLAIN, SIZE, drawn, even, image, waves
+from x_trying import try_out
 
 from livelav.core.effects import MAX_BYTES, Effect, effect_files, find_effects, folders, read_effect
 from livelav.core.errors import EffectError, ParamError
@@ -458,9 +459,10 @@ class Folder:
         os.utime(self.path, ns=(int(self.now_s * 1e9), int(self.now_s * 1e9)))  # however quick the test is
 
     def later(self) -> list[str]:
-        """What is told of the files after a while."""
+        """What is told of the files after a while, once all were tried."""
         self.now_s += 2 * LOOK_S
         self.renderer.chain.look(self.now_s)
+        try_out(self.renderer.chain)
         told, self.renderer.chain.troubles = self.renderer.chain.troubles, []
         return told
 
@@ -512,11 +514,14 @@ def test_a_broken_file_keeps_what_worked_and_names_the_line(
 
 def test_one_that_never_compiled_is_left_out_until_it_is_mended(surface: HeadlessSurface, tmp_path: Path) -> None:
     written(tmp_path, '// kind warp\n// param amount 0 -2 2 "x"\nvec2 zoom(vec2 place) {\n return x;\n}\n', "zoom")
-    chain = EffectChain(surface.ctx, None, find_effects((tmp_path,))[0])
+    effects = find_effects((tmp_path,))[0]
+    chain = EffectChain(surface.ctx, None, effects)
     settings = PLAIN.with_values({"zoom.amount": 1.0})
-    acting = chain.acting(settings, "")
     plain = chain.program("present.frag", ())
-    assert chain.program("present.frag", acting.picture) is plain
+    assert chain.program("present.frag", effects) is plain
+    assert chain.troubles == []
+    try_out(chain)
+    assert chain.program("present.frag", effects) is plain
     (told,) = chain.troubles
     assert "zoom.glsl line 4" in told and told.endswith("playing without zoom")
     assert chain.acting(settings, "").picture == ()
@@ -524,6 +529,7 @@ def test_one_that_never_compiled_is_left_out_until_it_is_mended(surface: Headles
     written(tmp_path, '// kind warp\n// param amount 0 -2 2 "x"\nvec2 zoom(vec2 place) {\n return place;\n}\n', "zoom")
     os.utime(tmp_path / "zoom.glsl", (5, 5))
     chain.look(10.0)
+    try_out(chain)
     assert [effect.name for effect in chain.acting(settings, "").picture] == ["zoom"]
     assert chain.program("present.frag", chain.acting(settings, "").picture) is not plain
     chain.close()
@@ -538,6 +544,7 @@ def test_code_at_corners_has_all_that_it_is_promised_in_any_order(surface: Headl
     renderer = Renderer(surface.ctx, surface.software, effects=effects)
     renderer.set_image(waves())
     chain = renderer.chain
+    try_out(chain)
     for order in ("", "tilt lean lean2", "lean tilt lean2", "lean lean2 tilt"):
         acts = tuple(sorted(effects, key=lambda one: order.find(one.name)))
         chain.program("picture.frag", acts)
@@ -551,6 +558,7 @@ def test_two_that_do_not_go_together_cost_one_of_them(surface: HeadlessSurface, 
         code = f"float helper() {{ return 1.0; }}\nvec2 {name}(vec2 place) {{\n return place * helper();\n}}\n"
         written(tmp_path, f'// kind warp\n// param amount 0 -2 2 "x"\n{code}', name)
     chain = EffectChain(surface.ctx, None, find_effects((tmp_path,))[0])
+    try_out(chain)
     acting = chain.acting(PLAIN.with_values({"zoom.amount": 1.0, "rotate.amount": 1.0}), "")
     chain.program("present.frag", acting.picture)
     (told,) = chain.troubles

@@ -24,6 +24,7 @@ from livelav.core.store import only_instance
 from livelav.core.values import Features, Image
 from livelav.live.engine import run_live
 from livelav.play import has_display, live_config, opener
+from livelav.trying import try_all
 
 Figures = dict[str, Any]
 
@@ -164,6 +165,7 @@ def _picture(pixels: Any) -> dict[str, dict[str, float]]:
     except LivelavError:
         return {}
     renderer = Renderer(surface.ctx, surface.software)
+    try_all(renderer.chain)
     now_s = [0.0]
 
     def draw(settings: Settings = Settings(), order: str = "") -> None:  # noqa: B008

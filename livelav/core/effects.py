@@ -85,6 +85,11 @@ class Effect:
         return name in self.text
 
 
+def is_shipped(effect: Effect) -> bool:
+    """Whether it came with livelav, as whoever made livelav has drawn it."""
+    return effect.path.parent == folders()[1]
+
+
 def folders() -> tuple[Path, Path]:
     """The user's own folder, and the shipped one; an effect in the first stands before its namesake in the second."""
     return config_dir() / "shaders", data_dir("shaders") / "effects"

@@ -27,7 +27,7 @@ from livelav.control.commands import Quit, Toggle
 from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
-from livelav.core.processor import draw_without_threads, stand_in_front
+from livelav.core.processor import WATCHING, draw_without_threads, stand_in_front
 from livelav.core.scene import Drawn, Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
@@ -41,6 +41,7 @@ from livelav.live.supervisor import AGAIN, Child
 from livelav.live.synths import Asked
 from livelav.show.surface import Surface
 from livelav.takes.tape import Tape
+from livelav.trying import Trying
 
 _HANDS_S = 0.004  # between two looks at the controllers, while the next picture is waited for
 _STOP_S = 1.2
@@ -101,6 +102,7 @@ class Live:
         self._watch_s = self._note_s = self._stats_s = 0.0
         self._surface: Surface | None = None
         self._presenter: Presenter | None = None
+        self._trying = Trying()
 
     @property
     def children(self) -> list[Child]:
@@ -183,7 +185,7 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         choices = desk.scenes.scene.choices
-        if not self.shared.main["first_s"]:
+        if not self.shared.main["first_s"] and not self._presenter.chain.untried:
             self._prepare()
         self._change_synths()
         self._presenter.present(
@@ -297,6 +299,8 @@ class Live:
         if now_s - self._note_s > _NOTE_S:
             self._note_s = now_s
             self.shared.main["peak_rss_mb"] = self._memory.peak_mb()
+        if self._presenter:  # while nothing is to be seen yet, it is waited for
+            self._trying.step(self._presenter.chain, now_s, WATCHING if self.shared.main["first_s"] else 0)
         for news in self._presenter.news(now_s) if self._presenter else ():
             self._warn(news, now_s)
         if self.shared.main["first_s"]:
@@ -405,6 +409,7 @@ class Live:
             self._put_lights_out()
             self._tell_taker(now_s)
             self.shared.stop.set()
+            self._trying.close()
             if self._keeping.is_alive():
                 if self.shared.main["first_s"] and self._ended:  # else it was cut off
                     self.desk.keep(now_s, ended=True)

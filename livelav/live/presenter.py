@@ -13,6 +13,7 @@ from livelav.core.params import Settings
 from livelav.core.shm import Board, Histogram, Latest
 from livelav.core.values import Image
 from livelav.live.pace import Pace
+from livelav.show.chain import EffectChain
 from livelav.show.governor import Governor
 from livelav.show.hud import Hud, HudRow
 from livelav.show.pixels import PixelReader
@@ -144,9 +145,14 @@ class Presenter:
         """Whether the flash limiter acts."""
         return self._renderer.holds_light_back
 
+    @property
+    def chain(self) -> EffectChain:
+        """The effects that pictures are drawn with."""
+        return self._renderer.chain
+
     def news(self, now_s: float) -> list[str]:
-        """What the operator should be told, once: effects that were saved are taken up here."""
-        chain = self._renderer.chain
+        """What the operator should be told, once: effects that were saved are taken note of here."""
+        chain = self.chain
         chain.look(now_s)
         news, chain.troubles = chain.troubles, []
         return news

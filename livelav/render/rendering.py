@@ -34,6 +34,7 @@ from livelav.show.provenance import Provenance
 from livelav.show.renderer import Renderer
 from livelav.show.targets import Size
 from livelav.takes.format import Take, is_take
+from livelav.trying import try_all
 
 if TYPE_CHECKING:
     from livelav.show.film import Film
@@ -165,7 +166,9 @@ def _make(
     draw_without_threads()
     surface = HeadlessSurface(order.drawn)
     draw = cast.draw if cast else by(generator)
-    pictures = Pictures(draw, Renderer(surface.ctx, surface.software), surface.fbo, order.drawn)
+    renderer = Renderer(surface.ctx, surface.software)
+    try_all(renderer.chain)
+    pictures = Pictures(draw, renderer, surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output
     sound = whole.rate_hz, min(whole.channels, MOST_CHANNELS)

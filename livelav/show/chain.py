@@ -20,9 +20,9 @@ from typing import Literal
 import moderngl
 import numpy as np
 
-from livelav.core.effects import MAX_FILES, SIGNATURES, Effect, effect_files, folders, read_effect
+from livelav.core.effects import MAX_FILES, SIGNATURES, Effect, effect_files, folders, is_shipped, read_effect
 from livelav.core.errors import EffectError
-from livelav.core.params import CHOICE_BY_NAME, EFFECTS, INDEX, Settings
+from livelav.core.params import CHOICE_BY_NAME, EFFECTS, Settings
 from livelav.core.values import Floats
 from livelav.show.shaders import EVERYWHERE, Addition, Part, ShaderError, build, mesh, release, set_uniforms
 
@@ -54,11 +54,14 @@ class EffectChain:
     """Effects by name, and a program for each set of them that was asked for."""
 
     def __init__(self, ctx: moderngl.Context, folder: Path | None = None, effects: Sequence[Effect] = EFFECTS) -> None:
-        """`folder`: other shaders than the shipped. `effects`: those of the parameter table, in its order."""
+        """`folder`: other shaders than the shipped. `effects`: those of the parameter table, in its order; those that
+        are not shipped wait for `tried`.
+        """
         self._ctx, self._folder = ctx, folder
         self._effects = {effect.name: effect for effect in effects}
+        self._untried = {effect.name: effect for effect in effects if not is_shipped(effect)}
         self._before: dict[str, Effect] = {}  # by name, as it was before its file changed last
-        self._broken: set[str] = set()
+        self._out = set(self._untried)  # names of those that are left out
         self._programs: OrderedDict[tuple[object, ...], moderngl.VertexArray] = OrderedDict()
         self._looked_s = -math.inf
         self._stamps: dict[Path, tuple[int, int]] = {}
@@ -71,8 +74,8 @@ class EffectChain:
         names = (*(name for name in named if name in self._effects), *(n for n in self._effects if n not in named))
         acts = [
             effect
-            for effect in (self._effects[name] for name in names if name not in self._broken)
-            if settings.values[INDEX[effect.params[0]]] != 0
+            for effect in (self._effects[name] for name in names if name not in self._out)
+            if settings[effect.params[0]] != 0
         ]
         image = tuple(effect for effect in acts if effect.kind == "image")
         rest = [effect for effect in acts if effect.kind != "image"]
@@ -86,7 +89,7 @@ class EffectChain:
         Raises ShaderError where the fault is in none of them.
         """
         while True:
-            acts = tuple(e for e in effects if e.name not in self._broken)
+            acts = tuple(e for e in effects if e.name not in self._out)
             key = (fragment, acts)
             if key in self._programs:
                 self._programs.move_to_end(key)
@@ -104,8 +107,33 @@ class EffectChain:
                 release(self._programs.popitem(last=False)[1])
             return made
 
+    @property
+    def untried(self) -> list[Effect]:
+        """What is to be drawn elsewhere before it is drawn here; `tried` takes what came of it."""
+        return list(self._untried.values())
+
+    def tried(self, effect: Effect, trouble: str = "") -> None:
+        """Takes up one of `untried`, or, with what is wrong with it, tells of it and leaves all as it is.
+
+        One that was saved again meanwhile is no news any more.
+        """
+        if self._untried.get(effect.name) != effect:
+            return
+        del self._untried[effect.name]
+        if trouble:
+            self._tell_of(effect, trouble)
+            return
+        if effect.name not in self._out:
+            self._before[effect.name] = self._effects[effect.name]
+        self._effects[effect.name] = effect
+        self._out.discard(effect.name)
+
+    def check(self, effect: Effect) -> None:
+        """Compiles it alone. Raises ShaderError naming its line."""
+        release(self._built("effect.frag" if effect.kind == "image" else "picture.frag", (effect,)))
+
     def look(self, now_s: float) -> None:
-        """Takes up files that were saved since the last look, at most every LOOK_S."""
+        """Takes note of files that were saved since the last look, at most every LOOK_S."""
         if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
@@ -125,25 +153,31 @@ class EffectChain:
         except OSError:
             return  # it is gone, or being written: what it said stays
         stamp = status.st_mtime_ns, status.st_size
-        if self._stamps.get(effect.path) == stamp:
+        before = self._stamps.get(effect.path)
+        if before == stamp:
             return
         self._stamps[effect.path] = stamp
         try:
             fresh = read_effect(effect.path)
-            if fresh.text == effect.text:
-                return
             if (fresh.kind, fresh.params, fresh.knobs) != (effect.kind, effect.params, effect.knobs):
                 raise EffectError(
                     f"effect {effect.path} declares other parameters than at the start: start anew for that"
                 )
-            release(self._built("effect.frag" if fresh.kind == "image" else "picture.frag", (fresh,)))
-        except (EffectError, ShaderError) as error:
-            kept = "" if effect.name in self._broken else "; playing on with what it said before"
-            self.troubles.append(f"{error}{kept}")
+        except EffectError as error:
+            self._untried.pop(effect.name, None)
+            self._tell_of(effect, str(error))
             return
-        self._before[effect.name] = effect
-        self._effects[effect.name] = fresh
-        self._broken.discard(effect.name)
+        again = before is not None and effect.name in self._out  # what is wrong with it may not be in its text
+        if fresh.text == self._untried.get(effect.name, effect).text and not again:
+            return
+        if fresh.text == effect.text and effect.name not in self._out:
+            del self._untried[effect.name]  # it is again what is drawn
+        else:
+            self._untried[effect.name] = fresh
+
+    def _tell_of(self, effect: Effect, trouble: str) -> None:
+        stays = f"without {effect.name}" if effect.name in self._out else "on with what it said before"
+        self.troubles.append(f"{trouble}; playing {stays}")
 
     def _look_for_new(self) -> None:
         known = {effect.path for effect in self._effects.values()}
@@ -156,11 +190,10 @@ class EffectChain:
         """It does not compile: back to what it said before, or without it."""
         before = self._before.pop(effect.name, None)
         if before is None:
-            self._broken.add(effect.name)
-            self.troubles.append(f"{error}; playing without {effect.name}")
+            self._out.add(effect.name)
         else:
             self._effects[effect.name] = before
-            self.troubles.append(f"{error}; playing on with what it said before")
+        self._tell_of(effect, str(error))
 
     def _built(self, fragment: Fragment, effects: tuple[Effect, ...]) -> moderngl.VertexArray:
         kinds = {effect.kind for effect in effects}

@@ -1,9 +1,11 @@
 """The window's twin without a display: an EGL context and a framebuffer of fixed size.
 
 For recordings and tests on machines without a screen. Never blocks, has no keys, is never closed by anybody.
-Runs in one thread of main. Linux; EGL comes with Mesa or the card's driver.
+Runs in one thread of main, or of the process that tries effects. On Linux by EGL, which comes with Mesa or the card's
+driver; elsewhere by what the system has for that.
 """
 
+import sys
 from typing import Any
 
 import moderngl
@@ -25,10 +27,12 @@ class HeadlessSurface:
     place = None
 
     def __init__(self, size: tuple[int, int] = (1280, 720)) -> None:
-        """Raises DisplayError where EGL gives no OpenGL 3.3 core context."""
-        egl: dict[str, Any] = {"standalone": True, "backend": "egl"}
+        """Raises DisplayError where there is no OpenGL 3.3 core context."""
+        alone: dict[str, Any] = {"standalone": True}
+        if sys.platform.startswith("linux"):
+            alone["backend"] = "egl"
         try:
-            self.ctx = moderngl.create_context(require=330, **egl)
+            self.ctx = moderngl.create_context(require=330, **alone)
         except Exception as error:  # the binding raises bare Exceptions, ValueErrors and ImportErrors alike
             raise DisplayError(f"no OpenGL 3.3 without a display ({error}); {REMEDY}") from error
         self.size = size
