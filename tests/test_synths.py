@@ -408,6 +408,23 @@ def test_what_stands_in_for_a_model_that_keeps_dying_is_not_taken_over_by_its_en
     assert show.log[-1] == ("dismiss", "first") and show.children[0].model == "default"
 
 
+def test_a_process_that_cannot_be_ended_is_told_of_once():
+    show = Show(loading_turns=30)
+    show.model = "second"
+    show.until(lambda s: s.coming() == "fades")
+    show.children[0]._polls_to_go = 1200
+    show.until(show.plays("second"))
+    show.model = "third"
+    show.turn(400)
+    assert not show.kinds("warning") and len(show.children) == 2
+    show.turn(400)
+    assert [event["text"] for event in show.kinds("warning")] == [
+        "a generator's process does not end: no other model can come until it does"
+    ]
+    show.until(show.plays("third"))
+    assert len(show.kinds("warning")) == 1
+
+
 def test_how_far_a_long_import_is_can_be_seen_and_what_came_of_it_is_what_starts_again():
     show = Show(loading_turns=60)
     show.model = "/usb/strange.pkl"

@@ -24,6 +24,7 @@ from livelav.core.values import Event
 from livelav.live.supervisor import AGAIN, STARTING_S, Child
 from livelav.live.synth import SynthConfig, SynthShared
 
+_STUCK_S = 10.0  # one that was killed is gone before that
 _APART_S = 0.5  # from one start to the next at least: nobody is to make us start processes all the time
 _JOINING_S = 300.0  # for so long one that comes may load: nobody waits for it
 _PATIENCE_S = 4.0  # for so long one that comes may stand back while it loads
@@ -73,6 +74,8 @@ class Synths:
         self._config = replace(config, trace=None, joins=True)  # of those that come
         self._players: list[_Player | None] = [_Player(_drawn(config), make(config, seats[0]), seats[0]), None]
         self._leaving: list[Child] = []
+        self._left_s = 0.0  # when the last one was let go
+        self._is_stuck = False  # and whether somebody was told that it does not end
         self._left_restarts = 0
         self._crossfade = Crossfade()  # its seat is that of the one that plays, or that is faded from
         self._is_fading = False
@@ -178,10 +181,11 @@ class Synths:
         for child in self._leaving:
             child.poll(now_s)
         self._leaving = [child for child in self._leaving if not child.is_gone]
+        stuck = self._stuck(now_s)
         for player in filter(None, self._players):
             tick_s = player.seat.board["tick_s"]
             player.child.hung_after_s = max(_HUNG_S, _TICKS_HUNG * tick_s)
-        events = self._heard(self._here, now_s)
+        events = [*stuck, *self._heard(self._here, now_s)]
         if there := self._there:
             events += self._heard_fading(there, now_s) if self._is_fading else self._heard_coming(there, now_s)
         return events
@@ -215,6 +219,15 @@ class Synths:
                 self._crossfade = replace(self._crossfade, onwards=True, seconds=asked.seconds)
                 self._share_out(there)
         return []
+
+    def _stuck(self, now_s: float) -> list[Event]:
+        """Tells once of a process that cannot even be killed, as one whose graphics driver hangs: it has its seat."""
+        was_told, self._is_stuck = self._is_stuck, bool(self._leaving) and now_s - self._left_s > _STUCK_S
+        if was_told or not self._is_stuck:
+            return []
+        return [
+            {"kind": "warning", "text": "a generator's process does not end: no other model can come until it does"}
+        ]
 
     def _share_out(self, there: _Player) -> None:
         """Two that are seen at once are to take no more of the processor than one would."""
@@ -267,6 +280,7 @@ class Synths:
         player = self._players[at]
         assert player is not None, "nobody sits there"
         player.child.dismiss()
+        self._left_s = self._stepped_s
         self._left_restarts += player.child.restarts
         self._leaving.append(player.child)
         self._players[at] = None
