@@ -443,6 +443,15 @@ def test_every_tap_counts_though_presets_bring_bindings_of_their_own(offset_s: f
         assert taps_heard(desk, offset_s, 2) == [2] * 2
 
 
+@pytest.mark.parametrize("stall_s", [0.3, 0.6, 0.9])
+def test_a_box_that_sends_all_back_moves_nothing_though_the_show_begins_with_a_long_turn(stall_s: float) -> None:
+    desk = Desk(everything(), echoes=True)
+    desk.run(2 * TURN_S)
+    desk.now_s += stall_s
+    desk.run(6.0)
+    assert desk.told and desk.moves == 0
+
+
 @pytest.mark.parametrize("bpm", [60.0, 120.0, 174.0])
 def test_a_box_that_sends_back_the_beats_flash_taps_nothing(bpm: float) -> None:
     """Also where it has no other light; and where a preset's bindings come while a flash is on its way back."""

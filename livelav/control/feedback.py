@@ -37,6 +37,15 @@ _TRUST, _MOST_TRUST = 3, 8  # from how many echoes on a port is one, and how man
 _FIRST_TRUST = _TRUST - 1  # of a port that nothing is known of: the first echo is one, the first silence is not
 
 
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """What may come back of what was told."""
+
+    moved: Moved
+    told_s: float
+    is_first: bool  # that its control was told since its box came: no hand has been there to look like an echo
+
+
 @dataclass(slots=True)
 class _Indicator:
     """One control of a port, and what it shows."""
@@ -47,17 +56,17 @@ class _Indicator:
     told_s: float = -math.inf
     is_twice: bool = True  # whether it was told that twice
     heard_s: float = -math.inf
-    awaited: deque[tuple[Moved, float]] = field(default_factory=deque)  # what may come back, and when it was told
+    awaited: deque["_Awaited"] = field(default_factory=deque)  # what may come back
 
     @property
     def is_echo_safe(self) -> bool:
         """Whether it does no harm to take a hand for an echo: it would have changed nothing."""
         return not is_light(self.binding) and self.binding.mode not in RELATIVE
 
-    @property
-    def back_s(self) -> float:
-        """How long it may take until what it was told comes back."""
-        return _LIGHT_BACK_S if is_light(self.binding) else BACK_S
+    def is_past(self, awaited: _Awaited, now_s: float) -> bool:
+        """Whether that does not come back any more."""
+        is_short = is_light(self.binding) and not awaited.is_first
+        return now_s - awaited.told_s > (_LIGHT_BACK_S if is_short else BACK_S)
 
     def is_due_again(self, now_s: float) -> bool:
         return not self.is_twice and now_s - self.told_s > AGAIN_S
@@ -82,6 +91,7 @@ class _Output:
         self._by_control: dict[Control, _Indicator] = {}
         self._decoder = Decoder()  # what comes back will be read like that
         self._trust = _FIRST_TRUST
+        self._is_new = True  # its box has just come
         self._shown: Shown | None = None
         self._unsettled = True
         self._next_s = -math.inf
@@ -116,20 +126,22 @@ class _Output:
         indicator = self._by_control.get(moved.control)
         if indicator is None:
             return True
-        if self._came_back(indicator, moved, now_s):
+        place = next((at for at, awaited in enumerate(indicator.awaited) if awaited.moved == moved), None)
+        if place is not None and self._came_back(indicator, place, now_s):
             return False
-        indicator.heard_s, indicator.told, self._unsettled = now_s, None, True
+        indicator.heard_s, self._unsettled = now_s, True
+        if place is None:  # else it stands as it was told; told again, an echo would be one for ever
+            indicator.told = None
         return True
 
-    def _came_back(self, indicator: _Indicator, moved: Moved, now_s: float) -> bool:
-        for place, (awaited, told_s) in enumerate(indicator.awaited):
-            if awaited == moved:
-                for _ in range(place + 1):  # what is sent comes back in order
-                    indicator.awaited.popleft()
-                is_proof = told_s - indicator.heard_s > _APART_S and now_s - told_s < _AT_ONCE_S
-                self._trust = min(max(self._trust - place, 0) + is_proof, _MOST_TRUST)  # those before it did not
-                return indicator.is_echo_safe or self._trust >= _TRUST
-        return False
+    def _came_back(self, indicator: _Indicator, place: int, now_s: float) -> bool:
+        """Whether what a control sent, which is awaited at that place, is no hand."""
+        for _ in range(place + 1):  # what is sent comes back in order
+            awaited = indicator.awaited.popleft()
+        is_apart = awaited.told_s - indicator.heard_s > _APART_S and now_s - awaited.told_s < _AT_ONCE_S
+        is_proof = awaited.is_first or is_apart
+        self._trust = min(max(self._trust - place, 0) + is_proof, _MOST_TRUST)  # those before it did not
+        return indicator.is_echo_safe or self._trust >= _TRUST
 
     def step(self, shown: Shown, now_s: float) -> list[bytes]:
         """What is to be sent now."""
@@ -164,7 +176,7 @@ class _Output:
     def take_over(self, other: "_Output") -> None:
         """Goes on as the one would have done in whose place it stands: the box is the same, and so is the hand."""
         self._hello, self._greet_s = other._hello, other._greet_s
-        self._trust = other._trust
+        self._trust, self._is_new = other._trust, False
         for indicator in self._indicators:
             if before := other._by_control.get(indicator.control):
                 indicator.heard_s, indicator.awaited = before.heard_s, before.awaited
@@ -176,17 +188,18 @@ class _Output:
 
     def _forget(self, indicator: _Indicator, now_s: float) -> None:
         """What did not come back."""
-        while indicator.awaited and now_s - indicator.awaited[0][1] > indicator.back_s:
+        while indicator.awaited and indicator.is_past(indicator.awaited[0], now_s):
             indicator.awaited.popleft()
             self._trust = max(self._trust - 1, 0)
 
     def _tell(self, indicator: _Indicator, shows: int, now_s: float) -> list[bytes]:
+        is_first = self._is_new and indicator.told_s == -math.inf
         indicator.is_twice = indicator.told == shows
         indicator.told, indicator.told_s, self._unsettled = shows, now_s, True
         messages = telling(indicator.binding, indicator.control, shows)
         for message in messages:
             if isinstance(event := self._decoder.step(message), Moved):
-                indicator.awaited.append((event, now_s))
+                indicator.awaited.append(_Awaited(event, now_s, is_first))
         return messages
 
 
