@@ -273,7 +273,8 @@ def _known(folder: Path, sha256: str, licence: str | None, seen: Sequence[int] |
             if seen:
                 anew["source"] = {**source, "seen": list(seen)}
             if anew != card:
-                write_json(path.with_suffix(".json"), anew)
+                with suppress(*(() if licence else (StorageError,))):  # what the file looks like may be lost
+                    write_json(path.with_suffix(".json"), anew)
             return Imported(path.stem, path, False)
     return None
 

@@ -235,6 +235,10 @@ def test_the_same_file_is_imported_once(source: Path, tmp_path: Path, monkeypatc
     assert left() == set()
 
 
+def full(path: Path, _content: object) -> None:
+    raise StorageError(f"cannot write {path}: no space left on device")
+
+
 def test_a_file_that_has_not_changed_is_not_read_again(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     real = importing._sha256
@@ -248,6 +252,14 @@ def test_a_file_that_has_not_changed_is_not_read_again(source: Path, monkeypatch
     os.chmod(source, 0o600)  # as a move or a backup does, it changes the last of its dates
     for _ in range(3):
         assert import_model(source).name == first.name and len(read) == 4
+    read.clear()
+    read += [source, source]
+    os.chmod(source, 0o644)
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "write_json", full)
+        assert import_model(source).name == first.name, "what cannot be noted is no reason not to play"
+        with pytest.raises(StorageError):
+            import_model(source, licence="CC0")
     read.clear()
     read += [source, source]
     remove_model(first.name)
