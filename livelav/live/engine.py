@@ -28,7 +28,7 @@ from livelav.core.clock import MonotonicClock
 from livelav.core.errors import LivelavError, StorageError, tell
 from livelav.core.metrics import PeakMemory
 from livelav.core.processor import WATCHING, draw_without_threads, stand_in_front
-from livelav.core.scene import Drawn, Wanted
+from livelav.core.scene import Drawn, Scene, Wanted
 from livelav.core.store import write_json
 from livelav.core.tempo import Tempo
 from livelav.core.values import Event
@@ -81,6 +81,7 @@ class Live:
         if config.take:
             self.desk.tape = Tape(config.scene, self.desk.scenes.recalled, self.desk.state.dark)
         self._unprepared = iter(self.desk.scenes.whole_set())
+        self._postponed: list[Scene] = []  # scenes with effects that have to be tried first
         self._keeping = threading.Thread(target=self.desk.keeper.run, name="keeper", daemon=True)
         self._told: Wanted | None = None
         self._told_link: Tempo | None = None
@@ -185,7 +186,7 @@ class Live:
             self._take_hands()
         level = min(max(1.0 + self.shared.capture["level_db"] / 60.0, 0.0), 1.0)  # of the meter: -60 to 0 dB
         choices = desk.scenes.scene.choices
-        if not self.shared.main["first_s"] and not self._presenter.chain.untried:
+        if not self.shared.main["first_s"]:
             self._prepare()
         self._change_synths()
         self._presenter.present(
@@ -217,7 +218,13 @@ class Live:
     def _prepare(self) -> None:
         """One scene of the set in each turn, while the models are being loaded and nothing is to be seen."""
         assert self._presenter is not None, "start first"
-        if (scene := next(self._unprepared, None)) is not None:
+        untried = [effect.params[0] for effect in self._presenter.chain.untried]
+        if (scene := next(self._unprepared, None)) is None:
+            scene = self._postponed.pop() if self._postponed and not untried else None
+        elif any(scene.settings[name] for name in untried):
+            self._postponed.append(scene)
+            scene = None
+        if scene is not None:
             self._presenter.prepare(scene.settings, scene.choices["chain.order"])
 
     def _take_hands(self) -> None:

@@ -117,6 +117,8 @@ class Synths:
         here.drawn, here.child.args = _drawn(config), (config, here.seat)
         here.loaded = {fact: word for fact, word in here.loaded.items() if fact != "unbuilt"}
         here.child.forgive()
+        here.seat.turn["apart_s"] = 0.0
+        self._config = replace(self._config, backend=config.backend)  # of models that come, too
         if there and there.engine:
             self._is_fading, self._crossfade = False, Crossfade(self.at)
             self._let_go(1 - self.at)
