@@ -15,13 +15,14 @@ from multiprocessing.process import BaseProcess
 
 from livelav.core.child import deaf_children
 from livelav.core.effects import Effect
-from livelav.core.errors import tell
+from livelav.core.errors import EffectError, tell
+from livelav.core.scene import Scene
 from livelav.show.chain import EffectChain
 from livelav.show.tryout import BUSY_S, DRAWN_S, SIDE, STARTING_S, Word, run_tryout
 
 _SILENT_S = max(STARTING_S, BUSY_S) + 5.0  # longer than the process allows itself
 _MOST_BYTES = 48 << 10  # of text for one process: more than a pipe holds would be waited for
-_STOP_S = 0.5
+_STOP_S, _GONE_S = 0.5, 5.0
 _UNTRIED = "cannot be tried before it is shown"
 _TURN_S = 0.01
 _TOO_LONG = {1, *([-signal.SIGPROF] if hasattr(signal, "SIGPROF") else [])}  # by the clock, by the processor's time
@@ -36,11 +37,14 @@ class Trying:
         self._left: dict[int, Effect] = {}  # by number, those that it has not ended with
         self._at: int | None = None  # that which it draws
         self._heard_s = 0.0
+        self._is_stuck = False  # one could not be ended
 
     def step(self, chain: EffectChain, now_s: float, nice: int = 0) -> None:
         """One look. `nice` is how far a process that begins now stands behind this one."""
         if self._process is None:
-            if chain.untried:
+            if self._is_stuck:
+                self._refuse(chain, chain.untried)
+            elif chain.untried:
                 self._start(chain, now_s, nice)
             return
         is_over = self._process.exitcode is not None  # asked first: then all that it said is there
@@ -48,6 +52,10 @@ class Trying:
             self._heard_s = now_s
             if kind == "begins":
                 self._at = number
+            elif kind == "cannot":  # no drawing without the show's own window, say: then that is the first to
+                effect = self._left.pop(number)
+                chain.tried(effect)
+                chain.troubles.append(f"effect {effect.path} {_UNTRIED} ({trouble}): shown all the same")
             else:
                 chain.tried(self._left.pop(number), trouble)
                 self._at = None
@@ -55,6 +63,18 @@ class Trying:
             self._finish(chain)
         elif now_s - self._heard_s > _SILENT_S:
             self._process.kill()
+            if now_s - self._heard_s > _SILENT_S + _GONE_S:
+                self._give_up(chain)
+
+    def _give_up(self, chain: EffectChain) -> None:
+        """It cannot be ended, as where a graphics driver hangs: nobody waits for it, and no other follows it."""
+        self._is_stuck, self._process, self._words = True, None, None
+        self._refuse(chain, list(self._left.values()))
+
+    @staticmethod
+    def _refuse(chain: EffectChain, effects: list[Effect]) -> None:
+        for effect in effects:
+            chain.tried(effect, f"effect {effect.path} {_UNTRIED} (the process for that cannot be ended)")
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
@@ -119,8 +139,10 @@ def _started(effects: list[Effect], nice: int) -> tuple[BaseProcess, Connection]
     return process, words
 
 
-def try_all(chain: EffectChain) -> None:
-    """Has all tried and waits for that, where nobody waits for a picture yet. Tells what is wrong with which."""
+def try_all(chain: EffectChain, scene: Scene | None = None) -> None:
+    """Has all tried and waits for that, where nobody waits for a picture yet. Tells what is wrong with which.
+
+    Raises EffectError where one that `scene` needs is left out."""
     trying = Trying()
     try:
         while chain.untried:
@@ -131,3 +153,6 @@ def try_all(chain: EffectChain) -> None:
     troubles, chain.troubles = chain.troubles, []
     for trouble in troubles:
         tell(trouble)
+    for effect in chain.left_out if scene else ():
+        if scene and (scene.settings[effect.params[0]] or effect.params[0] in scene.drives):
+            raise EffectError(f"effect {effect.name} is needed and cannot be drawn: mend it, or turn it off")

@@ -173,6 +173,46 @@ def test_where_no_process_can_be_made_it_is_left_out(
     chain.close()
 
 
+def test_where_nothing_can_be_drawn_without_the_window_it_is_shown_untried_and_told_of(
+    surface: HeadlessSurface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_FILENAMES", os.fspath(tmp_path / "none"))
+    written(tmp_path, "last", colour("last", RED))
+    chain = chain_of(surface, tmp_path)
+    try_out(chain)
+    (told,) = chain.troubles
+    assert "last.glsl cannot be tried" in told and told.endswith("shown all the same")
+    assert chain.left_out == []
+    chain.close()
+
+
+def test_a_process_that_cannot_even_be_killed_is_given_up_and_no_other_follows_it(
+    surface: HeadlessSurface, tmp_path: Path
+) -> None:
+    class Stuck:
+        exitcode = None
+
+        def kill(self) -> None:
+            pass
+
+    written(tmp_path, "last", colour("last", RED))
+    chain, trying = chain_of(surface, tmp_path), Trying()
+    trying.step(chain, 0.0)
+    real, trying._process = trying._process, Stuck()  # type: ignore[assignment]
+    for at_s in (30.0, 66.0, 80.0):
+        trying.step(chain, at_s)
+    assert real is not None
+    real.kill()
+    real.join()
+    (told,) = chain.troubles
+    assert "cannot be ended" in told and [effect.name for effect in chain.left_out] == ["last"]
+    saved(tmp_path / "last.glsl", colour("last", RED + " "), 10)
+    chain.look(100.0)
+    trying.step(chain, 100.0)
+    assert trying._process is None and chain.untried == []
+    chain.close()
+
+
 def test_closing_ends_what_never_ends(surface: HeadlessSurface, tmp_path: Path) -> None:
     written(tmp_path, "endless", colour("endless", ENDLESS))
     chain, trying = chain_of(surface, tmp_path), Trying()
@@ -333,11 +373,18 @@ def test_a_render_tries_them_first(tmp_path: Path) -> None:
     mine = config_dir() / "shaders"
     written(mine, "endless", colour("endless", ENDLESS))
     soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(24_000) / 20), 24_000)
-    flags = ["--fps", "4", "--size", "64x64", "--end", "0.5", "--endless-amount", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "livelav", "render", "tone.wav", "-o", "out.mkv", *flags],
-        cwd=tmp_path, capture_output=True, text=True, timeout=3 * DEADLINE_S, check=False,
-    )  # fmt: skip
+    flags = ["--fps", "4", "--size", "64x64", "--end", "0.5"]
+
+    def render(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "livelav", "render", "tone.wav", "-o", "out.mkv", *flags, *more],
+            cwd=tmp_path, capture_output=True, text=True, timeout=3 * DEADLINE_S, check=False,
+        )  # fmt: skip
+
+    done = render("--endless-amount", "1")
+    assert done.returncode == 1 and "effect endless is needed and cannot be drawn" in done.stderr
+    assert not (tmp_path / "out.mkv").exists()
+    done = render()
     assert done.returncode == 0, done.stderr
     assert "endless.glsl does not end" in done.stderr and "playing without endless" in done.stderr
     assert (tmp_path / "out.mkv").exists()

@@ -167,7 +167,7 @@ def _make(
     surface = HeadlessSurface(order.drawn)
     draw = cast.draw if cast else by(generator)
     renderer = Renderer(surface.ctx, surface.software)
-    try_all(renderer.chain)
+    try_all(renderer.chain, order.scene)
     pictures = Pictures(draw, renderer, surface.fbo, order.drawn)
     # one that is there stays until there is something to put in its place
     path = order.output.with_name(f".new-{order.output.name}") if order.output.exists() else order.output

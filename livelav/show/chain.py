@@ -112,6 +112,11 @@ class EffectChain:
         """What is to be drawn elsewhere before it is drawn here; `tried` takes what came of it."""
         return list(self._untried.values())
 
+    @property
+    def left_out(self) -> list[Effect]:
+        """What is not drawn, though it is in the table."""
+        return [effect for effect in self._effects.values() if effect.name in self._out]
+
     def tried(self, effect: Effect, trouble: str = "") -> None:
         """Takes up one of `untried`, or, with what is wrong with it, tells of it and leaves all as it is.
 

@@ -1,8 +1,8 @@
 """Draws effects once, so that nobody else has to be the first: the body of the process that `livelav.trying` starts.
 
 Code that never ends, or that a graphics driver dies of, costs this process and nothing else. What one may cost is
-bounded here by the system's own timers, which hold whatever a driver does: its time on a graphics card, where others
-wait for it; where the processor draws, the time that it was given there, as a show may leave little of that.
+bounded here by the system's own timers, which hold whatever a driver does: the processor's time that it takes, and,
+more generously, time by the clock, as a show may leave little of the processor.
 """
 
 import faulthandler
@@ -26,8 +26,10 @@ from livelav.show.shaders import ShaderError
 SIDE = 16  # pixels
 DRAWN_S = 2.0  # for one effect: to compile it, and to draw it a few times
 STARTING_S, BUSY_S = 60.0, 30.0  # by the clock, until the first begins, and for one where the processor draws
+ON_CARD_S = 10.0  # the same where a card draws: compiling is the processor's work, and a show may leave little of that
 
-Word = tuple[str, int, str]  # ("begins" or "ends", number of the effect, what is wrong with it)
+# ("begins" or "ends", number of the effect, what is wrong with it); "cannot", where nothing can be tried here
+Word = tuple[str, int, str]
 
 
 def run_tryout(effects: Sequence[Effect], nice: int, words: Connection) -> None:
@@ -46,13 +48,13 @@ def run_tryout(effects: Sequence[Effect], nice: int, words: Connection) -> None:
         plain = {param.name: param.default for param in PARAMS}
         plain |= {name: values[0] for effect in effects for name, values in _ranges(effect).items()}
         _draw(renderer, surface, plain)
-    except LivelavError as error:
-        for number, effect in enumerate(effects):
-            words.send(("ends", number, f"effect {effect.path} cannot be tried before it is shown: {error}"))
+    except Exception as error:  # the binding's own are of no class of their own
+        for number in range(len(effects)):
+            words.send(("cannot", number, one_line(str(error))))
         return
     for number, effect in enumerate(effects):
         words.send(("begins", number, ""))
-        _hold_to(DRAWN_S, BUSY_S if surface.software else DRAWN_S)
+        _hold_to(DRAWN_S, BUSY_S if surface.software else ON_CARD_S)
         trouble = ""
         try:
             renderer.chain.check(effect)
