@@ -272,9 +272,12 @@ def _known(folder: Path, sha256: str, licence: str | None, seen: Sequence[int] |
             anew = {**card, **({"licence": licence} if licence else {})}
             if seen:
                 anew["source"] = {**source, "seen": list(seen)}
-            if anew != card:
-                with suppress(*(() if licence else (StorageError,))):  # what the file looks like may be lost
+            try:
+                if anew != card:
                     write_json(path.with_suffix(".json"), anew)
+            except StorageError:
+                if licence:  # else it is only read once more the next time
+                    raise
             return Imported(path.stem, path, False)
     return None
 

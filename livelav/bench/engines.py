@@ -1,9 +1,9 @@
 """The engines' table: model by engine by precision, each beside the plain torch module, timed in turns.
 
 Turns let another program's load fall on all of them, so ratios within one run are what to trust. A p99 stands where
-enough images were made for one, else a longer run gives it. Memory is what the
-device that computes holds more once an engine has made an image: the process's own on the processor, all that is taken
-of the card on CUDA, by the card's own account; of other cards nothing is known.
+enough images were made for one, else a longer run gives it. Memory is what the device that computes holds more once an
+engine has made an image: the process's own on the processor, all that is taken of the card on CUDA, by the card's own
+account; of other cards nothing is known.
 """
 
 import time
