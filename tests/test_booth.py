@@ -25,7 +25,7 @@ from livelav.live.statistics import alarms
 from livelav.live.supervisor import Child
 from livelav.play import live_config
 from livelav.show.headless import HeadlessSurface
-from livelav.show.hud import _fits
+from livelav.show.hud import GhostRow, _fits
 from livelav.show.operator import OPERATOR_FIELDS
 
 DEADLINE_S = 20.0
@@ -282,7 +282,7 @@ def test_a_small_window_keeps_alarms_and_switches(live: Live) -> None:
     live.desk.press(["B", "Z", "Q"], now_s)
     live.desk.take([CAME, WENT, CAME, moved(*range(20, 26))], now_s)
     rows = live.hud_text.rows(live, now_s)[: _fits(180, 12)]
-    assert {"SILENT", "quit?", "blackout", "freeze"} <= {label for label, _text, _warns in rows}
+    assert {"SILENT", "quit?", "blackout", "freeze"} <= {label for label, *_ in rows}
 
 
 def test_the_hud_says_what_hands_presets_and_tempo_do(live: Live) -> None:
@@ -297,7 +297,7 @@ def test_the_hud_says_what_hands_presets_and_tempo_do(live: Live) -> None:
     desk.press(["2", "DOWN"], now_s)
     live._presenter = SimpleNamespace(holds_light_back=True)
     rows = live.hud_text.rows(live, now_s)
-    said = {label: text for label, text, _warns in rows}
+    said = {label: text for label, text, *_ in rows}
     assert said["FLASHES"] == "held back"
     assert said["Link"] == "peers: 3"
     assert said["OSC"] == "/show/hue"
@@ -308,6 +308,9 @@ def test_the_hud_says_what_hands_presets_and_tempo_do(live: Live) -> None:
     assert waiting.pop("ghosts").startswith("3 more")
     assert len(waiting) == 3, "however many knobs wait, they leave room for the rest"
     assert all(BY_NAME[name].cc in range(20, 26) for name in waiting)
+    ghosts = [row for row in rows if isinstance(row, GhostRow)]
+    assert {row.label for row in ghosts} == waiting.keys()
+    assert all(row.value == BY_NAME[row.label].knob(desk.settings[row.label]) != row.knob for row in ghosts)
     assert rows[0][0] == "FLASHES"
 
 

@@ -18,7 +18,7 @@ from livelav.show import chain as chain_module
 from livelav.show.governor import LOOK, RAISE_AFTER_S, TRIAL, Governor
 from livelav.show.grade import grade
 from livelav.show.headless import HeadlessSurface
-from livelav.show.hud import Hud
+from livelav.show.hud import GhostRow, Hud
 from livelav.show.levels import CELLS, LevelRange, Spline, level_field
 from livelav.show.motion import Motion
 from livelav.show.pixels import PixelReader
@@ -533,6 +533,23 @@ def test_the_meter_is_as_long_as_the_level(surface: HeadlessSurface, renderer: R
     assert half == pytest.approx(2 * quarter, rel=0.1)
     assert quarter > 0
     hud.close()
+
+
+def test_a_ghost_is_a_mark_on_its_knobs_way_that_moves_with_the_knob(surface: HeadlessSurface) -> None:
+    def mark(value: float, knob: float) -> tuple[float, float]:
+        """(where the mark is, how far the way is filled), in pixels."""
+        hud = Hud(surface)
+        surface.fbo.clear(0.0, 0.0, 0.0, 1.0)
+        hud.draw(0.0, lambda: [GhostRow("", "", value, knob)], 0.0)
+        hud.close()
+        shown = np.frombuffer(surface.fbo.read(components=3), np.uint8).reshape(SIZE[1], SIZE[0], 3).astype(int)[..., 1]
+        return float(np.nonzero((shown > 225).any(0))[0].mean()), float(((shown > 140) & (shown < 160)).any(0).sum())
+
+    (left, little), (right, much), (middle, same) = mark(0.25, 0.1), mark(0.75, 0.9), mark(0.75, 0.5)
+    assert left < middle < right
+    assert middle == pytest.approx((left + right) / 2, abs=1.5)
+    assert much == pytest.approx(3 * little, abs=8) and abs(much - same) <= 8
+    assert mark(0.25, 7.0) == pytest.approx(mark(0.25, 1.0)), "it stays on the way"
 
 
 def test_the_test_pattern_reaches_the_very_edge_and_shows_every_step_of_grey(

@@ -99,7 +99,7 @@ def main(fault: str) -> None:
     said: set[str] = set()
 
     def look(live: Live) -> None:
-        for label, text, _ in live.hud_text.rows(live, live._clock.now_s()):
+        for label, text, *_ in live.hud_text.rows(live, live._clock.now_s()):
             if (row := f"{label}: {text}") not in said:
                 said.add(row)
                 with Path("hud.txt").open("a") as hud:

@@ -15,7 +15,7 @@ from livelav.core.values import Image
 from livelav.live.pace import Pace
 from livelav.show.chain import EffectChain
 from livelav.show.governor import Governor
-from livelav.show.hud import Hud, HudRow
+from livelav.show.hud import GhostRow, Hud, HudRow
 from livelav.show.pixels import PixelReader
 from livelav.show.record import RecordConfig
 from livelav.show.reduced import Reduced
@@ -85,7 +85,7 @@ class Presenter:
         settings: Settings,
         choices: Mapping[str, str],
         state: ShowState,
-        hud_rows: Callable[[], Sequence[HudRow]],
+        hud_rows: Callable[[], Sequence[HudRow | GhostRow]],
         level: float,
         balance: float = 0.0,
     ) -> None:

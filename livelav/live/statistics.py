@@ -15,7 +15,7 @@ from livelav.control.keys import key_help
 from livelav.core.metrics import Rate, picked, rounded
 from livelav.core.params import BY_NAME
 from livelav.core.tempo import BEATS_A_BAR
-from livelav.show.hud import HudRow
+from livelav.show.hud import GhostRow, HudRow
 
 if TYPE_CHECKING:
     from livelav.desk.beat import Beat
@@ -192,10 +192,11 @@ class HudText:
             ("restarts", str(restarts), restarts > 0),
         ]
 
-    def rows(self, live: Live, now_s: float) -> list[HudRow]:
+    def rows(self, live: Live, now_s: float) -> list[HudRow | GhostRow]:
         """All rows of the HUD, those first that a small window must have room for."""
         desk = live.desk
-        rows = [*alarms(live, now_s), *((name, "on", True) for name in _AMISS if getattr(desk.state, name))]
+        rows: list[HudRow | GhostRow] = [*alarms(live, now_s)]
+        rows += [(name, "on", True) for name in _AMISS if getattr(desk.state, name)]
         rows += [*_played(desk, now_s), _picked(desk)]
         touched_s, name = desk.inputs.touched
         if now_s - touched_s < TOUCHED_S:
@@ -254,12 +255,14 @@ def _picked(desk: Desk) -> HudRow:
     return "arrows", f"{name}  {value}  {', '.join(movers)}", False
 
 
-def _ghosts(desk: Desk) -> Iterator[HudRow]:
+def _ghosts(desk: Desk) -> Iterator[HudRow | GhostRow]:
     """Knobs that wait to pick up what they move."""
     ghosts = [(BY_NAME[name], knob) for name, knob in desk.inputs.hands.ghosts().items()]
     for param, knob in ghosts[:_MOST_GHOSTS]:
         stands, at = desk.settings[param.name], param.value(knob)
-        yield param.name, f"{stands:.3g}; the knob is at {at:.3g} and must come past", False
+        yield GhostRow(
+            param.name, f"{stands:.3g}; the knob is at {at:.3g} and must come past", param.knob(stands), knob
+        )
     if (more := len(ghosts) - _MOST_GHOSTS) > 0:
         yield "ghosts", f"{more} more knobs must come past where their values are", False
 

@@ -7,7 +7,7 @@ The font is Aileron, which Pillow carries and its author put into the public dom
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import moderngl
 import numpy as np
@@ -17,14 +17,26 @@ from livelav.show.surface import Surface
 
 if TYPE_CHECKING:
     from PIL import Image as Pixmap
+    from PIL.ImageDraw import ImageDraw
 
 HudRow = tuple[str, str, bool]  # what it is, how it stands, whether that needs the operator's eye
+
+
+class GhostRow(NamedTuple):
+    """A parameter whose knob stands elsewhere: drawn as the knob's way from end to end, with both on it."""
+
+    label: str
+    text: str
+    value: float  # 0..1 of the way
+    knob: float
+
 
 LONGEST = 160  # characters of a row: what strangers call their devices and addresses must not fill the memory
 REFRESH_S = 0.25  # text slower than this to draw is read no faster
 WHITE, GREY, AMBER = (235, 235, 235, 255), (150, 150, 150, 255), (255, 176, 32, 255)
 _LINE = 1.4  # letters from row to row
-GROUND = (0, 0, 0, 170)
+_TRAVEL = 8  # letters: how long a knob's travel is drawn
+GROUND, GROOVE = (0, 0, 0, 170), (80, 80, 80, 255)
 
 
 class Hud:
@@ -36,11 +48,11 @@ class Hud:
         corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
         self._panel = mesh(ctx, build(ctx, "panel.vert", "hud.frag", folder=folder), corners)
         self._texture: moderngl.Texture | None = None
-        self._rows: tuple[HudRow, ...] = ()
+        self._rows: tuple[HudRow | GhostRow, ...] = ()
         self._window = (0, 0)
         self._asked_s = float("-inf")
 
-    def draw(self, now_s: float, rows: Callable[[], Sequence[HudRow]], level: float) -> None:
+    def draw(self, now_s: float, rows: Callable[[], Sequence[HudRow | GhostRow]], level: float) -> None:
         """Draws over what the surface holds; call it only while the HUD is shown.
 
         `rows` is asked at most four times a second; `level` 0..1 fills the meter every time.
@@ -49,7 +61,7 @@ class Hud:
         text_px = _text_px(size)
         if self._texture is None or self._window != size or now_s - self._asked_s >= REFRESH_S:
             self._asked_s = now_s
-            fresh = tuple((label, text[:LONGEST], warn) for label, text, warn in rows())
+            fresh = tuple(map(_cut, rows()))
             if self._texture is None or self._window != size or self._rows != fresh:
                 self._rows, self._window = fresh, size
                 self._write(_sheet(fresh[: _fits(height, text_px)], text_px))
@@ -98,24 +110,44 @@ def _fits(height: int, text_px: int) -> int:
     return max((height - 4 * text_px) // round(_LINE * text_px), 1)
 
 
-def _sheet(rows: Sequence[HudRow], text_px: int) -> "Pixmap.Image":
+def _cut(row: HudRow | GhostRow) -> HudRow | GhostRow:
+    if isinstance(row, GhostRow):
+        return row._replace(text=row.text[:LONGEST])
+    return row[0], row[1][:LONGEST], row[2]
+
+
+def _sheet(rows: Sequence[HudRow | GhostRow], text_px: int) -> "Pixmap.Image":
     """The panel's picture: two columns of text, and room for the meter below. Its width changes in coarse steps."""
     from PIL import Image as Pixmap  # here: a show without HUD starts without Pillow
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(text_px)
     line, margin = round(_LINE * text_px), text_px // 2
-    labels = max((int(font.getlength(label)) for label, _, _ in rows), default=0)
-    texts = max((int(font.getlength(text)) for _, text, _ in rows), default=0)
+    after_travel = (_TRAVEL + 1) * text_px
+    labels = max((int(font.getlength(row[0])) for row in rows), default=0)
+    texts = max((int(font.getlength(row[1])) + after_travel * isinstance(row, GhostRow) for row in rows), default=0)
     step = 8 * text_px
     width = -(-(labels + texts + text_px + 2 * margin) // step) * step
     sheet = Pixmap.new("RGBA", (width, line * len(rows) + text_px + 2 * margin), GROUND)
     draw = ImageDraw.Draw(sheet)
-    for number, (label, text, warn) in enumerate(rows):
-        top = margin + number * line
-        draw.text((margin, top), label, GREY, font)
-        draw.text((margin + labels + text_px, top), text, AMBER if warn else WHITE, font)
+    for number, row in enumerate(rows):
+        top, left = margin + number * line, margin + labels + text_px
+        draw.text((margin, top), row[0], GREY, font)
+        if isinstance(row, GhostRow):
+            _draw_travel(draw, left, top + round(0.6 * text_px), text_px, row)
+            draw.text((left + after_travel, top), row.text, WHITE, font)
+        else:
+            draw.text((left, top), row[1], AMBER if row[2] else WHITE, font)
     return sheet
+
+
+def _draw_travel(draw: "ImageDraw", left: int, middle: int, text_px: int, row: GhostRow) -> None:
+    """Filled up to the value, with a mark over where the knob stands."""
+    value, ghost = (left + min(max(at, 0.0), 1.0) * _TRAVEL * text_px for at in (row.value, row.knob))
+    half, mark = max(text_px // 8, 1), text_px // 3
+    draw.rectangle((left, middle - half, left + _TRAVEL * text_px, middle + half), GROOVE)
+    draw.rectangle((left, middle - half, value, middle + half), GREY)
+    draw.polygon(((ghost - mark, middle - 2 * mark), (ghost + mark, middle - 2 * mark), (ghost, middle + half)), WHITE)
 
 
 def _meter(across: int, down: int, text_px: int) -> tuple[float, float, float, float]:
