@@ -214,13 +214,14 @@ def test_a_display_that_did_not_wait_for_a_while_sets_the_pace_again(stage, cove
     assert stage.board["late"] == late
 
 
-def test_a_display_that_never_waits_is_seldom_tried_and_not_for_long(stage):
+@pytest.mark.parametrize("most_s, more", [(0.004, 10), (0.0055, 15)])  # drawing is now and then as long as a wait
+def test_a_display_that_never_waits_is_seldom_tried_and_not_for_long(stage, most_s, more):
     stage.publish(1)
     chance = np.random.default_rng(0)
 
     class Laboured(ShowState):
         def light(self, now_s):
-            stage.clock.sleep(chance.uniform(0.0005, 0.004))
+            stage.clock.sleep(chance.uniform(0.0005, most_s))
             return super().light(now_s)
 
     stage.display.refresh_s = 1e-6
@@ -231,7 +232,7 @@ def test_a_display_that_never_waits_is_seldom_tried_and_not_for_long(stage):
     seconds = stage.clock.now_s() - begin_s
     assert seconds > 0.95 * 40
     shown_s = np.array(stage.display.shown_s[-40 * int(FPS) :])
-    assert all(np.sum((shown_s >= at) & (shown_s < at + 1.0)) < FPS + 10 for at in shown_s)
+    assert all(np.sum((shown_s >= at) & (shown_s < at + 1.0)) < FPS + more for at in shown_s)
 
 
 def test_what_is_due_within_half_a_picture_of_the_next_one_belongs_to_it(stage):

@@ -6,7 +6,7 @@ next too late. Knows no display and no picture.
 
 from livelav.core.clock import Clock, Pacer
 
-_TOO_QUICK = 30  # presents in a row that did not wait as they should have
+_TOO_QUICK = 30  # presents that did not wait, more than did
 _QUICK_S = 0.002  # from one picture to the next: nothing waited
 _TRIED_S, _TRIED = 5.0, 6  # after so long so many pictures try whether it waits by now: some do not while covered
 _PICTURES = 20  # over which it is judged how long one takes
@@ -63,7 +63,7 @@ class Pace:
     def _judge(self, step_s: float, now_s: float) -> None:
         """Whether presenting waited, as the display says. One that was caught once is believed less: it must not draw
         as fast as it can whenever it is tried."""
-        self._quick = self._quick + 1 if step_s < self._quick_s else 0
+        self._quick = self._quick + 1 if step_s < self._quick_s else max(self._quick - 1, 0)
         if self._quick == _TOO_QUICK:
             self._tried_s = now_s
             self._quick_s = max(_QUICK_S, 0.25 * self._pacer.period_s)
