@@ -1,5 +1,7 @@
 """The order in which effects act, as `chain.order` says it, and as hands change it. Knows no OpenGL."""
 
+from collections.abc import Sequence
+
 from livelav.core.effects import Effect
 from livelav.core.params import CHOICE_BY_NAME, EFFECTS, Settings
 
@@ -15,7 +17,7 @@ def moved_effect(effect: Effect, order: str, settings: Settings, steps: int) -> 
     Those of its kind, that is: what works on the enlarged image acts before all others, whatever the order.
     """
     named = CHOICE_BY_NAME["chain.order"].words(order)
-    every = [*named, *(one.name for one in EFFECTS if one.name not in named)]
+    every = _completed(named)
     acting = [one for one in EFFECTS if one == effect or settings[one.params[0]] != 0]
     beside = {one.name for one in acting if (one.kind == "image") == (effect.kind == "image")}
     kin = [name for name in every if name in beside]
@@ -27,4 +29,10 @@ def moved_effect(effect: Effect, order: str, settings: Settings, steps: int) -> 
         every.insert(goal, effect.name)
     kinds = {one.name: one.kind for one in acting}
     names = sorted((name for name in every if name in kinds), key=lambda name: kinds[name] != "image")
-    return " ".join(every), tuple(names)
+    shortest = next(every[:count] for count in range(len(every) + 1) if _completed(every[:count]) == every)
+    return " ".join(shortest), tuple(names)
+
+
+def _completed(named: Sequence[str]) -> list[str]:
+    """Those that are not named follow in the table's order."""
+    return [*named, *(one.name for one in EFFECTS if one.name not in named)]
