@@ -79,8 +79,8 @@ def test_a_disk_that_fills_up_is_told_of_before_it_is_full(live: Live) -> None:
 def test_the_largest_view_fits_its_slot(live: Live) -> None:
     wide = "\N{GRINNING FACE}" * 4_000  # four bytes a character, and more of them than anybody may show
     songs = tuple(Song("n" * 64, wide[:500]) for _ in range(MOST + 200))
-    live.desk.scenes.songs = songs
-    live.desk.scenes.models = ("m" * 64,) * 1000
+    live.desk.scenes._songs.all = songs
+    live.desk.scenes._models.names = ("m" * 64,) * 1000
     live.desk.scenes._place = replace(live.desk.scenes._place, preset=wide, number=7)
     live.source = {"name": wide}
     live.loaded = {"encoder": wide, "model": wide, "backend": wide}

@@ -520,7 +520,7 @@ def test_a_choice_of_the_scene_is_made_while_it_is_played_and_kept_with_it() -> 
 def library(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """What there is; and in MODEL_SONGS a preset for each of two, and `calm`, which names none."""
     names = ("default", "lava", "moss")
-    monkeypatch.setattr("livelav.desk.scenes.list_models", lambda: names)
+    monkeypatch.setattr("livelav.desk.models.list_models", lambda: names)
     own = config_dir() / "presets"
     own.mkdir(parents=True, exist_ok=True)
     for name in ("lava", "moss"):
@@ -593,7 +593,7 @@ def test_models_that_came_since_are_known_and_the_folder_is_not_read_all_the_tim
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names, looks = ["default"], []
-    monkeypatch.setattr("livelav.desk.scenes.list_models", lambda: looks.append(1) or tuple(names))
+    monkeypatch.setattr("livelav.desk.models.list_models", lambda: looks.append(1) or tuple(names))
     one = scenes(MODEL_SONGS)
     for turn in range(100):
         one.take_model(f"nobody-{turn}", 50.0 + turn / 100, BEAT)

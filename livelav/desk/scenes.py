@@ -7,8 +7,6 @@ main.
 """
 
 import contextlib
-import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,18 +32,17 @@ from livelav.core.drive import Drive, Driven
 from livelav.core.errors import ParamError, PresetError, nearest
 from livelav.core.params import CHOICE_BY_NAME, PARAMS
 from livelav.core.preset_text import preset_text
-from livelav.core.presets import is_of_newer, is_preset_name, list_presets, preset_source, recall_preset
+from livelav.core.presets import is_of_newer, is_preset_name, preset_source, recall_preset
 from livelav.core.running import Running
 from livelav.core.scene import Drawn, Fade, Scene, Wanted
 from livelav.core.setlists import Song
 from livelav.core.store import config_dir
 from livelav.core.tempo import Tempo
-from livelav.generate.library import list_models
+from livelav.desk.models import Models
+from livelav.desk.songs import Songs
 
 _UNDONE = 50  # changes of scene that can be undone
-_LONGEST_BASE = 56  # characters of a name that a number is added to
 _UNSEEN = 0.01  # weight of a drive that has all but faded
-_LISTED_S = 1.0
 _ON_THE_BEAT = 0.1  # beats: so near to a cue a change of tempo does not move it any more
 
 
@@ -94,14 +91,12 @@ class Scenes:
         `chance` is what variations are drawn from; None: others in every show. `stood`: where the show stood that this
         one goes on from.
         """
-        self.songs, self.models = tuple(songs), list_models()  # which there were when somebody last asked for another
-        self.added: tuple[str, ...] = stood.added if stood else ()  # saved as new ones in this show
-        numbers = [i for i, song in enumerate(self.songs) if song.preset == preset]
-        number = stood.number if stood and stood.number in numbers else next(iter(numbers), None)
+        self._songs, self._models = Songs(songs, stood.added if stood else ()), Models()
+        number = self._songs.number_of(preset, stood.number if stood else None)
         self._place = self._recalled = _Place(scene, preset, number, frozenset(stood.named if stood else ()))
         if stood and (recalled := stood.recalled):  # as the preset was then, which its file may not be any more
             self._recalled = replace(self._place, scene=recalled)
-            if recalled.drawn.model not in self.models:  # no file is opened because a file says so
+            if recalled.drawn.model not in self._models.names:  # no file is opened because a file says so
                 self._recalled = self._recalled.with_drawn(scene.drawn.model, recalled.drawn.noise)
         self._before: list[_Left] = []
         self._other: _Stand | None = None  # B, while A is played
@@ -111,7 +106,6 @@ class Scenes:
         self._fade_s = 0.0
         self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
-        self._listed_s = float("-inf")
         self.troubles: list[str] = []  # that nobody was told of so far
 
     # -- what is, and what comes
@@ -140,8 +134,18 @@ class Scenes:
             recalled=self._recalled.scene,
             named=tuple(sorted(place.named)),
             number=place.number,
-            added=self.added,
+            added=self._songs.added,
         )
+
+    @property
+    def songs(self) -> tuple[Song, ...]:
+        """All that can be recalled, in order."""
+        return self._songs.all
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All generators that can be gone to."""
+        return self._models.names
 
     @property
     def song(self) -> Song | None:
@@ -214,10 +218,8 @@ class Scenes:
         name, number = self._place.preset, self._place.number
         if new or not (name and self._is_file(name)):
             name = path.stem
-            if not any(song.preset == name for song in self.songs):
-                self.songs, self.added = (*self.songs, Song(name)), (*self.added, name)
-            if number is None:  # else the evening goes on from where it is
-                number = next(i for i, song in enumerate(self.songs) if song.preset == name)
+            added = self._songs.add(name)
+            number = added if number is None else number  # else the evening goes on from where it is
         self._place = self._recalled = replace(self._place, preset=name, number=number)
         return path, preset_text(self.scene, path.stem, preset_source(path))
 
@@ -238,11 +240,7 @@ class Scenes:
             return Path(played)
         if not new and is_preset_name(played):
             return folder / f"{played}.toml"
-        base = re.sub(r"-\d+$", "", Path(played).stem)[:_LONGEST_BASE]
-        base = base if is_preset_name(base) else "mine"
-        taken = {song.preset for song in self.songs} | {listed.name for listed in list_presets()}
-        number = next(n for n in itertools.count(1) if f"{base}-{n}" not in taken)
-        return folder / f"{base}-{number}.toml"
+        return folder / f"{self._songs.new_name(played)}.toml"
 
     # -- what hands do
 
@@ -282,9 +280,7 @@ class Scenes:
 
         Returns what it came to.
         """
-        if name not in self.models:
-            self._list_models(now_s)
-        if name not in self.models:
+        if not self._models.knows(name, now_s):
             self.troubles.append(
                 f"no model {name[:40]!r}{nearest(name[:40], self.models)}; `livelav models list` names what there is"
             )
@@ -294,15 +290,7 @@ class Scenes:
 
     def step_model(self, steps: int, now_s: float, tempo: Tempo) -> SceneCommand | None:
         """To the generator that is so many names on. Returns what it came to."""
-        self._list_models(now_s)
-        at = self.models.index(self.model) if self.model in self.models else -1 if steps > 0 else 0
-        return self.take_model(self.models[(at + steps) % len(self.models)], now_s, tempo)
-
-    def _list_models(self, now_s: float) -> None:
-        """Looks what there is now; new files' heads are read, so nobody can have that done all the time."""
-        if now_s - self._listed_s >= _LISTED_S:
-            self._listed_s = now_s
-            self.models = list_models()
+        return self.take_model(self._models.stepped(self.model, steps, now_s), now_s, tempo)
 
     def stay_with(self, instead: Drawn, refused: Drawn) -> None:
         """What was asked for cannot be had; what plays goes on, until something else is asked for."""
@@ -324,7 +312,7 @@ class Scenes:
         """
         match command:
             case Recall(name):
-                return self._recall(self._nearest(name), name, now_s, tempo)
+                return self._recall(self._songs.nearest(name, self._place.number), name, now_s, tempo)
             case RecallNumber(number):
                 known = 1 <= number <= len(self.songs)
                 return self._recall(number - 1 if known else None, f"number {number}", now_s, tempo)
@@ -418,16 +406,8 @@ class Scenes:
         return tempo.next_s(now_s + early_s, every) - early_s if every else now_s
 
     def _stepped(self, steps: int) -> int:
-        """The number that is so many entries on; before the first one was recalled, the list's first or last."""
-        now = self._cued.place.number if self._cued else self._place.number
-        if now is None:
-            now = -1 if steps > 0 else 0
-        return (now + steps) % len(self.songs)
-
-    def _nearest(self, name: str) -> int | None:
-        """The first entry of that preset from the one on that plays, and round: a list may have it twice."""
-        count, now = len(self.songs), self._place.number or 0
-        return next((i % count for i in range(now, now + count) if self.songs[i % count].preset == name), None)
+        """The list's entry so many further than what is played, or waits for its beat."""
+        return self._songs.stepped(self._cued.place.number if self._cued else self._place.number, steps)
 
     def _recall(self, number: int | None, name: str, now_s: float, tempo: Tempo) -> Play | None:
         if number is None:
