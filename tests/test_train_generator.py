@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import _adversary
+import _run
 import _training as steps
 import dataset
 import numpy as np
@@ -31,7 +33,7 @@ PLAN = (
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "FIGURE_IMAGES", 32)
-    monkeypatch.setattr(steps, "R1_EVERY", 2)  # so that short runs meet the penalty
+    monkeypatch.setattr(_adversary, "R1_EVERY", 2)  # so that short runs meet the penalty
 
 
 def trainer(plan: tuple[steps.Phase, ...] = PLAN) -> steps.Trainer:
@@ -39,7 +41,7 @@ def trainer(plan: tuple[steps.Phase, ...] = PLAN) -> steps.Trainer:
 
 
 def weights(of: steps.Trainer) -> torch.Tensor:
-    parts = (of.generator, of.kept, of.judge, of.encoder)
+    parts = (of.generator, of.kept, of.adversary.network, of.encoder)
     return torch.cat([p.detach().flatten() for part in parts for p in part.parameters()])
 
 
@@ -48,7 +50,7 @@ def test_a_run_that_was_interrupted_goes_on_exactly(tmp_path: Path) -> None:
     while straight.phase is not None:
         straight.step()
     for stop in (1, 4, 6):  # in the warm start, between two sizes, with the adversary
-        folder = training.Run(tmp_path / str(stop))
+        folder = _run.Run(tmp_path / str(stop))
         folder.folder.mkdir()
         first = trainer()
         for _ in range(stop):
@@ -62,7 +64,7 @@ def test_a_run_that_was_interrupted_goes_on_exactly(tmp_path: Path) -> None:
 
 
 def test_a_state_of_another_plan_is_refused(tmp_path: Path) -> None:
-    folder = training.Run(tmp_path)
+    folder = _run.Run(tmp_path)
     folder.save(trainer())
     with pytest.raises(SystemExit, match="another plan"):
         folder.load(trainer(PLAN[:1]))
@@ -71,7 +73,7 @@ def test_a_state_of_another_plan_is_refused(tmp_path: Path) -> None:
 def test_what_is_saved_is_a_model_that_livelav_plays(tmp_path: Path) -> None:
     one = trainer()
     one.step()
-    training.Run(tmp_path).save(one)
+    _run.Run(tmp_path).save(one)
     model = read_checkpoint(tmp_path / "model.safetensors")
     assert model.config == CONFIG
     assert {tensor.dtype for tensor in model.tensors.values()} == {np.dtype(np.float16)}
@@ -83,14 +85,14 @@ def test_a_finished_model_has_noise_card_and_contact_sheet(tmp_path: Path) -> No
     one = trainer()
     while one.phase == PLAN[0]:
         one.step()
-    training.finish(one, tmp_path / "new.safetensors", "tools/train_generator.py")
+    _run.finish(one, tmp_path / "new.safetensors", "tools/train_generator.py")
     info = model_info(tmp_path / "new.safetensors")
     assert info.trained and info.licence == "MIT"
     assert "64 images of" in info.card["trained_on"]
     tensors = read_checkpoint(tmp_path / "new.safetensors").tensors
     assert tensors["synthesis.b8.conv0.noise_strength"] > 0
     assert tensors["synthesis.b32.conv1.noise_strength"] == 0  # has not been trained: its picture is silent
-    assert Image.open(tmp_path / "new.png").size == (8 * training.SHOWN_PX, 3 * training.SHOWN_PX)
+    assert Image.open(tmp_path / "new.png").size == (8 * _run.SHOWN_PX, 3 * _run.SHOWN_PX)
 
 
 def test_the_warm_start_learns() -> None:
@@ -124,7 +126,7 @@ def test_a_straightened_generator_paints_the_same_and_z_finds_its_pictures() -> 
     askew(one)
     one.kept.load_state_dict(StyleGAN2(CONFIG).state_dict())  # as if trained: nothing is silent, all of W counts
     covariance = one.w_covariance()
-    straight = training.straightened(one)
+    straight = one.finished()
     z = torch.randn(4_000, 512)
     w = straight.mapping(z)
     # along the axes W is what its mean and deviation per dimension say, and the widest come first
@@ -170,7 +172,7 @@ def test_difference_is_zero_for_equal_images_and_grows_with_blur() -> None:
 
 
 def test_a_judge_sees_every_size_and_a_collapse() -> None:
-    judge = trainer().judge
+    judge = trainer().adversary.network
     for size in (8, 16, 32):
         assert judge(torch.randn(4, 3, size, size)).shape == (4,)
     different = torch.randn(4, 3, 16, 16)
@@ -180,19 +182,19 @@ def test_a_judge_sees_every_size_and_a_collapse() -> None:
 
 
 def test_a_plan_scales_in_whole_batches() -> None:
-    plan = training.scaled(training.PLANS["cpu"], 0.1)
+    plan = _run.scaled(training.PLANS["cpu"], 0.1)
     assert all(phase.images % phase.batch == 0 and phase.images > 0 for phase in plan)
 
 
 def test_a_finished_model_is_trained_further_once_its_w_is_known(tmp_path: Path) -> None:
     first = trainer()
     first.step()
-    training.export(training.straightened(first), tmp_path / "model.safetensors")
+    _run.export(first.finished(), tmp_path / "model.safetensors")
     start = read_checkpoint(tmp_path / "model.safetensors")
     plan = training.further(PLAN, CONFIG.resolution)
     assert plan[0].only_encoder and {phase.size for phase in plan} == {CONFIG.resolution}
     second = trainer(plan)
-    second.start_from(start.tensors)
+    second.start_from(start.tensors, start.sha256)
     w = torch.randn(2, 1, 512).expand(-1, CONFIG.num_ws, -1)  # around 0 again, where codes lie
     moved = torch.from_numpy(start.stats.mean)
     own = StyleGAN2(start.config)

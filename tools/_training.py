@@ -24,9 +24,10 @@ from typing import Any
 import dataset
 import numpy as np
 import torch
-from _networks import CODE_DIM, ENCODER_PX, Discriminator, ImageEncoder
+from _adversary import Adversary, descend, lower_precision
+from _networks import CODE_DIM, ENCODER_PX, ImageEncoder
 from _pictures import FeatureSet, Scaler, frechet_distance, to_bytes
-from _straight import move_w
+from _straight import move_w, straighten
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -37,14 +38,9 @@ from livelav.generate.layout import Config
 from livelav.generate.stylegan2 import StyleGAN2
 from livelav.mapping.mapper import layer_group
 
-JUDGE_BASE, JUDGE_MAX = 2048, 96  # the discriminator's channel_base and channel_max
-
 FINAL_LEARNING_RATE = 0.1  # of a phase's own, reached along a line over the last quarter of the plan
 CROSSED = (0.3, 0.8)  # share of the images whose form, whose colour, is another's
 JITTER = 0.15  # deviation of the noise on a code, of 1: neighbours in W are to be alike
-ADVERSARY_WEIGHT = 0.03  # beside the reconstruction's 1: about as strong at the image
-R1_EVERY = 16  # steps
-R1_AT_256 = 1.0  # gamma, in proportion to the number of pixels
 KNOWN = 0.375  # share of the images beside the adversary that are reconstructions
 KNOWN_PX = 32  # what they are compared at: finer things are the adversary's to judge
 MIXING = 0.7  # share of the adversary's images whose layer groups get different ws
@@ -74,19 +70,16 @@ class Trainer:
         self.generator = StyleGAN2(config).to(device, memory_format=torch.channels_last)
         prepare(self.generator)
         self.kept = copy.deepcopy(self.generator).requires_grad_(False)  # the average that is shown and shipped
-        self.judge = Discriminator(config.resolution, lambda size: min(JUDGE_BASE // size, JUDGE_MAX)).to(
-            device, memory_format=torch.channels_last
-        )
+        self.adversary = Adversary(config.resolution, device, fuse)
         self.encoder = ImageEncoder().to(device, memory_format=torch.channels_last)
         groups = [{"params": list(part.parameters())} for part in (self.generator.synthesis, self.encoder)]
         self.optimiser = torch.optim.Adam(groups, fused=True)
-        self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), betas=(0.0, 0.99), fused=True)
         self.steps = self.images = 0
         self.seconds = 0.0
+        self.origin = ""
         self._groups = torch.tensor([layer_group(r) for r in config.ws_resolutions], device=device)
         fused: Callable[..., Any] = torch.compile if fuse else lambda function, **_: function
         self._synthesis = fused(self.generator.synthesis, dynamic=False)
-        self._judging = fused(self.judge, dynamic=False)
         self._encoding = fused(self.encoder, dynamic=False)
         self._difference = fused(difference, dynamic=False)
 
@@ -119,8 +112,10 @@ class Trainer:
         self.images += phase.batch
         return measured
 
-    def start_from(self, tensors: dict[str, NDArray[np.floating]]) -> None:
-        """Takes a finished generator's tensors, to train it further; the plan should begin with `only_encoder`."""
+    def start_from(self, tensors: dict[str, NDArray[np.floating]], origin: str) -> None:
+        """Takes a finished generator's tensors, to train it further; the plan should begin with `only_encoder`.
+        `origin` is its digest."""
+        self.origin = origin
         state = {name: torch.from_numpy(np.array(tensor, np.float32)) for name, tensor in tensors.items()}
         for network in (self.generator, self.kept):
             network.load_state_dict(state)
@@ -131,7 +126,8 @@ class Trainer:
         rate = phase.learning_rate * max(min(4.0 * left, 1.0), FINAL_LEARNING_RATE)
         generator, encoder = self.optimiser.param_groups
         generator["lr"] = 0.0 if phase.only_encoder else rate
-        encoder["lr"] = self.judge_optimiser.param_groups[0]["lr"] = rate
+        encoder["lr"] = rate
+        self.adversary.set_rate(rate)
         for group in (generator, encoder):
             group["betas"] = (0.0 if phase.adversary else 0.9, 0.99)
 
@@ -145,17 +141,17 @@ class Trainer:
     # -- steps
 
     def _warm(self, phase: Phase, factors: dataset.Factors) -> dict[str, float]:
-        with self._lower_precision():
+        with lower_precision(self.device):
             ws, target = self._crossed(factors, phase.size)
             image = self._synthesis(ws, noise_mode="none", size=phase.size)
         distance = self._difference(image, target)
-        self._descend(self.optimiser, distance)
+        descend(self.optimiser, distance)
         return {"difference": float(distance.detach())}
 
     def _adversarial(self, phase: Phase, factors: dataset.Factors) -> dict[str, float]:
         known = round(KNOWN * len(factors)) if phase.warm else 0
         measured: dict[str, float] = {}
-        with self._lower_precision():
+        with lower_precision(self.device):
             chosen = self._sampled(len(factors) - known)
             if known:
                 ws, real = self._crossed(factors, phase.size)
@@ -163,40 +159,20 @@ class Trainer:
             else:
                 real = self._render(factors, phase.size)
             image = self._synthesis(chosen, noise_mode="none", size=phase.size)
-            verdict = self._judging(image).float()
-        loss = ADVERSARY_WEIGHT * F.softplus(-verdict).mean()
+        loss = self.adversary.doubt(image)
         if known:
             distance = self._difference(small(image[:known]), small(real[:known]))
             loss = loss + distance
             measured["difference"] = float(distance.detach())
-        self.judge.requires_grad_(False)
-        self._descend(self.optimiser, loss)
-        self.judge.requires_grad_(True)
+        with self.adversary.standing_still():
+            descend(self.optimiser, loss)
+        return measured | self.adversary.learn(image, real, self.steps)
 
-        with self._lower_precision():
-            verdicts = self._judging(torch.cat([image.detach(), real])).float()
-        fake, true = verdicts.chunk(2)
-        self._descend(self.judge_optimiser, F.softplus(fake).mean() + F.softplus(-true).mean())
-        if self.steps % R1_EVERY == 0:
-            measured["r1"] = self._penalise(real[: max(len(real) // 2, 4)])
-        return measured | {"fake": float(fake.mean().detach()), "true": float(true.mean().detach())}
-
-    def _penalise(self, real: Tensor) -> float:
-        """Lazy R1: the judge's slope at real images, once in R1_EVERY steps; in full precision, unfused."""
-        real = real.float().detach().requires_grad_()
-        verdict = self.judge(real)
-        (slope,) = torch.autograd.grad(verdict.sum(), real, create_graph=True)
-        penalty = slope.square().sum(dim=(1, 2, 3)).mean()
-        gamma = R1_AT_256 * (real.shape[-1] / 256) ** 2
-        self._descend(self.judge_optimiser, penalty * (gamma / 2 * R1_EVERY))
-        return float(penalty.detach())
-
-    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimiser.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], 10.0)
-        optimiser.step()
+    def finished(self) -> StyleGAN2:
+        """The kept generator with its mapping network; training goes on with W as it is."""
+        generator = copy.deepcopy(self.kept).cpu()
+        straighten(generator, self.w_covariance().cpu())
+        return generator
 
     # -- where ws and images come from
 
@@ -251,9 +227,6 @@ class Trainer:
             image = dataset.render(factors, size)
         return image.contiguous(memory_format=torch.channels_last)
 
-    def _lower_precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16)
-
     # -- what is kept
 
     def state(self) -> dict[str, Any]:
@@ -271,10 +244,10 @@ class Trainer:
         return {
             "generator": self.generator,
             "kept": self.kept,
-            "judge": self.judge,
+            "judge": self.adversary.network,
             "encoder": self.encoder,
             "optimiser": self.optimiser,
-            "judge_optimiser": self.judge_optimiser,
+            "judge_optimiser": self.adversary.optimiser,
         }
 
     @torch.no_grad()
@@ -293,17 +266,26 @@ class Trainer:
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
-        """The Fréchet distance to training images; of few pictures, and therefore rough."""
+        """See few_figures."""
         torch.manual_seed(self.seed)
-        size, features = (self.phase or self.plan[-1]).size, FeatureSet()
-        true, made = [], []
-        for i in range(0, FIGURE_IMAGES, 16):
-            true.append(features(to_bytes(self._render(self._draw(self.seed + 2, i, 16), size).cpu())))
-            w = self.draw_w(16)
-            image = self.kept.synthesis(self.by_group(w, w, w), noise_mode="none", size=size)
-            made.append(features(to_bytes(image.cpu())))
-        of_images = Scaler.of(np.concatenate(true))
-        return {"frechet": frechet_distance(*(of_images(np.concatenate(some)) for some in (true, made)))}
+        size = (self.phase or self.plan[-1]).size
+
+        def paint(count: int) -> Tensor:
+            w = self.draw_w(count)
+            return self.kept.synthesis(self.by_group(w, w, w), noise_mode="none", size=size)
+
+        return few_figures(self.seed, size, paint)
+
+
+def few_figures(seed: int, size: int, paint: Callable[[int], Tensor]) -> dict[str, float]:
+    """The Fréchet distance of what `paint` makes, so many images at a time, to training images that were not trained
+    on; of few pictures, and therefore rough."""
+    features, true, made = FeatureSet(), [], []
+    for i in range(0, FIGURE_IMAGES, 16):
+        true.append(features(to_bytes(dataset.render(dataset.draw(seed + 2, i, 16), size))))
+        made.append(features(to_bytes(paint(16).cpu())))
+    of_images = Scaler.of(np.concatenate(true))
+    return {"frechet": frechet_distance(*(of_images(np.concatenate(some)) for some in (true, made)))}
 
 
 def prepare(generator: StyleGAN2) -> None:
