@@ -21,7 +21,7 @@ from livelav.show.chain import EffectChain
 from livelav.show.tryout import BUSY_S, DRAWN_S, SIDE, STARTING_S, Word, run_tryout
 
 _SILENT_S = max(STARTING_S, BUSY_S) + 5.0  # longer than the process allows itself
-_MOST_BYTES = 48 << 10  # of text for one process: more than a pipe holds would be waited for
+_MOST_BYTES = 24 << 10  # of text for one process: twice that, for headers go along twice, a pipe holds; more waits
 _STOP_S, _GONE_S = 0.5, 5.0
 _UNTRIED = "cannot be tried before it is shown"
 _TURN_S = 0.01

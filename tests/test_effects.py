@@ -142,12 +142,12 @@ def test_no_bytes_raise_anything_else(tmp_path: Path, content: bytes) -> None:
 
 
 def test_what_is_too_large_or_no_file_is_refused_unread(tmp_path: Path) -> None:
-    with pytest.raises(EffectError, match="larger than 64 KiB"):
+    with pytest.raises(EffectError, match="larger than 24 KiB"):
         read_effect(written(tmp_path, GOOD + " " * MAX_BYTES))
     os.mkfifo(tmp_path / "pipe.glsl")
     with pytest.raises(EffectError, match="is no file"):
         read_effect(tmp_path / "pipe.glsl")
-    slow = "// kind warp\n" + ("// param a 0 0 1 " + "x " * 15_000 + "\n") * 2
+    slow = "// kind warp\n" + ("// param a 0 0 1 " + "x " * 5_000 + "\n") * 2
     with pytest.raises(EffectError):
         read_effect(written(tmp_path, slow))
 

@@ -36,7 +36,7 @@ SIGNATURES: dict[Kind, str] = {  # in the order in which they act, unless anothe
 }
 GIVEN = frozenset({"image", "glow", "last", "time", "frames", "texel", "once"})  # what the code finds under these names
 SUFFIX = ".glsl"
-MAX_BYTES, MAX_FILES, MAX_KNOBS = 64 << 10, 64, 8
+MAX_BYTES, MAX_FILES, MAX_KNOBS = 24 << 10, 64, 8
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,23}")
 _KNOB_NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
