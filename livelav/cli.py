@@ -434,11 +434,12 @@ def render(**flags: Any) -> None:
 @click.option(
     "--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="PNG", help="draw every pair into it"
 )
-def score(video: Path, as_json: bool, picture: Path | None) -> None:
+@click.option("--force", is_flag=True, help="write over a picture that exists")
+def score(video: Path, as_json: bool, picture: Path | None, force: bool) -> None:
     """How far the pictures of VIDEO follow its sound, beside motion that cannot follow it."""
     from livelav.scoring import score, show
 
-    found = score(video, picture)
+    found = score(video, picture, force)
     if as_json:
         click.echo(json.dumps(found, indent=2, allow_nan=False))
     else:

@@ -31,7 +31,7 @@ from livelav.progress import shown_progress
 from livelav.render.offline import Pictures, Script, Step, by, track_stats
 from livelav.render.pipeline import behind, mapped
 from livelav.render.rendering import STREAMS
-from livelav.score.chart import draw_pairs
+from livelav.score.chart import checked_picture, draw_pairs
 from livelav.score.controls import random_motion, shuffled_blocks
 from livelav.score.pictures import PictureFeatures
 from livelav.score.sound import ANALYSIS_HZ, SoundFeatures
@@ -59,13 +59,16 @@ Progress = Callable[[str, float], None]
 Tree = dict[str, Any]
 
 
-def score(video: Path, picture: Path | None = None) -> Tree:
-    """Everything, as JSON has it: see `as_tree`. `picture`: a PNG to write the pairs of features into.
+def score(video: Path, picture: Path | None = None, force: bool = False) -> Tree:
+    """Everything, as JSON has it: see `as_tree`. `picture`: a PNG to write the pairs of features into; one that exists
+    is written over with `force` alone.
 
     Raises ScoreError where librosa is missing, SourceError, StorageError.
     """
     if importlib.util.find_spec("librosa") is None:
         raise ScoreError(f"score needs librosa, which is not installed: {INSTALL}")
+    if picture is not None:
+        checked_picture(picture, force)
     pictures = VideoPictures(video)
     sound = WholeSound(video)
     with shown_progress(video.name) as progress:
@@ -189,7 +192,7 @@ def random_steps(steps: list[Step], rate: Fraction, longer: int, seed: int) -> l
     made = []
     for number, ws in enumerate(motion):
         other, time_s = steps[order[number % len(steps)]], float(number / rate)
-        part, moment = other.parts[0], replace(other.moment, time_s=time_s)
+        part, moment = other.parts[0], replace(other.moment, time_s=time_s, shown_s=time_s)
         made.append(Step(number, time_s, (replace(part, controls=replace(part.controls, ws=ws)),), moment))
     return made
 

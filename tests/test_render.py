@@ -345,6 +345,23 @@ def test_a_disk_that_refuses_is_one_error(music: Path, tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.parametrize("bytes_taken", [0, 40_000])
+def test_a_disk_that_refuses_leaves_the_video_that_is_there(music: Path, tmp_path: Path, bytes_taken: int) -> None:
+    """What it took by then may be a video too, if a shorter one: only nothing never takes another's place."""
+    import resource
+
+    path = rendered(music, tmp_path / "video.mkv", lossless=True, size=(320, 180), end="0.2")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_taken, before[1]))
+    try:
+        with pytest.raises(StorageError, match="free some space"):
+            rendered(music, path, lossless=True, size=(320, 180), force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(pictures_of(path)[0]) >= 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["video.mkv"]
+
+
 def test_eight_hours_are_not_held_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "night.wav"
     with soundfile.SoundFile(path, "w", 8_000, 1, "PCM_U8") as file:

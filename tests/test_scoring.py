@@ -127,7 +127,8 @@ def test_random_steps_keep_what_moves_them_but_for_its_time(ours: Path) -> None:
     steps = list(script.steps(sound.blocks(), sound.rate_hz))
     found = random_steps(steps, Fraction(ANALYSIS_HZ), 24, 1)
     assert [step.number for step in found] == list(range(len(steps) + 24))
-    assert np.diff([step.moment.time_s for step in found]) == pytest.approx(1 / ANALYSIS_HZ)
+    for times_s in ([step.moment.time_s for step in found], [step.moment.shown_s for step in found]):
+        assert np.diff(times_s) == pytest.approx(1 / ANALYSIS_HZ), "what is judged over time, as flashes, goes on in it"
     assert sorted(s.moment.onset for s in found[: len(steps)]) == sorted(s.moment.onset for s in steps)
     ws, own = (np.stack([step.controls.ws for step in some[: len(steps)]]) for some in (found, steps))
     assert ws.std(axis=0).mean() == pytest.approx(own.std(axis=0).mean(), rel=0.35)
@@ -272,6 +273,26 @@ def test_without_its_packages_it_says_what_to_install(ours: Path, monkeypatch: p
     assert INSTALL in str(caught.value)
 
 
-def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot write"):
-        score(moving(tmp_path / "theirs.mkv", 6), tmp_path / "none" / "pairs.png")
+def test_a_picture_that_cannot_be_written_is_told_of_before_the_work(tmp_path: Path) -> None:
+    video = moving(tmp_path / "theirs.mkv", 6)
+    there = tmp_path / "pairs.png"
+    there.write_bytes(b"precious")
+    content = video.read_bytes()
+    for picture, says in ((tmp_path / "none" / "pairs.png", "no folder"), (video, r"\.png"), (there, "--force")):
+        with pytest.raises(StorageError, match=f"cannot write .*{says}"):
+            score(tmp_path / "is-not-looked-at.mp4", picture)
+    assert (video.read_bytes(), there.read_bytes()) == (content, b"precious")
+    score(video, there, force=True)
+    assert Image.open(there).format == "PNG"
+
+
+def test_a_title_in_another_encoding_and_pictures_nobody_can_decode(tmp_path: Path) -> None:
+    video = film(tmp_path / "theirs.mkv", comment="Fuer Elise")
+    content = video.read_bytes()
+    video.write_bytes(content.replace(b"Fuer Elise", b"F\xfcr  Elise"))
+    assert len(list(VideoPictures(video).pictures(9))) == 9
+    with pytest.raises(SourceError, match="does not say how livelav"):
+        read_provenance(video)
+    video.write_bytes(content.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/AVC"))
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        VideoPictures(video)

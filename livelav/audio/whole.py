@@ -6,13 +6,16 @@ eight hours cost no more memory than a minute. Knows no clock.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from livelav.audio.file import RATES_HZ, open_sound
+from livelav.audio.file import open_sound
 from livelav.core.errors import SourceError
 from livelav.core.values import Floats
+
+if TYPE_CHECKING:
+    from livelav.audio.track import Track
 
 _BLOCK = 8_192  # samples
 _LONGEST = 1 << 60  # samples
@@ -25,7 +28,8 @@ class WholeSound:
     def __init__(self, path: Path, start_s: float = 0.0, end_s: float | None = None) -> None:
         """From `start_s` to `end_s` of it, or to its end. Raises SourceError for what cannot be played."""
         self.path, self.start_s, self.end_s = path, start_s, end_s
-        self._by_av = False
+        self._track: Track | None = None
+        is_guess = False
         try:
             sound = open_sound(path)
             facts = sound.samplerate, sound.channels, sound.frames
@@ -35,17 +39,19 @@ class WholeSound:
         except SourceError as error:
             if not path.is_file() or path.stat().st_size == 0:
                 raise
-            self._by_av = True
-            facts = self._looked_at(error)
+            self._track = _track(path, error)
+            found = self._track.facts
+            facts, is_guess = (found.rate_hz, found.channels, found.length), found.is_guess
         self.rate_hz, self.channels, length = map(int, facts)
+        self._is_sure = length > 0 and not is_guess
         self._first, self._stated = round(start_s * self.rate_hz), length
         self._last = None if end_s is None else round(end_s * self.rate_hz)  # None: wherever it ends
-        if (length and self._first >= length) or (self._last is not None and self._first >= self._last):
+        if (self._is_sure and self._first >= length) or (self._last is not None and self._first >= self._last):
             raise SourceError(
                 f"{path} is {length / self.rate_hz:.1f} s long: nothing of it lies from {start_s:g} to "
                 f"{'its end' if end_s is None else f'{end_s:g} s'}"
             )
-        self.damage = ""  # why it ended before its end, once it has
+        self.damage = ""  # what is missing of it, once it was heard
 
     @property
     def seconds(self) -> float:
@@ -54,8 +60,8 @@ class WholeSound:
 
     @property
     def is_exact(self) -> bool:
-        """Whether `seconds` is no guess."""
-        return not self._by_av and self._stated > 0
+        """Whether `seconds` is, to the sample."""
+        return self._track is None and self._stated > 0
 
     @property
     def _due(self) -> int:
@@ -66,17 +72,19 @@ class WholeSound:
         """[n, channels], as many as there are."""
         self.damage = ""
         passed = 0
-        for block in self._decoded() if self._by_av else self._read():
+        for block in self._track.blocks() if self._track else self._read():
             end = len(block) if self._last is None else max(self._last - passed, 0)
             part = block[max(self._first - passed, 0) : end]
             passed += len(block)
             if len(part):
                 yield part
             if self._last is not None and passed >= self._last:
-                return
-        if not self._by_av and self._due - passed > _LOSS_S * self.rate_hz:  # what PyAV says of lengths is a guess
+                break
+        if self._is_sure and self._due - passed > _LOSS_S * self.rate_hz:
             ends_s, due_s = passed / self.rate_hz, self._due / self.rate_hz
             self.damage = f"{self.path} is damaged: it ends at {ends_s:.1f} s of {due_s:.1f}"
+        elif self._track and self._track.silent_s:
+            self.damage = f"{self.path} is damaged: {self._track.silent_s:.2g} s of it are silent"
 
     def _read(self) -> Iterator[Floats]:
         import soundfile
@@ -90,33 +98,9 @@ class WholeSound:
             except OSError as error:
                 raise SourceError(f"{self.path} broke off: {error}; is the disk still there?") from error
 
-    def _looked_at(self, refused: SourceError) -> tuple[int, int, int]:
-        """Rate, channels and length. Raises SourceError, as libsndfile `refused` it, where there is no sound."""
-        import av
 
-        try:
-            with av.open(str(self.path.absolute())) as container:
-                if not container.streams.audio:
-                    raise SourceError(f"{self.path} holds no sound: choose a file that does")
-                stream = container.streams.audio[0]
-                rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-                whole_s = float((stream.duration or 0) * (stream.time_base or 0)) or (container.duration or 0) / 1e6
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise refused from error
-        if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-            raise SourceError(f"{self.path} has {rate_hz} Hz: convert it to {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
-        return rate_hz, channels, round(whole_s * rate_hz)
+def _track(path: Path, refused: SourceError) -> "Track":
+    """See Track. Raises SourceError."""
+    from livelav.audio.track import Track  # PyAV is heavy
 
-    def _decoded(self) -> Iterator[Floats]:
-        import av
-
-        try:
-            with av.open(str(self.path.absolute())) as container:
-                stream: Any = container.streams.audio[0]
-                layout = stream.codec_context.layout.name
-                resampler = av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)
-                for frame in container.decode(stream):
-                    for part in resampler.resample(frame):
-                        yield np.asarray(part.to_ndarray(), np.float32).reshape(-1, self.channels)
-        except (av.FFmpegError, OSError):
-            return  # damaged: it ends here
+    return Track(path, refused)

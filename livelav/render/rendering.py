@@ -139,7 +139,7 @@ def render(
         tell(f"{output} is complete: there is nothing to go on with")
         return
     if whole.damage:
-        tell(f"{whole.damage}: the video ends there")
+        tell(whole.damage)
     tell(f"wrote {output}")
 
 
@@ -190,13 +190,23 @@ def _make(
             film.close()
         finally:
             surface.close()
-            if path != order.output and film.pictures >= max(before.pictures, 1):
-                os.replace(path, order.output)
-            elif path != order.output:
-                path.unlink(missing_ok=True)
+            if path != order.output:
+                _put_in_place(path, order, film, before)
     if not film.pictures:
         raise SourceError(f"nothing of the sound can be decoded {whole.damage}".rstrip() + "; choose another file")
     return True
+
+
+def _put_in_place(path: Path, order: Order, film: "Film", before: Begun) -> None:
+    """What was written takes the place of what is there, unless that is more. A disk that refused has not all that the
+    film was given."""
+    from livelav.show.unfinished import unfinished
+
+    there = unfinished(path, order.fps).pictures if film.is_refused else film.pictures
+    if there >= max(before.pictures, 1):
+        os.replace(path, order.output)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _draw(

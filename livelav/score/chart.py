@@ -3,6 +3,7 @@
 Pillow draws it; knows no file but the one it writes.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,17 @@ _CELL, _LEFT, _TOP, _FOOT = (92, 52), 130, 96, 48
 _PAPER, _INK, _GREY = (18, 18, 22), (235, 235, 240), (150, 150, 160)
 _MORE, _LESS = (255, 150, 40), (70, 130, 255)  # above and below the control
 _FULL = 0.3  # of excess: as strong as a colour gets
+
+
+def checked_picture(path: Path, force: bool) -> None:
+    """Raises StorageError where `draw_pairs` cannot write, or would write over something unasked."""
+    if path.suffix.lower() != ".png":
+        raise StorageError(f"cannot write {path}: it is to be a picture; end it in .png")
+    if path.exists() and not force:
+        raise StorageError(f"cannot write {path}: it exists; choose a new name, or --force")
+    folder = path.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise StorageError(f"cannot write {path}: {folder} is no folder that can be written; choose another")
 
 
 def draw_pairs(verdict: Verdict, title: str, path: Path) -> None:

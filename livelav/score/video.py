@@ -34,12 +34,14 @@ class VideoPictures:
         if not path.is_file() or path.stat().st_size == 0:
             raise SourceError(f"{path} is empty or no regular file: name a video")
         try:
-            with av.open(str(path.absolute())) as container:
+            with av.open(str(path.absolute()), metadata_errors="replace") as container:
                 if not container.streams.video:
                     raise SourceError(f"{path} holds no pictures: name a video")
                 if not container.streams.audio:
                     raise SourceError(f"{path} holds no sound, so there is nothing that its pictures could follow")
                 stream: Any = container.streams.video[0]
+                if stream.codec_context is None:
+                    raise SourceError(f"{path} holds pictures of a kind that cannot be decoded: convert it to H.264")
                 self.size = stream.width, stream.height
                 # as the file says, which may be wrong; 0 where it says nothing
                 self.seconds = (
@@ -78,7 +80,7 @@ class VideoPictures:
         import av
 
         try:
-            with av.open(str(self.path.absolute())) as container:
+            with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
                 sound, stream = container.streams.audio[0], container.streams.video[0]
                 zero_s = float((sound.start_time or 0) * (sound.time_base or 0))
                 stream.thread_type = "AUTO"

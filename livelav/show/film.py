@@ -1,11 +1,12 @@
 """Writes a video of pictures at one rate, and of sound that is kept as it was: exact in length and in time.
 
 Picture n is shown from n / fps on, and sample m is heard at m / rate, from the file's first moment: nothing is
-measured, so nothing drifts. H.264, or every bit of every picture; the sound as FLAC, which loses nothing either. Half a
+measured, so nothing drifts. H.264, or every bit of every picture; the sound as FLAC of 24 bits, cut at full scale. Half a
 second to a fragment, each handed to the system when it is complete: what was written until then plays, whatever comes.
 Runs where it is called; knows no show.
 """
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _QUICKER = "subme=1:trellis=0:analyse=i4x4,i8x8"  # half the work, as good a pic
 # from memory that nobody wrote: other files of the same pictures. Without it they are as good, in as many bytes.
 _REPEATABLE = "no-mbtree=1"
 _FULL_SCALE = (1 << 31) - 1
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Film:
@@ -47,6 +49,7 @@ class Film:
         Raises StorageError.
         """
         self._path, self._fps = path, fps
+        self.is_refused = False  # whether the disk took less than it was given
         self._rate_hz, self.channels = sound
         self.pictures = self.samples = 0
         try:
@@ -123,4 +126,6 @@ class Film:
             raise self._refused(error) from error
 
     def _refused(self, error: OSError) -> StorageError:
-        return StorageError(f"cannot write {self._path}: {error.strerror}; free some space")
+        self.is_refused = True
+        remedy = "free some space" if error.errno in _FULL else "choose another folder"
+        return StorageError(f"cannot write {self._path}: {error.strerror}; {remedy}")

@@ -88,7 +88,7 @@ def read_provenance(path: Path) -> Provenance:
     import av
 
     try:
-        with av.open(str(path.absolute())) as container:
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
             metadata = {key.lower(): value for key, value in container.metadata.items()}
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -61,7 +61,7 @@ def unfinished(path: Path, fps: Fraction) -> Unfinished:
 
 def _packets(path: Path) -> Generator[Any, None, None]:
     try:
-        with av.open(str(path.absolute())) as container:
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
             for packet in container.demux():
                 if packet.is_corrupt:
                     return
