@@ -135,7 +135,19 @@ def _songs(set_list: str | None, before: Running | None) -> tuple[Song, ...]:
     return (*(song for song in songs if song.preset not in added), *map(Song, added))
 
 
-def play(
+def play(**flags: Any) -> None:
+    """The verb without a name: `livelav --input ...`. Raises LivelavError."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
+    if flags["link"]:
+        check_link()
+    with only_instance():  # who is refused here has touched nothing of the show that runs
+        _play(**flags)
+
+
+def _play(
     source: str,
     loop: bool,
     preset: str | None,
@@ -156,13 +168,6 @@ def play(
     trace: Path | None,
     **table_flags: Any,
 ) -> None:
-    """The verb without a name: `livelav --input ...`. Raises LivelavError."""
-    try:
-        os.getcwd()
-    except OSError as error:
-        raise StorageError("the folder that livelav was started in is gone; `cd` to another first") from error
-    if link:
-        check_link()
     before, notice = _before(resume, preset)
     scene = first_scene(preset, seed, table_flags, before.scene if before else None)
     set_list = absolute(set_list) or (before.set_list if before else None)
@@ -211,8 +216,7 @@ def play(
         record=RecordConfig(record, size, min(_RECORD_FPS, rate_hz)) if record else None,
         take=TakeConfig(take) if take else None,
     )
-    with only_instance():
-        live = run_live(config, opener(size, headless, monitor))
+    live = run_live(config, opener(size, headless, monitor))
     if record and sheet and live.shared.main["presented"]:
         contact_sheet(record, sheet)
         tell(f"wrote {record} and {sheet}")

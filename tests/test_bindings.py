@@ -208,6 +208,11 @@ def test_what_still_stands_where_the_show_began_the_first_knob_has_at_once() -> 
     assert moved["mapping.norm"] == NORM.value(30 / 127)
     recalled = START.with_values({"mapping.slope": 0.9})
     assert after(hands, recalled, cc(10, 21)) == recalled, "a preset has it, and the knob must come past"
+    late = Hands((), default_bindings())
+    late.begin(START, "pickup")
+    for settings in (recalled, START):  # recalled, and the first preset again
+        late.see(settings)
+    assert after(late, START, cc(126, 21)) == START, "it was somebody's since"
     assert after(hands, recalled, cc(127, 21))["mapping.slope"] == BY_NAME["mapping.slope"].hi
     hands.came_back("port")
     assert after(hands, START, cc(10)) == START, "it may stand anywhere"

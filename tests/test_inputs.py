@@ -1,6 +1,8 @@
 """All hands together: what a turn's worth of them comes to."""
 
+import contextlib
 import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from livelav.core.params import BY_NAME, CHOICES, PARAMS, Settings
 from livelav.core.presets import load_preset
 from livelav.core.scene import Scene
 from livelav.core.setlists import Song
+from livelav.core.tempo import Tempo
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs, _condensed
 from livelav.takes.format import line
@@ -341,6 +344,74 @@ def test_what_is_held_while_a_preset_fades_in_goes_back_to_what_that_preset_want
     assert desk.settings["show.zoom"] == 2.0
     desk.take([pads((0, 0))], 9.0)
     assert desk.settings["show.zoom"] == 1.5
+
+
+def test_what_is_let_go_with_a_recall_takes_nothing_from_the_preset() -> None:
+    pad = Binding(Control("note", 0, 0), "show.zoom", "momentary", port="box", lo=0.0, hi=1.0)
+    recall = Binding(Control("note", 1, 0), "preset-1", "press", port="box")
+    desk = new_desk(Inputs([Bank("box", "box", "", (pad, recall))]))
+    zoom = load_preset("storm").settings["show.zoom"]
+    desk.apply(SetParam("show.zoom", 1.3), 0.5)
+    desk.take([pads((0, 100))], 1.0)
+    desk.take([pads((1, 100), (0, 0))], 2.0)
+    desk.take([], 20.0)
+    assert desk.settings["show.zoom"] == zoom
+    desk.apply(Undo(), 21.0)
+    desk.take([], 40.0)
+    desk.apply(SetParam("preset.cue", 4.0), 41.0)
+    desk.take([pads((0, 100))], 42.2)
+    assert desk.settings["show.zoom"] == 2.0
+    desk.take([pads((1, 0), (1, 100))], 42.2)
+    desk.take([], 43.99, ahead_s=0.02)  # the fade begins on the next picture's beat, and has not moved anything so far
+    desk.take([pads((0, 0))], 43.995)
+    desk.take([], 60.0)
+    assert desk.settings["show.zoom"] == zoom
+
+
+def test_who_sends_back_all_that_is_told_is_no_hand() -> None:
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind((LOOPBACK, 0))
+    echo.setblocking(False)
+    inputs = Inputs((), (LOOPBACK, 0), echo.getsockname())
+    assert inputs.osc
+    desk = new_desk(inputs)
+    desk.hear(Tempo(125.3, 0.0), 0.9, 0.0)
+    desk.apply(RecallNumber(1), 0.1)
+    sent_back, turn = 0, 0
+    deadline_s = time.monotonic() + 20.0
+    while turn < 200 or (sent_back < 200 and time.monotonic() < deadline_s):
+        turn += 1
+        desk.take([], 0.1 + turn / 60)
+        with contextlib.suppress(BlockingIOError):
+            while packet := echo.recv(LARGEST):
+                echo.sendto(packet, (LOOPBACK, inputs.osc.port))
+                sent_back += 1
+    assert sent_back >= 200, "or this shows nothing"
+    expected = load_preset("storm").settings
+    for p in PARAMS:
+        if p.scope == "song":
+            assert desk.settings[p.name] == expected[p.name], p.name
+    assert desk.beat.source == "heard" and desk.beat.hears
+    inputs.close()
+    echo.close()
+
+
+def test_a_fader_that_comes_back_to_where_it_was_told_of_is_a_hand() -> None:
+    surface = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    surface.bind((LOOPBACK, 0))
+    inputs = Inputs((), (LOOPBACK, 0), surface.getsockname())
+    assert inputs.osc
+    desk = new_desk(inputs)
+    desk.take([], 0.0)  # tells everything
+    start = desk.settings["show.brightness"]
+    for n, value in enumerate((0.5, start), 1):
+        surface.sendto(pack([Message("/show/brightness", (value,))]), (LOOPBACK, inputs.osc.port))
+        deadline_s = time.monotonic() + 20.0
+        while desk.settings["show.brightness"] != pytest.approx(value) and time.monotonic() < deadline_s:
+            desk.take([], 0.1 * n)
+        assert desk.settings["show.brightness"] == pytest.approx(value)
+    inputs.close()
+    surface.close()
 
 
 def test_with_shift_held_a_presets_pad_saves_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

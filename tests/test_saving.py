@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,20 +18,55 @@ from livelav import play
 from livelav.cli import cli
 from livelav.control.commands import Panic, Recall, Save, SetParam
 from livelav.core import generations
-from livelav.core.errors import PresetError, StorageError
+from livelav.core.errors import InstanceError, PresetError, StorageError
 from livelav.core.generations import generation, write_kept
 from livelav.core.params import CHOICES, PARAMS, Settings
 from livelav.core.preset_text import preset_text
 from livelav.core.presets import check_preset, load_preset
-from livelav.core.running import Running, last_show, put_aside, read_running, running_path
+from livelav.core.running import Running, cut_off_path, last_show, put_aside, read_running, running_path
 from livelav.core.scene import Scene
 from livelav.core.scene_json import scene_tree
 from livelav.core.setlists import Song, every_preset, load_set_list
-from livelav.core.store import config_dir
+from livelav.core.store import config_dir, only_instance
 from livelav.desk.desk import Desk
 from livelav.desk.inputs import Inputs
 from livelav.live.crew import LiveConfig
 from livelav.play import _songs
+
+
+def test_a_recall_right_behind_a_save_plays_what_was_saved(own_folders: Path) -> None:
+    """The disk takes its time: nothing of it is written while this runs."""
+    desk = Desk(replace(START), None, every_preset(), Inputs(), 0.0)
+    desk.apply(SetParam("preset.morph", 0.0), 0.0)
+    desk.apply(Recall("calm"), 0.0)
+    desk.apply(SetParam("show.hue", 90.0), 1.0)
+    desk.apply(Save(), 1.0)
+    desk.apply(Recall("storm"), 2.0)
+    desk.apply(Recall("calm"), 3.0)
+    assert desk.settings["show.hue"] == 90.0
+    desk.apply(SetParam("show.hue", 45.0), 4.0)
+    desk.apply(Save(new=True), 4.0)
+    desk.apply(Recall("storm"), 5.0)
+    desk.apply(Recall("calm-1"), 6.0)
+    assert desk.settings["show.hue"] == 45.0 and not desk.scenes.troubles
+
+
+def test_a_show_that_is_refused_because_another_runs_touches_nothing_of_that(own_folders: Path) -> None:
+    running_path().parent.mkdir(parents=True, exist_ok=True)
+    running_path().write_bytes(Running(START, "calm").as_json())
+    with only_instance(), pytest.raises(InstanceError, match="another show runs"):
+        play.play(link=False)
+    assert read_running(running_path()).preset == "calm" and not cut_off_path().exists()
+
+
+def test_a_save_keeps_what_the_preset_says_of_the_evening_true_and_adds_nothing_to_that() -> None:
+    before = 'schema = 1\nname = "X"\n[params]\nshow.brightness = 0.5 # dim\npreset.morph = 8\n'
+    scene = replace(START, settings=START.settings.with_values({"show.brightness": 0.9, "preset.morph": 1.0}))
+    text = preset_text(scene, "x", before)
+    assert "show.brightness = 0.9 # dim" in text and "tempo.bpm" not in text
+    said = tomllib.loads(text)["params"]
+    assert (said["preset"], said["show"]["brightness"]) == ({"morph": 1.0}, 0.9)
+
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 words = {c.name: st.sampled_from(c.options or (c.default,)) for c in CHOICES}

@@ -1,6 +1,7 @@
 """Presets on stage: recalls arrive exactly and on time, hands win over fades, everything can be undone."""
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelav.control.commands import Panic, Recall, RecallNumber, StepPreset, Swap, Undo, Vary
+from livelav.control.commands import Panic, Play, Recall, RecallNumber, SceneCommand, StepPreset, Swap, Undo, Vary
 from livelav.core.drive import Drive
 from livelav.core.errors import PresetError
 from livelav.core.params import BY_NAME, CHOICE_BY_NAME, PARAMS, Settings
 from livelav.core.preset_text import preset_text
-from livelav.core.presets import list_presets, load_preset
+from livelav.core.presets import Preset, list_presets, load_preset
 from livelav.core.running import Running, read_running
 from livelav.core.scene import PACKED, Drawn, Fade, MappingKey, Scene, Wanted
 from livelav.core.setlists import Song, every_preset, load_set_list
@@ -98,6 +99,38 @@ def test_a_hand_takes_its_parameter_out_of_the_fade() -> None:
         one.step(at_s, BEAT)
         assert one.settings["mapping.norm"] == 3.3
     assert one.settings["mapping.onset"] == load_preset("storm").settings["mapping.onset"]
+
+
+@pytest.mark.parametrize("command", [Recall("pulse"), Undo(), Swap()])
+def test_a_morph_that_is_interrupted_leaves_the_evening_where_it_was_going(command: SceneCommand) -> None:
+    one = scenes(preset__morph=8.0, show__fade=2.0)
+    one.perform(Swap(), 0.0, BEAT)  # A
+    goal = {"show.brightness": 0.2, "show.fade": 30.0, "tempo.bpm": 140.0}
+    one.perform(Play(Preset("dark", goal, {}, {}), "dark"), 0.0, BEAT)
+    one.step(3.2, BEAT)
+    assert 0.2 < one.settings["show.brightness"] < 1.0, "on the way"
+    assert one.settings["tempo.bpm"] == 140.0, "a tempo has no way: hands could not put it right on it"
+    one.perform(command, 3.2, BEAT)
+    one.step(30.0, BEAT)
+    assert {name: one.settings[name] for name in goal} == goal
+
+
+def test_what_is_held_only_for_a_moment_is_not_come_back_to_and_not_saved() -> None:
+    one = scenes(preset__morph=0.0)
+    one.perform(Recall("calm"), 0.0, BEAT)
+    zoom = one.settings["show.zoom"]
+    one.set({"show.zoom": 2.0})
+    one.held = {"show.zoom": (2.0, zoom)}
+    _, text = one.to_save(new=True)
+    assert tomllib.loads(text)["params"]["show"]["zoom"] == zoom
+    assert one.stands().scene.settings["show.zoom"] == zoom
+    assert one.settings["show.zoom"] == 2.0, "it is held on"
+    one.perform(Swap(), 1.0, BEAT)
+    one.perform(Recall("storm"), 1.0, BEAT)
+    one.held = {}
+    for command in (Undo(), Recall("storm"), Swap()):
+        one.perform(command, 2.0, BEAT)
+        assert (one.settings["show.zoom"] == zoom) == (one.preset != "storm")
 
 
 def test_next_and_previous_go_round_the_list() -> None:
@@ -205,6 +238,9 @@ def test_a_resumed_show_stands_at_the_same_place_of_its_list() -> None:
     again = Scenes(one.scene, one.preset, twice, stood=one.stands())
     assert (again.number, again.next_song) == (3, Song("storm"))
     assert Scenes(one.scene, one.preset, SONGS, stood=one.stands()).number == 1, "another list: by its name"
+    one.to_save(new=True)
+    again = Scenes(one.scene, one.preset, (*twice, Song("calm-1")), stood=one.stands())
+    assert (again.number, again.next_song) == (3, Song("storm")), "what was saved beside it takes no other place"
 
 
 def test_panic_after_an_undo_is_the_earlier_preset_without_what_hands_did() -> None:
@@ -396,6 +432,18 @@ def test_a_cue_follows_the_tempo_while_it_waits_and_is_not_lost_on_the_beat() ->
     again.step(3.99, Tempo(60.0, -0.02))  # a clock says late that the beat was a little before
     again.step(4.001, Tempo(60.0, -0.02))
     assert again.preset == "calm"
+
+
+def test_what_waits_keeps_its_cue_whatever_is_chosen_for_the_next_one() -> None:
+    one = scenes(preset__cue=4.0, preset__morph_beats=8.0)
+    one.perform(Recall("storm"), 0.1, BEAT)
+    for cue in (0.0, 16.0):
+        one.set({"preset.cue": cue})
+        for at_s, bpm in ((0.2, 120.5), (0.3, 120.0)):  # as a tempo that is heard
+            assert not one.step(at_s, Tempo(bpm, 0.0))
+    slower = Tempo(60.0, 0.0)
+    assert not one.step(0.4, slower) and not one.step(3.9, slower) and one.step(4.0, slower)
+    assert one.fade_left_s(4.0) == pytest.approx(8.0), "beats of the tempo that plays by then"
 
 
 def test_undo_forgets_what_is_cued_and_nothing_more() -> None:

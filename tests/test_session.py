@@ -63,7 +63,7 @@ def test_played_again_live_it_ends_as_it_did(tmp_path, own_folders, rig) -> None
     box.open_virtual_port("out")
     run = Run(tmp_path, *x_session.ARGUMENTS)
     is_new = os.environ["LIVELAV_SESSION"] == "record"
-    sent = x_session.improvised(6) if is_new else x_session.read()[0]
+    sent = x_session.improvised(19) if is_new else x_session.read()[0]
     try:
         run.wait_for(lambda s: s["midi"]["ports"], "it hears the controller")
         played = x_session.play(sent, box.send_message)

@@ -278,6 +278,36 @@ def test_what_is_nudged_or_begun_anew_stays_so_while_the_clock_goes_on() -> None
     assert bar_apart(beat.tempo, 2.7) < 1e-6
 
 
+def test_a_bar_begun_by_hand_keeps_its_place_in_the_music_at_another_speed_and_ends_with_the_song() -> None:
+    beat = Beat(120.0, 0.0)
+    beat.on_clock("drums", Tempo(120.0, 0.0), 1.0, 1)
+    beat.perform(Resync(), 1.0)  # two beats into the sequencer's bar
+    at_90 = Tempo(120.0, 0.0).at_bpm(90.0, 1.5)
+    beat.on_clock("drums", at_90, 2.0, 1)
+    assert beat.tempo.beats(9.0) % 4 == pytest.approx((at_90.beats(9.0) - 2) % 4)
+    beat.on_clock("drums", Tempo(90.0, 3.1), 4.0, 2)
+    assert bar_apart(beat.tempo, 3.1) < 1e-6, "it was started again, and says itself where its bars begin"
+
+
+def test_a_stopped_sequencer_goes_on_where_it_stood_and_from_where_it_is_put() -> None:
+    follower, tick_s = ClockFollower(), 0.5 / TICKS_A_BEAT
+    follower.step("start", 0.0)
+    ticked(follower, 120.0, 6, 0.0)
+    follower.step("stop", 3.01)
+    for n in range(250):  # some tick on
+        follower.step("clock", 3.02 + n * tick_s)
+    follower.step("continue", 10.0)
+    told = ticked(follower, 120.0, 4, 10.0)
+    # 145 ticks were before it: the next one is the first sixteenth part of a beat into the seventh
+    assert told[-1].beats(10.0) == pytest.approx(145 / TICKS_A_BEAT, abs=0.01)
+    follower.step("stop", 12.1)
+    before = follower.starts
+    follower.go_to(32)
+    assert follower.starts == before + 1
+    follower.step("continue", 20.0)
+    assert ticked(follower, 120.0, 4, 20.0)[-1].beats(20.0) == pytest.approx(8.0, abs=0.01)
+
+
 # ---- heard in the sound
 
 
@@ -363,6 +393,17 @@ def test_half_of_the_heard_tempo_keeps_to_its_beats() -> None:
     heard(beat, 160.0, 4.0, 30.0)
     assert beat.tempo.bpm == 80.0
     assert phase_apart(beat.tempo, before, 30.0) < 1e-6, "and to the same ones"
+
+
+def test_an_off_beat_that_is_doubled_stays_the_hands() -> None:
+    beat = Beat(120.0, 0.0)
+    heard(beat, 120.0, 0.0, 8.0)
+    beat.perform(Resync(), 8.25)  # half a beat off what is heard
+    for factor in (2.0, 0.5, 0.5):
+        beat.perform(ScaleTempo(factor), 8.25)
+        now = beat.tempo
+        heard(beat, 120.0, 8.5, 10.0)
+        assert phase_apart(beat.tempo, now, 10.0) < 1e-6
 
 
 def test_a_bar_begun_off_the_heard_beat_moves_the_beat() -> None:

@@ -17,6 +17,7 @@ class SetParam:
 
     name: str
     value: float
+    only_from: float | None = None  # only where it is to be this: then something else, as a recall, has not moved it
 
 
 @dataclass(frozen=True, slots=True)

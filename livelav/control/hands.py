@@ -30,7 +30,8 @@ class Hands:
         changes where it has none. `takeover` is that of bindings which name none.
         """
         self._takeover: Takeover = takeover
-        self._begun: Settings | None = None  # where the show began; None: nobody has said
+        self._seen = Settings()  # where the show stood last
+        self._untouched: set[str] = set()  # parameters that stand where it began, and have ever since
         self._memory: dict[tuple[Binding, str, int | None], Memory] = {}  # by binding, port and channel
         self._moved: dict[tuple[str, Control], list[tuple[Binding, Memory]]] = {}  # what `_moved_by` has found
         # what `_is_plain` has found
@@ -43,7 +44,21 @@ class Hands:
 
     def begin(self, settings: Settings, takeover: Takeover) -> None:
         """The show begins with these settings; `takeover` is that of bindings which name none."""
-        self._begun, self._takeover = settings, takeover
+        self._takeover, self._seen, self._untouched = takeover, settings, set(settings.as_dict())
+
+    def see(self, settings: Settings) -> None:
+        """Where the show stands now, whoever moved it."""
+        if settings is not self._seen:
+            self._untouched = {name for name in self._untouched if settings[name] == self._seen[name]}
+            self._seen = settings
+
+    def held(self) -> dict[str, tuple[float, float]]:
+        """Parameters that are held only for a moment: to which value, and what they go back to."""
+        return {
+            binding.target: (memory.value, memory.before)
+            for (binding, _, _), memory in self._memory.items()
+            if memory.down and memory.value is not None and memory.before is not None
+        }
 
     def bind(self, banks: Sequence[Bank], defaults: Sequence[Binding] = ()) -> None:
         """Other banks from now on. Where those controls stand that are bound as before is still known."""
@@ -125,6 +140,7 @@ class Hands:
 
         `goals` is where the settings are going to, where a preset fades in: what is held only for a while goes back
         there. None: they go nowhere."""
+        self.see(settings)
         values: dict[str, float] = {}
         commands: list[Command] = []
         since: dict[str, int] = {}  # where a parameter's value stands among the commands since the last press
@@ -143,16 +159,18 @@ class Hands:
                 param = BY_NAME[binding.target]
                 now = values.get(param.name, settings[param.name])
                 goal = values.get(param.name, (goals or settings)[param.name])
-                if memory.value is None and self._begun and now == self._begun[param.name]:
+                if memory.value is None and param.name in self._untouched and now == settings[param.name]:
                     memory.value = now
                 value = moved_to(binding, param, memory, moved, now, goal, self._takeover_of(binding))
                 if value is not None:
                     values[param.name] = value
+                    is_back = binding.mode == "momentary" and not memory.down
+                    command = SetParam(param.name, value, memory.value if is_back else None)
                     if param.name in since:
-                        commands[since[param.name]] = SetParam(param.name, value)
+                        commands[since[param.name]] = command
                     else:
                         since[param.name] = len(commands)
-                        commands.append(SetParam(param.name, value))
+                        commands.append(command)
         return commands
 
     def _acted(self, binding: Binding, action: Action, memory: Memory, moved: Moved) -> Command | None:
@@ -224,7 +242,7 @@ class Hands:
                 if isinstance(action, Toggle):
                     commands.append(Put(action.switch, False))
                 elif (value := gone_back(memory, settings[binding.target])) is not None:
-                    commands.append(SetParam(binding.target, value))
+                    commands.append(SetParam(binding.target, value, memory.value))
         self._left.clear()
         return commands
 

@@ -23,6 +23,7 @@ COARSE_TOP, FINE_TOP = 127, 16383  # of 7 bits, and of 14
 _CHOOSING = range(98, 102)
 _NUMBERS: dict[Kind, int] = {"cc": 127, "nrpn": FINE_TOP, "note": 127, "bend": 0, "pressure": 0, "program": 127}
 TRANSPORT: dict[int, TransportKind] = {0xF8: "clock", 0xFA: "start", 0xFB: "continue", 0xFC: "stop"}
+POSITION = 0xF2  # where in its song a sequencer is, in sixteenths: seven bits and seven more
 _TEXT = re.compile(r"(cc|nrpn|note|program) (\d{1,5})(?: ch (\d{1,2}))?|(bend|pressure)(?: ch (\d{1,2}))?")
 
 

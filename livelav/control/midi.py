@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livelav.control.messages import TRANSPORT, Told
+from livelav.control.messages import POSITION, TRANSPORT, Told
 from livelav.control.midiclock import ClockFollower
 from livelav.control.mididriver import CLIENT, WAITING, new_input, plain, ports_of
 from livelav.control.midiout import Outputs
@@ -214,13 +214,17 @@ class Listener:
 
     def _follow_clock(self, name: str, message: bytes, at_s: float) -> None:
         """Clocks are followed here, where their ticks come in: main is told a tempo with every beat."""
-        if tempo := self._clocks[name].step(TRANSPORT[message[0]], at_s):
-            self._send({"kind": "tempo", "port": name, "bpm": tempo.bpm, "origin_s": tempo.origin_s})
+        clock = self._clocks[name]
+        if message[0] == POSITION:
+            clock.go_to(message[1] | message[2] << 7)
+        elif tempo := clock.step(TRANSPORT[message[0]], at_s):
+            word = {"kind": "tempo", "port": name, "bpm": tempo.bpm, "origin_s": tempo.origin_s}
+            self._send(word | {"starts": clock.starts})
 
 
 def is_clock(message: bytes) -> bool:
-    """Whether a message is of a sequencer's transport: its ticks, start, continue, stop."""
-    return len(message) == 1 and message[0] in TRANSPORT
+    """Whether a message is of a sequencer's transport: its ticks, start, continue, stop, where in its song it is."""
+    return message[0] in TRANSPORT if len(message) == 1 else len(message) == 3 and message[0] == POSITION
 
 
 class Ports:

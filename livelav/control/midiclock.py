@@ -12,7 +12,7 @@ from statistics import median
 from livelav.control.messages import TransportKind
 from livelav.core.tempo import Tempo, fitted
 
-TICKS_A_BEAT = 24
+TICKS_A_BEAT, TICKS_A_SIXTEENTH = 24, 6
 _REMEMBERED = 4 * TICKS_A_BEAT
 _FEWEST = 12  # ticks before a tempo is told
 _GAP_S = 0.5  # slower is no clock: 5 beats a minute
@@ -27,6 +27,8 @@ class ClockFollower:
     def __init__(self) -> None:
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)  # (number since the start, when)
         self._number = 0
+        self._stopped: int | None = None  # where the song stands, while it does: some go on ticking
+        self.starts = 0  # how often the song was started, or put to another place
         self._before: Tempo | None = None  # of the ticks before a gap; None: there was none lately
         self._gap_number = self._since_gap = 0  # the first tick after it; how many there were after the latest one
 
@@ -34,13 +36,25 @@ class ClockFollower:
         """The tempo, once with every beat; None in between, and where it is not known yet."""
         match kind:
             case "start":  # the next tick is the first of a bar
+                self.go_to(0)
+                self._stopped = None
+            case "stop":
                 self._forget()
-                self._number = 0
-            case "continue" | "stop":
+                self._stopped = self._number
+            case "continue":
                 self._forget()
+                self._number = self._number if self._stopped is None else self._stopped
+                self._stopped = None
             case "clock":
                 return self._tick(at_s)
         return None
+
+    def go_to(self, sixteenths: int) -> None:
+        """The song stands there, in sixteenths from its start; the next tick is the first behind it."""
+        self._forget()
+        self._number = sixteenths * TICKS_A_SIXTEENTH
+        self._stopped = self._number if self._stopped is not None else None
+        self.starts += 1
 
     def _tick(self, at_s: float) -> Tempo | None:
         if self._ticks and not 0.0 <= at_s - self._ticks[-1][1] < _GAP_S:

@@ -16,6 +16,7 @@ import itertools
 import math
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ _READ = 16  # arguments of a message: a list of effects has most
 _AT_ONCE = 500  # messages taken in one turn, about; more packets wait in the socket, and what it cannot hold is lost
 _SHOWN = 40  # characters of an address that the HUD shows
 _HOLD_S = 0.3  # for so long a value that came by OSC is not told back: it would pull at the finger on the fader
+_ECHO_S = 1.0  # for so long what was told may come back
 _REPEAT_S = 0.1  # between repetitions, one parameter each: for who was switched on later, or missed a packet
 _BUNDLE, _IMMEDIATELY = b"#bundle\0", struct.pack(">Q", 1)
 _NUMBERS = {tag: struct.Struct(f">{kind}") for tag, kind in {"i": "i", "f": "f", "h": "q", "d": "d"}.items()}
@@ -329,16 +331,23 @@ class OscOut:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._told: dict[str, Argument] = {}  # parameters by name, all else by address
-        self._held: dict[str, float] = {}  # until when
+        self._came_s: dict[str, float] = {}  # when hands moved it by OSC
+        self._echoes: deque[tuple[float, frozenset[SetParam]]] = deque()  # when it was told, what may come back
         self._repeated_s, self._next = -math.inf, 0
 
     def hold(self, name: str, now_s: float) -> None:
         """That parameter came by OSC just now."""
-        self._held[name] = now_s + _HOLD_S
+        self._came_s[name] = now_s
+
+    def is_echo(self, command: SetParam, now_s: float) -> bool:
+        """Whether it says what was told a moment ago: then it is no hand, but somebody who sends back what comes.
+
+        Told before hands moved it: a fader may well come back to where it was."""
+        came_s = self._came_s.get(command.name, -math.inf)
+        return any(command in told for told_s, told in self._echoes if came_s < told_s > now_s - _ECHO_S)
 
     def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
         """Sends what is new in `settings`, and in what else the show `shows`, by names of SHOWS."""
-        self._held = {name: until_s for name, until_s in self._held.items() if until_s > now_s}
         changed = [p for p in PARAMS if self._told.get(p.name) != settings[p.name]]
         seen = {_SHOWS + name: shown for name, shown in shows.items()}
         other = [at for at, shown in seen.items() if self._told.get(at) != shown]
@@ -347,17 +356,28 @@ class OscOut:
             changed.append(PARAMS[self._next])
             if self._next == 0:
                 other = list(seen)
-        ready = [p for p in dict.fromkeys(changed) if p.name not in self._held]
+        ready = [p for p in dict.fromkeys(changed) if now_s - self._came_s.get(p.name, -math.inf) >= _HOLD_S]
         self._told |= {p.name: settings[p.name] for p in ready} | seen
-        messages = [Message(at, (seen[at],)) for at in other]
-        messages += [Message(address(p), (settings[p.name],)) for p in ready]
+        messages = [Message(address(p), (settings[p.name],)) for p in ready]
         messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in ready]
+        if messages:
+            back = frozenset(one for one in map(_come_back, messages) if isinstance(one, SetParam))
+            self._echoes.append((now_s, back))
+        while self._echoes and now_s - self._echoes[0][0] > _ECHO_S:
+            self._echoes.popleft()
+        messages = [*(Message(at, (seen[at],)) for at in other), *messages]
         for start in range(0, len(messages), MOST):
             with contextlib.suppress(OSError):  # nobody listens there, or the network is down: it is repeated
                 self._socket.sendto(pack(messages[start : start + MOST]), self._to)
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _come_back(message: Message) -> Command | None:
+    """What a message asks for that was sent, and comes back as it arrived."""
+    numbers = tuple(struct.unpack(">f", struct.pack(">f", one))[0] for one in message.arguments if type(one) is float)
+    return command(Message(message.address, numbers))
 
 
 def reference() -> str:

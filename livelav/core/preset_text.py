@@ -32,9 +32,10 @@ def preset_text(scene: Scene, name: str, before: str | None = None) -> str:
 
 def _written(document: tomlkit.TOMLDocument, scene: Scene) -> str:
     document["schema"] = SCHEMA
+    before: Any = document.get("params")
     tables: dict[str, Mapping[str, Any]] = {
         "choices": _choices(scene),
-        "params": _params(scene),
+        "params": _params(scene, dict(leaves(before.unwrap())) if hasattr(before, "items") else ()),
         "drive": _drives(scene),
     }
     if "drive" in document:
@@ -74,7 +75,7 @@ def _says(text: str, scene: Scene) -> bool:
     """Whether a text is a preset, and that one."""
     tree = tomllib.loads(text)
     choices, params = (dict(leaves(tree[key])) for key in ("choices", "params"))
-    said = _choices(scene).items() <= choices.items() and _params(scene).items() <= params.items()
+    said = _choices(scene).items() <= choices.items() and _params(scene, params).items() <= params.items()
     said = said and _drives(scene) == dict(leaves(tree.get("drive", {}))) and tree.get("bind", []) == list(scene.binds)
     return said and not problems_in(text)
 
@@ -84,11 +85,12 @@ def _choices(scene: Scene) -> dict[str, str | int]:
     return {"seed": scene.seed, **named}
 
 
-def _params(scene: Scene) -> dict[str, float]:
+def _params(scene: Scene, before: Container[str]) -> dict[str, float]:
+    """All of the song, and what the evening's the preset named `before`: that it does not lose, nor gain."""
     return {
         p.name: min(max(float(f"{scene.settings[p.name]:.{_DIGITS}g}"), p.lo), p.hi)
         for p in PARAMS
-        if p.scope == "song"
+        if p.scope == "song" or (p.scope == "evening" and p.name in before)
     }
 
 

@@ -23,7 +23,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,11 +105,16 @@ def preset_of(tree: dict[str, Any], text: str, path: Path) -> Preset:
     )
 
 
-def recall_preset(name: str) -> tuple[Preset, str]:
+def recall_preset(name: str, unwritten: Callable[[Path], bytes | None] = lambda _path: None) -> tuple[Preset, str]:
     """The preset of that name and "", or, where its file is broken, the newest sound one saved before, and why.
 
-    Raises PresetError where there is none of either.
+    `unwritten`: what was saved to a file and is not on disk yet. Raises PresetError where there is none of all these.
     """
+    (own, _), *_ = _folders()
+    path = own / f"{name}.toml"
+    if is_preset_name(name) and (content := unwritten(path)) is not None:
+        text = content.decode()
+        return preset_of(tomllib.loads(text), text, path), ""
     return read_kept(_find(name), load_preset)
 
 

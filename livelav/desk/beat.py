@@ -36,9 +36,11 @@ class Beat:
         self._clock = "", -math.inf  # whose clock, and when it was heard last
         self.news: list[str] = []  # that nobody was told of so far
         self._has_refused = False  # a hand's tempo, since the clock began
-        self._apart_s = 0.0  # how much later than its ticks hands have put the beats
+        self._starts = 0  # of its song, so far
+        self._apart = 0.0  # by how many beats hands have put them later than its ticks
         self._heard_bpm = 0.0
-        self._factor, self._off = 1.0, 0.0  # what hands have made of what is heard: times as fast, and beats later
+        # what hands have made of what is heard: times as fast, and later, by beats as they are heard
+        self._factor, self._off = 1.0, 0.0
 
     def perform(self, command: BeatCommand, now_s: float) -> None:
         """Taps, nudges, doubles; a sequencer's tempo is only moved in time, for its ticks would undo the rest."""
@@ -75,9 +77,10 @@ class Beat:
         if not hears and self.source == "heard":
             self.source = "kept"
 
-    def on_clock(self, port: str, tempo: Tempo, now_s: float) -> None:
-        """A sequencer's beat. Where two give one the first counts, until it stops."""
-        self._follow(f"clock of {port}", tempo, now_s)
+    def on_clock(self, port: str, tempo: Tempo, now_s: float, starts: int = 0) -> None:
+        """A sequencer's beat, and how often it has started its song, or gone to another place in it. Where two give one
+        the first counts, until it stops."""
+        self._follow(f"clock of {port}", tempo, now_s, starts)
 
     def on_session(self, tempo: Tempo, now_s: float) -> None:
         """The beat that all share in a session. Hands may set its tempo, too; its bars are everybody's."""
@@ -94,26 +97,28 @@ class Beat:
         self._heard_bpm = tempo.bpm
         bpm = tempo.bpm * self._factor
         bpm = self.tempo.bpm if abs(bpm - self.tempo.bpm) <= _STEADY_BPM else round(bpm, 1)
-        heard = Tempo(bpm, tempo.origin_s).moved(self._off * 60.0 / bpm)
+        heard = Tempo(bpm, tempo.origin_s).moved(self._off * tempo.period_s)
         if _BPM.lo <= bpm <= _BPM.hi:
             self.tempo, self.source = heard.beside(self.tempo, now_s, min(self._factor, 1.0)), "heard"
             self.asked = self.tempo
 
-    def _follow(self, source: str, tempo: Tempo, now_s: float) -> None:
+    def _follow(self, source: str, tempo: Tempo, now_s: float, starts: int = 0) -> None:
         is_new = not self._is_led(now_s)
         if (source == self._clock[0] or is_new) and _BPM.lo <= tempo.bpm <= _BPM.hi:
             if is_new:
-                self._apart_s, self._has_refused = 0.0, False
-            self._clock, self._heard_bpm = (source, now_s), 0.0
-            self.tempo, self.source = tempo.moved(self._apart_s), source
+                self._has_refused = False
+            if is_new or starts != self._starts:  # it says anew where its bars begin
+                self._apart = 0.0
+            self._clock, self._starts, self._heard_bpm = (source, now_s), starts, 0.0
+            self.tempo, self.source = tempo.moved(self._apart * tempo.period_s), source
 
     def _is_led(self, now_s: float) -> bool:
         return now_s - self._clock[1] <= _CLOCK_GOES_S
 
     def _move(self, seconds: float, now_s: float) -> None:
         self.tempo = self.tempo.moved(seconds)
-        self._apart_s += seconds
-        off = self._off + seconds / self.tempo.period_s
+        self._apart += seconds / self.tempo.period_s
+        off = self._off + seconds / (self.tempo.period_s * self._factor)
         self._off = off - round(off)  # whole beats are remembered in the tempo
         if not self._is_led(now_s):
             self.asked = self.tempo

@@ -73,11 +73,12 @@ class Desk:
         set_list: str | None = None,
     ) -> None:
         """See Scenes for `scene`, `preset`, `songs` and `stood`; `set_list` is where the songs are from."""
-        self.inputs, self.scenes, self._set_list = inputs, Scenes(scene, preset, songs, stood=stood), set_list
+        self.keeper = Keeper()
+        self.scenes = Scenes(scene, preset, songs, stood=stood, unwritten=self.keeper.unwritten)
+        self.inputs, self._set_list = inputs, set_list
         self.state = ShowState.begun(stood.dark if stood else "")
         self.tape: Tape | None = None  # what notes all that is done here, where there is one
         inputs.hands.begin(scene.settings, cast(Takeover, scene.choices["midi.takeover"]))  # the table has those words
-        self.keeper = Keeper()
         self.teaching = Teaching(inputs, self.keeper)
         self._bpm, self._hearing = self.settings["tempo.bpm"], self.settings["tempo.hearing"]  # as they were seen last
         self.beat = Beat(self._bpm, now_s, self._hearing >= _ON)
@@ -123,7 +124,7 @@ class Desk:
         """
         for event in events:
             if event["kind"] == "tempo":
-                self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s)
+                self.beat.on_clock(event["port"], Tempo(event["bpm"], event["origin_s"]), now_s, event.get("starts", 0))
             elif event["kind"] == "session":
                 self.beat.on_session(Tempo(event["bpm"], event["origin_s"]), now_s)
         if self.teaching.waits:  # then what hands move is meant for that alone, and nobody would hear them let go
@@ -134,6 +135,7 @@ class Desk:
             events = [event for event in events if event["kind"] != "midi"]
             self.teaching.step(now_s)
         commands = self.inputs.take(events, self.settings, now_s, goals=self.scenes.scene.settings)
+        self.scenes.held = self.inputs.hands.held()
         for kind, some in itertools.groupby(commands, key=type):
             if kind is SetParam:
                 self._set([one for one in some if isinstance(one, SetParam)], now_s)
@@ -165,6 +167,9 @@ class Desk:
                 self.apply(toggle, now_s)
             self.state = self.state.noted(command, before)
             return
+        if isinstance(command, SetParam):
+            self._set([command], now_s)
+            return
         if isinstance(command, Panic):
             self.teaching.give_up()
             self.inputs.feedback.tell_anew()
@@ -192,15 +197,22 @@ class Desk:
 
     def _set(self, commands: Sequence[SetParam], now_s: float) -> None:
         """Performs all of them as one change: a storm of messages is to cost the picture little."""
+        commands = [one for one in commands if self._holds(one)]
+        if not commands:
+            return
         self._note(None, now_s)
         self.scenes.set({one.name: one.value for one in commands})
         for one in commands:
             self._note(one, now_s)
 
+    def _holds(self, command: SetParam) -> bool:
+        """Whether what it is only meant for still is so."""
+        return command.only_from in (None, self.scenes.scene.settings[command.name])
+
     def _perform(self, command: Command, now_s: float) -> Command | None:
         """Returns what it came to for the show: a command that does the same again; the tempo speaks for itself."""
-        if isinstance(command, SetParam):
-            self.scenes.set({command.name: command.value})
+        if isinstance(command, SetDrive):
+            self.scenes.drive(command.name, command.drive)
         elif isinstance(command, SetChoice) and command.name == "model":
             return self.scenes.take_model(command.value, now_s, self.beat.tempo)
         elif isinstance(command, SetChoice):
@@ -209,7 +221,8 @@ class Desk:
             return self.scenes.step_model(command.steps, now_s, self.beat.tempo)
         elif isinstance(command, StepCue):
             at = _CUE.steps.index(self.settings[_CUE.name])
-            return self._perform(SetParam(_CUE.name, _CUE.steps[(at + 1) % len(_CUE.steps)]), now_s)
+            self._set([SetParam(_CUE.name, _CUE.steps[(at + 1) % len(_CUE.steps)])], now_s)
+            return None
         elif isinstance(command, SceneCommand):
             return self.scenes.perform(command, now_s, self.beat.tempo)
         elif isinstance(command, BeatCommand):
@@ -224,10 +237,8 @@ class Desk:
             if turned := self.teaching.perform(command, self.settings, self.scenes.scene, now_s):
                 self.apply(turned, now_s)
             return None
-        elif isinstance(command, SetDrive):
-            self.scenes.drive(command.name, command.drive)
         else:
-            assert not isinstance(command, Put), "it was made a toggle, or nothing"
+            assert not isinstance(command, Put | SetParam), "they are seen to elsewhere"
             self.state = self.state.apply(command, now_s, self.settings["show.fade"])
             return command if isinstance(command, Toggle) and command.switch in _SEEN else None
         return command

@@ -74,6 +74,7 @@ class Inputs:
         """Commands since the last call; `events` are the MIDI process's. One value for each parameter: the last.
 
         `goals`: see Hands.follow."""
+        self.hands.see(settings)
         commands = self.hands.left_behind(settings)
         ours = (event for event in events if event["kind"] in ("midi", "ports"))
         for kind, some in itertools.groupby(ours, key=lambda event: event["kind"]):
@@ -86,6 +87,8 @@ class Inputs:
                 newest = self.hands.newest(messages, settings, self.feedback.awaits)
                 commands += self.hands.follow(self.moves(newest, now_s), settings, goals)
         for command in self.osc.take() if self.osc else ():
+            if self._osc_out and isinstance(command, SetParam) and self._osc_out.is_echo(command, now_s):
+                continue
             if isinstance(command, Panic):
                 commands += self.hands.let_go(settings)
             commands.append(command)

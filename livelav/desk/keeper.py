@@ -24,6 +24,7 @@ class Keeper:
         self._saves: queue.SimpleQueue[tuple[Path, bytes, int] | None] = queue.SimpleQueue()
         self._asked: dict[Path, int] = {}  # how often a save was asked for; `save` alone writes it
         self._kept: dict[Path, int] = {}  # which of them is on disk; the thread alone writes it
+        self._newest: dict[Path, bytes] = {}  # what was saved there last
         self._notes: deque[tuple[Path, bytes]] = deque(maxlen=1)  # only the newest counts
         self.free_bytes = math.inf  # where the last file was written
         self._noted = True  # whether the last note could be written
@@ -31,11 +32,16 @@ class Keeper:
     def save(self, path: Path, content: bytes) -> None:
         """A file of the user's, with the generations before it."""
         self._asked[path] = number = self._asked.get(path, 0) + 1
+        self._newest[path] = content
         self._saves.put((path, content, number))
 
     def is_behind(self, path: Path) -> bool:
         """Whether what was saved there last is not on disk: it waits, or could not be written."""
         return self._asked.get(path) != self._kept.get(path)
+
+    def unwritten(self, path: Path) -> bytes | None:
+        """What was saved there last, while that is not on disk; else None."""
+        return self._newest.get(path) if self.is_behind(path) else None
 
     def note(self, path: Path, content: bytes) -> None:
         """A file of ours that is written again and again."""

@@ -7,7 +7,7 @@ main.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -63,12 +63,24 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Cue:
-    """What is gone to, when, and in how many seconds; and the tempo that this was reckoned by."""
+    """What is gone to and when; and what that was reckoned by, which only the tempo changes."""
 
     place: _Place
     due_s: float
-    seconds: float
+    every: int  # beats
+    morph: "_Morph"
     tempo: Tempo
+
+
+@dataclass(frozen=True, slots=True)
+class _Morph:
+    """How long a fade takes: beats, where there are any, else seconds."""
+
+    beats: float
+    seconds: float
+
+    def seconds_at(self, tempo: Tempo) -> float:
+        return self.beats * tempo.period_s or self.seconds
 
 
 _Stand = tuple[_Place, _Place]  # what is played, and what panic comes back to
@@ -85,11 +97,12 @@ class Scenes:
         songs: Sequence[Song],
         chance: Random | None = None,
         stood: Running | None = None,
+        unwritten: Callable[[Path], bytes | None] = lambda _path: None,
     ) -> None:
         """`scene`, and the name of the `preset` that it comes from; `songs` are all that can be recalled.
 
         `chance` is what variations are drawn from; None: others in every show. `stood`: where the show stood that this
-        one goes on from.
+        one goes on from. `unwritten`: what was saved to a file and is not on disk yet.
         """
         self._songs, self._models = Songs(songs, stood.added if stood else ()), Models()
         number = self._songs.number_of(preset, stood.number if stood else None)
@@ -106,6 +119,9 @@ class Scenes:
         self._fade_s = 0.0
         self._left: tuple[Driven, ...] = ()  # drives of what is faded from
         self.settings = scene.settings
+        # what hands hold only for a moment: to which value, and what it goes back to
+        self.held: Mapping[str, tuple[float, float]] = {}
+        self._unwritten = unwritten
         self.troubles: list[str] = []  # that nobody was told of so far
 
     # -- what is, and what comes
@@ -127,7 +143,7 @@ class Scenes:
 
     def stands(self) -> Running:
         """Where the show stands, for another one to go on from; what the scene does not say is the caller's to add."""
-        place = self._place
+        place = self._unheld(self._place)
         return Running(
             place.scene,
             place.preset,
@@ -220,8 +236,11 @@ class Scenes:
             name = path.stem
             added = self._songs.add(name)
             number = added if number is None else number  # else the evening goes on from where it is
-        self._place = self._recalled = replace(self._place, preset=name, number=number)
-        return path, preset_text(self.scene, path.stem, preset_source(path))
+        self._place = replace(self._place, preset=name, number=number)
+        self._recalled = self._unheld(self._place)
+        waiting = self._unwritten(path)
+        before = preset_source(path) if waiting is None else waiting.decode()
+        return path, preset_text(self._recalled.scene, path.stem, before)
 
     def take_number(self, number: int) -> bool:
         """Has what is played count as the list's entry of that number, for a save; False where there is none."""
@@ -330,7 +349,7 @@ class Scenes:
                     self._other = other or self._other
                     self._go(*stand, now_s, self._morph_s(tempo))
             case Swap():
-                there, self._other = self._other, (self._place, self._recalled)
+                there, self._other = self._other, (self._unheld(self._place), self._recalled)
                 if there:
                     self._leave(there)
                     self._go(*there, now_s, self._morph_s(tempo))
@@ -364,7 +383,7 @@ class Scenes:
                 self._place = self._place.with_drawn(name, self.scene.drawn.noise)
                 self._fade_s = self._morph_s(tempo)
             case Keep():
-                self._recalled = self._place
+                self._recalled = self._unheld(self._place)
 
     def step(self, now_s: float, tempo: Tempo, ahead_s: float = 0.0) -> bool:
         """Begins what was cued once its time has come, or comes within `ahead_s`, and moves the fade on.
@@ -383,12 +402,12 @@ class Scenes:
         self._cued = None
         self._leave()
         place = self._of_tonight(cue.place)
-        self._go(place, place, cue.due_s, cue.seconds)
+        self._go(place, place, cue.due_s, cue.morph.seconds_at(cue.tempo))
 
     def _follow(self, cue: _Cue, now_s: float, tempo: Tempo) -> None:
         """The tempo has changed while something waits for its beat."""
         is_near = cue.due_s - now_s < _ON_THE_BEAT * cue.tempo.period_s
-        due_s = cue.due_s if is_near else self.due_s(now_s, tempo)
+        due_s = cue.due_s if is_near else self._next_s(now_s, tempo, cue.every)
         self._cued = replace(cue, due_s=due_s, tempo=tempo)
 
     def _move(self, now_s: float) -> None:
@@ -397,12 +416,18 @@ class Scenes:
             if not self._fade.left_s(now_s):
                 self._fade = None
 
+    def _morph(self) -> _Morph:
+        return _Morph(self.settings["preset.morph_beats"], self.settings["preset.morph"])
+
     def _morph_s(self, tempo: Tempo) -> float:
-        return self.settings["preset.morph_beats"] * tempo.period_s or self.settings["preset.morph"]
+        return self._morph().seconds_at(tempo)
 
     def due_s(self, now_s: float, tempo: Tempo) -> float:
         """The next moment that preset.cue lets something begin at; now, where it asks for none."""
-        every, early_s = round(self.settings["preset.cue"]), self.settings["tempo.offset"] / 1000.0
+        return self._next_s(now_s, tempo, round(self.settings["preset.cue"]))
+
+    def _next_s(self, now_s: float, tempo: Tempo, every: int) -> float:
+        early_s = self.settings["tempo.offset"] / 1000.0
         return tempo.next_s(now_s + early_s, every) - early_s if every else now_s
 
     def _stepped(self, steps: int) -> int:
@@ -428,7 +453,7 @@ class Scenes:
         """What a preset of the list holds now; None where it cannot be gone to."""
         song = self.songs[number]
         try:
-            preset, trouble = recall_preset(song.preset)
+            preset, trouble = recall_preset(song.preset, self._unwritten)
             scene = self.scene.after(preset)
             if scene.key.mode == "track":
                 raise PresetError(f"preset {song.preset} wants mapping.mode track, which needs a whole file at once")
@@ -446,18 +471,21 @@ class Scenes:
         """Gets a preset ready, so that nothing keeps the beat waiting."""
         named = frozenset((*play.preset.changes, *play.preset.choices))
         place = _Place(self.scene.after(play.preset), play.name, number, named)
-        self._cued = _Cue(place, self.due_s(now_s, tempo), self._morph_s(tempo), tempo)
+        every = round(self.settings["preset.cue"])
+        self._cued = _Cue(place, self.due_s(now_s, tempo), every, self._morph(), tempo)
         self.step(now_s, tempo)
 
     def _leave(self, other: _Stand | None = None) -> None:
         """What is played can be come back to; `other` is the side of A/B that it is left for."""
-        self._before = [*self._before, ((self._place, self._recalled), other)][-_UNDONE:]
+        self._before = [*self._before, ((self._unheld(self._place), self._recalled), other)][-_UNDONE:]
 
     def _go(self, place: _Place, recalled: _Place, now_s: float, seconds: float) -> None:
         """To `place`; panic comes back to `recalled`."""
         self._left = tuple(one for one in self.drives(now_s) if one[2] > _UNSEEN)
         self._place, self._recalled = self._tonight(place), self._tonight(recalled)
-        self._fade = Fade(self.settings, self._place.scene.settings, now_s, seconds)
+        goal = self._place.scene.settings
+        start = self.settings.with_values({"tempo.bpm": goal["tempo.bpm"]})  # a beat on its way is none to tap to
+        self._fade = Fade(start, goal, now_s, seconds)
         self._fade_s = seconds
         self._move(now_s)
 
@@ -470,6 +498,13 @@ class Scenes:
         )
 
     def _tonight(self, place: _Place) -> _Place:
-        """A place asked for, or left, a while ago: the evening's own parameters have moved since."""
-        stay = {p.name: self.settings[p.name] for p in PARAMS if p.scope != "song" and p.name not in place.named}
+        """A place asked for, or left, a while ago: the evening's own parameters have moved since, or are about to."""
+        goal = self.scene.settings
+        stay = {p.name: goal[p.name] for p in PARAMS if p.scope != "song" and p.name not in place.named}
         return replace(place, scene=replace(place.scene, settings=place.scene.settings.with_values(stay)))
+
+    def _unheld(self, place: _Place) -> _Place:
+        """Without what is held only for a moment."""
+        settings = place.scene.settings
+        back = {name: before for name, (value, before) in self.held.items() if settings[name] == value}
+        return replace(place, scene=replace(place.scene, settings=settings.with_values(back)))

@@ -23,6 +23,8 @@ class Songs:
 
     def number_of(self, preset: str | None, likely: int | None) -> int | None:
         """The entry of that preset: the likely one if it is, else the first. None where there is none."""
+        if preset in self.added and likely is not None and 0 <= likely < len(self.all):
+            return likely  # what is saved as a new one takes no other place in the evening
         numbers = [number for number, song in enumerate(self.all) if song.preset == preset]
         return likely if likely in numbers else next(iter(numbers), None)
 

@@ -1,9 +1,9 @@
 """Writes a video of pictures at one rate, and of sound that is kept as it was: exact in length and in time.
 
 Picture n is shown from n / fps on, and sample m is heard at m / rate, from the file's first moment: nothing is
-measured, so nothing drifts. H.264, or every bit of every picture; the sound as FLAC of 24 bits, cut at full scale. Half a
-second to a fragment, each handed to the system when it is complete: what was written until then plays, whatever comes.
-Runs where it is called; knows no show.
+measured, so nothing drifts. H.264, or every bit of every picture; the sound as FLAC of 24 bits, cut at full scale.
+Half a second to a fragment, each handed to the system when it is complete: what was written until then plays, whatever
+comes. Runs where it is called; knows no show.
 """
 
 import errno
