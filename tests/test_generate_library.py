@@ -17,11 +17,11 @@ from test_stylegan2 import SMALL, seeded_tensors
 
 from livelav.core.errors import BackendError, LivelavError, ModelError
 from livelav.core.normals import normals
-from livelav.core.values import W_DIM
+from livelav.core.values import W_DIM, Floats
 from livelav.generate import files, library
 from livelav.generate.files import is_generator, read_card, read_checkpoint, write_checkpoint
 from livelav.generate.layout import Config
-from livelav.generate.library import find_model, list_models, load_generator, model_info, remove_model
+from livelav.generate.library import Generator, find_model, list_models, load_generator, model_info, remove_model
 from livelav.generate.statistics import w_mean_and_std, w_samples
 
 
@@ -44,13 +44,16 @@ def one_line(caught: pytest.ExceptionInfo[LivelavError]) -> str:
     return text
 
 
-# The shipped model
+# The shipped models
+
+SHIPPED = {"default": 2048, "wide": 4096}  # channel_base
 
 
-def test_default_is_what_its_card_says() -> None:
-    info = model_info("default")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
+    info = model_info(name)
     assert (info.architecture, info.resolution, info.num_ws) == ("skip", 256, 14)
-    assert (info.channel_base, info.channel_max) == (4096, 128)
+    assert (info.channel_base, info.channel_max) == (SHIPPED[name], 128)
     assert info.trained is True
     assert info.shipped
     assert info.licence == "MIT"
@@ -58,8 +61,9 @@ def test_default_is_what_its_card_says() -> None:
     assert info.w_std_min > 0
 
 
-def test_stats_in_the_file_are_those_of_its_mapping_network() -> None:
-    checkpoint = read_checkpoint(find_model("default"))
+@pytest.mark.parametrize("name", SHIPPED)
+def test_stats_in_the_file_are_those_of_its_mapping_network(name: str) -> None:
+    checkpoint = read_checkpoint(find_model(name))
     mean, std = w_mean_and_std(w_samples(checkpoint.config, checkpoint.tensors, 2000))
     stats = checkpoint.stats
     assert np.abs(mean - stats.mean).max() < 0.2 * stats.std.mean()
@@ -67,14 +71,19 @@ def test_stats_in_the_file_are_those_of_its_mapping_network() -> None:
     assert np.abs(stats.w_avg - stats.mean).max() < 0.01 * stats.std.mean()
 
 
-def test_default_paints_contrast_colour_and_variety() -> None:
-    generator = load_generator("default", threads=1)
-    stats = generator.stats
-    assert (generator.name, generator.resolution, generator.num_ws) == ("default", 256, 14)
-    assert generator.warnings == ()
-    w = stats.mean + stats.std * normals(5, 0, (8, W_DIM))
+def eight_pictures(generator: Generator) -> Floats:
+    """[8, 256, 256, 3] in 0..1: of places as far from W's mean as z has them."""
+    w = generator.stats.mean + generator.stats.std * normals(5, 0, (8, W_DIM))
     images = [generator.synthesize(np.repeat(row[None], 14, axis=0).astype(np.float32)) for row in w]
-    pictures = np.stack(images)[..., :3] / 255.0
+    return np.stack(images)[..., :3] / np.float32(255.0)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_paints_contrast_colour_and_variety(name: str) -> None:
+    generator = load_generator(name, threads=1)
+    assert (generator.name, generator.resolution, generator.num_ws) == (name, 256, 14)
+    assert generator.warnings == ()
+    pictures = eight_pictures(generator)
     assert pictures.mean(axis=-1).std(axis=(1, 2)).min() > 0.03, "contrast"
     assert 0.05 < pictures.mean() < 0.4, "dark, not black"
     assert (pictures.max(-1) - pictures.min(-1)).mean() > 0.1, "colour"
@@ -82,8 +91,20 @@ def test_default_paints_contrast_colour_and_variety() -> None:
     assert gaps[~np.eye(8, dtype=bool)].min() > 0.1, "no two alike"
 
 
-def test_default_moves_without_jumps_and_stands_still() -> None:
-    generator = load_generator("default", threads=1)
+def test_a_preset_looks_the_same_by_the_narrow_model_as_by_the_wide() -> None:
+    narrow, wide = (load_generator(name, threads=1) for name in SHIPPED)
+    assert narrow.stats.mean == pytest.approx(wide.stats.mean, abs=1e-6)
+    assert narrow.stats.std == pytest.approx(wide.stats.std, abs=1e-6)
+    mine, theirs = eight_pictures(narrow), eight_pictures(wide)
+    gaps = np.sqrt(((mine[:, None] - theirs[None]) ** 2).mean(axis=(2, 3, 4)))
+    assert gaps.argmin(axis=1).tolist() == list(range(8)), "each is nearest to its own"
+    apart = gaps[~np.eye(8, dtype=bool)]
+    assert np.median(gaps.diagonal()) < 0.4 * np.median(apart), "and near"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_moves_without_jumps_and_stands_still(name: str) -> None:
+    generator = load_generator(name, threads=1)
     stats = generator.stats
     ends = stats.mean + stats.std * normals(6, 0, (2, W_DIM))
     steps = []

@@ -472,7 +472,7 @@ def test_no_kill_leaves_half_a_model(source: Path) -> None:
         run.end()
         assert gone(children, 10.0), "what converts does not outlive whoever asked"
         done += len(check_whole())
-        assert set(list_models()) <= {"default", "its-own-name-7"}
+        assert set(list_models()) <= {"default", "wide", "its-own-name-7"}
     print(f"killed {KILLS} times, of which {done} came too late")
     assert Import(source).end()[0] == 0
     assert left() == of("its-own-name-7") and check_whole() == {"its-own-name-7"}

@@ -76,6 +76,7 @@ OWN = {"onset": "onsets", "chroma": "chroma"}  # features of the sound, and the 
 SEED = "0"  # of all synths alike: nobody has chosen it
 SETTLING_S = 20.0
 EVERY = 8  # pictures: the distribution is judged by one of so many
+MODEL = "default"
 OWN_IMAGES = 2_000  # of the generator's own
 
 Figures = dict[str, Any]
@@ -91,7 +92,7 @@ def run(piece: Piece, synth: str, seconds: float, work: Path) -> None:
         return
     scene = first_scene(None, SEED, {"mapping_synth": synth})
     encoder = load_encoder("embedded")
-    generator = load_generator("default", threads=1)
+    generator = load_generator(MODEL, threads=1)
     sound = whole(piece, seconds)
     script = Script(encoder, generator.stats, scene, Fraction(ANALYSIS_HZ))
     steps = list(script.steps(sound.blocks(), sound.rate_hz))[round(SETTLING_S * ANALYSIS_HZ) :]
@@ -158,7 +159,7 @@ def figures_of(verdict: Verdict) -> Figures:
 
 def own_images() -> Floats:
     """Features of what the generator draws of its own, as near to its centre as in a show."""
-    model, features = Model.load("default", "auto", physical_cores()), FeatureSet()
+    model, features = Model.load(MODEL, "auto", physical_cores()), FeatureSet()
     psi, centre = first_scene(None, None, {}).settings["generate.psi"], model.generator.stats.w_avg
     found = []
     for w in model.w(normals(0, 0, (OWN_IMAGES, W_DIM))):
@@ -204,7 +205,7 @@ def page(found: Figures, pieces: Sequence[Piece], seconds: float) -> str:
     lines = [
         "# How far livelav dances more than chance",
         "",
-        f"{count} pieces, {seconds:g} s of each, through every synth and the embedded generator, without shaders; "
+        f"{count} pieces, {seconds:g} s of each, through every synth and the generator `{MODEL}`, without shaders; "
         f"settings as shipped, seed {SEED}. Procrustes correlation of all features of sound and pictures, in segments "
         "of ten seconds, above two controls made of the same pictures and of the same `ws`: shuffled in blocks, and "
         "random motion of equal smoothness. Medians over the pieces. Made by `python tools/dance_report.py`.",

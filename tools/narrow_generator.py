@@ -1,6 +1,6 @@
 """Makes a narrower copy of a finished generator: the same W, nearly the same pictures, half the work.
 
-    python tools/narrow_generator.py --work DIR --teacher MODEL [--out FILE.safetensors]
+    python tools/narrow_generator.py --work DIR [--teacher MODEL] [--out FILE.safetensors]
 
 How it learns says _narrowing.py. A run can be stopped at any time and goes on from the last checkpoint in DIR,
 exactly; DIR holds what train_generator.py's does.
@@ -20,14 +20,14 @@ from livelav.generate.library import find_model
 from livelav.generate.stylegan2 import StyleGAN2
 
 BASE = 2048  # channel_base: with the teacher's 4096 two cores without a matrix unit make 40 to 50 images a second
-SEED = 1
-COPIED, JUDGED = 24_000, 64_000  # images
+TEACHER, SEED = "wide", 1
+COPIED, JUDGED = 16_000, 40_000  # images
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of state, log and sheets; goes on from there")
-    parser.add_argument("--teacher", required=True, metavar="MODEL", help="a name or a file")
+    parser.add_argument("--teacher", default=TEACHER, metavar="MODEL", help="a name or a file")
     parser.add_argument("--base", type=int, default=BASE, help="channel_base of the copy")
     parser.add_argument("--scale", type=float, default=1.0, help="times as many images as the plan has")
     parser.add_argument("--save-every", type=float, default=900.0, metavar="SECONDS")

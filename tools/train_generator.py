@@ -1,6 +1,6 @@
 """Trains livelav's embedded generator on the endless images of dataset.py.
 
-    python tools/train_generator.py --work DIR [--plan cpu|cuda] [--scale S] [--out livelav/models/default.safetensors]
+    python tools/train_generator.py --work DIR [--plan cpu|cuda] [--scale S] [--out livelav/models/wide.safetensors]
 
 How it is trained says _training.py. A run can be stopped at any time and goes on from the last checkpoint in DIR,
 exactly. DIR holds the state, the model so far, a log (one JSON object a line) and a contact sheet per checkpoint.
