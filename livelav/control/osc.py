@@ -16,7 +16,6 @@ import itertools
 import math
 import socket
 import struct
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -332,7 +331,7 @@ class OscOut:
         self._socket.setblocking(False)
         self._told: dict[str, Argument] = {}  # parameters by name, all else by address
         self._came_s: dict[str, float] = {}  # when hands moved it by OSC
-        self._echoes: deque[tuple[float, frozenset[SetParam]]] = deque()  # when it was told, what may come back
+        self._echoes: dict[Command, float] = {}  # what may come back, and when it was told; the oldest comes first
         self._repeated_s, self._next = -math.inf, 0
 
     def hold(self, name: str, now_s: float) -> None:
@@ -343,8 +342,8 @@ class OscOut:
         """Whether it says what was told a moment ago: then it is no hand, but somebody who sends back what comes.
 
         Told before hands moved it: a fader may well come back to where it was."""
-        came_s = self._came_s.get(command.name, -math.inf)
-        return any(command in told for told_s, told in self._echoes if came_s < told_s > now_s - _ECHO_S)
+        told_s = self._echoes.get(command, -math.inf)
+        return self._came_s.get(command.name, -math.inf) < told_s >= now_s - _ECHO_S
 
     def tell(self, settings: Settings, shows: Mapping[str, Argument], now_s: float) -> None:
         """Sends what is new in `settings`, and in what else the show `shows`, by names of SHOWS."""
@@ -360,11 +359,12 @@ class OscOut:
         self._told |= {p.name: settings[p.name] for p in ready} | seen
         messages = [Message(address(p), (settings[p.name],)) for p in ready]
         messages += [Message(knob_address(p), (p.knob(settings[p.name]),)) for p in ready]
-        if messages:
-            back = frozenset(one for one in map(_come_back, messages) if isinstance(one, SetParam))
-            self._echoes.append((now_s, back))
-        while self._echoes and now_s - self._echoes[0][0] > _ECHO_S:
-            self._echoes.popleft()
+        for back in map(_come_back, messages):
+            if back is not None:
+                self._echoes.pop(back, None)
+                self._echoes[back] = now_s
+        while self._echoes and now_s - next(iter(self._echoes.values())) > _ECHO_S:
+            del self._echoes[next(iter(self._echoes))]
         messages = [*(Message(at, (seen[at],)) for at in other), *messages]
         for start in range(0, len(messages), MOST):
             with contextlib.suppress(OSError):  # nobody listens there, or the network is down: it is repeated
