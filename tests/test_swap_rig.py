@@ -39,9 +39,11 @@ def test_keys_step_through_the_models_and_the_picture_is_never_black(show, rig):
         hands.press("m", control=True)
         show.wait_for(plays("small"), "the next model")
         hands.press("m", control=True)
+        show.wait_for(plays("wide"), "the one after that")
+        hands.press("m", control=True)
         show.wait_for(plays("default"), "the next one, round the end")
         hands.press("m", control=True, shift=True)
-        show.wait_for(plays("small"), "the one before it")
+        show.wait_for(plays("wide"), "the one before it")
         hands.press("u")
         show.wait_for(plays("default"), "undone")
     assert min(lights) > 60
