@@ -1,13 +1,18 @@
 """Generators and encoders under one roof, for `livelav models`: what there is, its card, and removing it."""
 
+import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from livelav.core.errors import ModelError, nearest
+from livelav.core.errors import ModelError, nearest, one_line
 from livelav.encode import encoder as encoders
 from livelav.encode.fetch import SOURCES
 from livelav.generate.library import ModelInfo, list_models, model_info, remove_model
+
+DEEPEST, WIDEST = 4, 30  # of a card that is told: parts in parts, columns of names
+SHORT = 4  # things that a part says, to be told in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,30 @@ def card(name: str) -> dict[str, Any]:
         raise ModelError(f"no model {name!r}{nearest(name, known)}; `livelav models list` names what there is")
     facts = asdict(model_info(name))
     return {**facts.pop("card"), **facts}
+
+
+def told(facts: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """A card's lines, for people; its parts are set in, though not without end: strangers write cards, too."""
+    wide = min(max(map(len, facts), default=0), WIDEST)
+    for name, value in facts.items():
+        if isinstance(value, dict) and depth < DEEPEST and not _is_short(value):
+            text, rows = "", list(told(value, depth + 1))
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            text, rows = "", list(map(_text, value))
+        else:
+            text, rows = _text(value), []
+        yield one_line(f"{name:{wide}}  {text}".rstrip())
+        yield from (one_line(f"  {row}") for row in rows)
+
+
+def _is_short(part: Mapping[str, Any]) -> bool:
+    return len(part) <= SHORT and not any(isinstance(value, dict | list) for value in part.values())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and _is_short(value):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def remove(name: str) -> str:

@@ -288,14 +288,10 @@ def models_import(file: Path, name: str | None, licence: str | None, as_json: bo
 @click.option("--json", "as_json", is_flag=True)
 def models_info(name: str, as_json: bool) -> None:
     """A model's card: what it is, what made it, its licence."""
-    from livelav.catalogue import card
+    from livelav.catalogue import card, told
 
     facts = card(name)
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    for key, value in facts.items():
-        click.echo(f"{key:16} {value if not isinstance(value, dict | list) else json.dumps(value)}")
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(told(facts)))
 
 
 @models.command("fetch")

@@ -156,10 +156,11 @@ def test_a_file_of_any_layout_becomes_a_model(tmp_path: Path, name: str) -> None
 def test_the_card_is_shown_and_the_sheet_has_sixteen_pictures(source: Path, tmp_path: Path) -> None:
     imported = import_model(source)
     code, out, _ = run_livelav(tmp_path, "models", "info", imported.name)
-    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
     assert code == 0 and (shown["licence"], shown["resolution"]) == ("unknown", "32")
-    assert json.loads(shown["statistics"]) == read_card(imported.path)["statistics"]
-    assert shown["architecture"] == "skip" and json.loads(shown["source"])["name"] == source.name
+    for name, value in read_card(imported.path)["statistics"].items():
+        assert f"  {name} " in out and str(value) in out
+    assert shown["architecture"] == "skip" and shown["name"] == imported.name and f" {source.name}\n" in out
     generator, checkpoint = load_generator(imported.name, threads=1), read_checkpoint(imported.path)
     ws = shown_ws(checkpoint.config, checkpoint.tensors, WSpread(checkpoint.stats.mean, checkpoint.stats.std), 16)
     pixels = np.asarray(Image.open(imported.path.with_suffix(".png")), float)
